@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The broker's decisions: core_step(state, event) -> new state + actions, and nothing else.
+ *
+ * No I/O, clock, randomness, logging, main loop or thread in this folder. Time comes in the event.
+ * Events come from the API, the libvirt workers, the agents, the helpers and from timers; whoever
+ * calls core_step carries out the actions in their order, having first written the rows that
+ * CORE_ACT_PERSIST_* name to the store in one transaction (an intent is in the store before its
+ * effect is begun). Each effect's result comes back as an event. Equal states and equal events give
+ * equal actions, so a test replays anything from a seed.
+ *
+ *   login -> session -> desktop -> server
+ *                    -> volume
+ *
+ * A *login* is one viewer's attempt and, after it, its connection (its event stream). A *session*
+ * is a user's presence; it outlives its viewer: a second login of the same user takes the session
+ * over and the first viewer is told so. A *desktop* is one VM; it belongs to at most one session in
+ * its life and is destroyed after it. A *volume* is a user's disk; it is leased to at most one
+ * desktop, and the lease ends only when the disk is known to be out of the VM or the VM is known to
+ * be gone.
+ */
+#ifndef CARREL_CORE_H
+#define CARREL_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CORE_NAME_MAX 96 /* bytes with the terminator: user, server, image names */
+#define CORE_TEXT_MAX 256
+#define CORE_MAC_MAX 18  /* "52:54:00:77:00:01" */
+#define CORE_ADDR_MAX 46 /* text of an IPv4 or IPv6 address */
+
+enum core_desktop_state {
+	DESKTOP_BOOTING,  /* the VM is asked for or runs; its agent has not reported */
+	DESKTOP_STANDBY,  /* booted, anonymous */
+	DESKTOP_CLAIMING, /* promised to a session: volume, claim */
+	DESKTOP_ACTIVE,   /* the session's programs run */
+	DESKTOP_DRAINING, /* the session ends: release, detach, destroy */
+	DESKTOP_GONE,     /* destroyed, certain */
+	DESKTOP_FAILED,   /* to be destroyed; not yet certain */
+};
+
+enum core_session_state {
+	SESSION_AUTHENTICATING,
+	SESSION_PLACING,
+	SESSION_WAITING, /* for a desktop to boot, or for its volume to be free */
+	SESSION_CLAIMING,
+	SESSION_CONNECTED,    /* its viewer has a ticket or shows the desktop */
+	SESSION_DISCONNECTED, /* the desktop runs, no viewer */
+	SESSION_MOVING,
+	SESSION_ENDED,
+};
+
+enum core_volume_state {
+	VOLUME_ABSENT,
+	VOLUME_CREATING, /* intent stored; whatever lies in the pool under this name was never
+			    attached */
+	VOLUME_READY,
+	VOLUME_BROKEN, /* refused by the agent's check; never attached again until an admin says so
+			*/
+};
+
+const char *core_desktop_state_name(enum core_desktop_state state);
+const char *core_session_state_name(enum core_session_state state);
+const char *core_volume_state_name(enum core_volume_state state);
+
+struct core_config {
+	uint32_t max_mib, min_mib; /* max = min * 2^L */
+	uint32_t overhead_mib, host_reserve_mib;
+	uint32_t standby;
+	uint32_t volume_size_mib;
+	uint32_t boot_timeout_ms, claim_timeout_ms, ticket_ms;
+	int64_t disconnected_ms;   /* life of a session without a viewer */
+	uint16_t forward_port;     /* first of eight */
+	char image[CORE_NAME_MAX]; /* "name@version" that new desktops run; empty = none published
+				    */
+};
+
+/* Rows; the store keeps the fields of each, the daemon reads them through the getters below. */
+struct core_server {
+	uint64_t id;
+	char name[CORE_NAME_MAX];
+	uint32_t memory_mib; /* of the host, as last seen; capacity is this less the host reserve */
+	bool up;             /* not stored: connected, image present, reconciled */
+	bool draining;
+};
+
+struct core_desktop {
+	uint64_t id; /* VM name is "carrel-d<id>" */
+	uint64_t server;
+	uint64_t session; /* 0 = none (booting for the pool, standby) */
+	uint32_t memory_mib;
+	enum core_desktop_state state;
+	uint16_t vnc_port;            /* 0 = not known yet */
+	char vnc_host[CORE_ADDR_MAX]; /* address of the server on which the VNC port listens */
+	char image[CORE_NAME_MAX];
+	int64_t deadline_ms; /* not stored; 0 = none */
+};
+
+struct core_volume {
+	uint64_t id; /* volume name is "home-<id>"; serial of the disk in the guest "vol-<id>" */
+	char user[CORE_NAME_MAX];
+	uint32_t uid;
+	uint32_t size_mib;
+	enum core_volume_state state;
+	uint64_t desktop; /* the lease; 0 = free */
+	bool attached;    /* the disk is, or may be, in the VM of the lease */
+};
+
+struct core_session {
+	uint64_t id;
+	char user[CORE_NAME_MAX];
+	char full_name[CORE_NAME_MAX];
+	uint32_t uid, gid;
+	enum core_session_state state;
+	uint64_t desktop, volume;
+	uint64_t login;    /* the viewer that has it now; 0 = none; not stored */
+	uint64_t sequence; /* order of connection, for "last connected" */
+	int64_t started_wall_ms;
+	char client[CORE_ADDR_MAX]; /* client whose forward is open; empty = none */
+	char seat[CORE_MAC_MAX];
+	uint16_t forward_port; /* 0 = no forward */
+	int64_t deadline_ms;   /* not stored; 0 = none */
+};
+
+enum core_event_type {
+	/* The fields each event uses stand behind it; all use now_ms and wall_ms. */
+	CORE_EV_TICK,   /* a deadline has come */
+	CORE_EV_CONFIG, /* config */
+	/* servers */
+	CORE_EV_SERVER_ADDED,      /* text=name; core assigns the id (core_server_by_name) */
+	CORE_EV_SERVER_REMOVED,    /* server; refused by the API while it has desktops */
+	CORE_EV_SERVER_DRAIN,      /* server, flag */
+	CORE_EV_SERVER_UP,         /* server, memory_mib; follows the reconcile of that server */
+	CORE_EV_SERVER_DOWN,       /* server, text=reason */
+	CORE_EV_RECONCILE_DESKTOP, /* server, desktop, flag=running, vnc_port, vnc_host: found on
+				      the server */
+	CORE_EV_RECONCILE_DONE,    /* server: what was not found there is gone */
+	/* viewers */
+	CORE_EV_LOGIN,         /* login, user, client, seat */
+	CORE_EV_AUTHENTICATED, /* login, user (canonical), full_name, uid, gid */
+	CORE_EV_AUTH_FAILED,   /* login, code ("denied", "unavailable"), text */
+	CORE_EV_VIEWER_GONE,   /* login: its event stream is closed */
+	CORE_EV_RECONNECT,     /* login: asks for a new ticket */
+	CORE_EV_FIRST_FRAME,   /* login: the desktop is on the screen */
+	CORE_EV_LOGOUT,        /* login: the user ends the session at the viewer */
+	CORE_EV_SESSION_END,   /* session: an admin ends it */
+	/* desktops */
+	CORE_EV_DESKTOP_STARTED,      /* desktop, vnc_port, vnc_host */
+	CORE_EV_DESKTOP_START_FAILED, /* desktop, code, text: certain that no VM runs */
+	CORE_EV_DESKTOP_GONE,         /* desktop, text: the VM is off, certain */
+	CORE_EV_AGENT_HELLO, /* desktop, user ("" = nobody has claimed), flag=session is running */
+	CORE_EV_AGENT_PROGRESS,      /* desktop, text=stage, percent */
+	CORE_EV_CLAIMED,             /* desktop */
+	CORE_EV_CLAIM_FAILED,        /* desktop, code, text */
+	CORE_EV_RELEASED,            /* desktop: programs ended, volume unmounted */
+	CORE_EV_RELEASE_FAILED,      /* desktop, code, text */
+	CORE_EV_GUEST_SESSION_ENDED, /* desktop: the user logged out inside */
+	/* volumes */
+	CORE_EV_VOLUME_CREATED,       /* volume */
+	CORE_EV_VOLUME_CREATE_FAILED, /* volume, code, text */
+	CORE_EV_VOLUME_ATTACHED,      /* volume, desktop */
+	CORE_EV_VOLUME_ATTACH_FAILED, /* volume, desktop, code, text, flag=certain that it is not
+					 attached */
+	CORE_EV_VOLUME_DETACHED,      /* volume, desktop: certain */
+	CORE_EV_VOLUME_DETACH_FAILED, /* volume, desktop, code, text */
+	/* way to the desktop */
+	CORE_EV_TICKET_SET,     /* session, desktop */
+	CORE_EV_TICKET_FAILED,  /* session, desktop, code, text */
+	CORE_EV_FORWARD_ADDED,  /* session */
+	CORE_EV_FORWARD_FAILED, /* session, code, text */
+	CORE_EV_COUNT
+};
+
+const char *core_event_name(enum core_event_type type);
+
+struct core_event {
+	enum core_event_type type;
+	int64_t now_ms;  /* CLOCK_BOOTTIME, ms: deadlines */
+	int64_t wall_ms; /* CLOCK_REALTIME, ms: records only, never compared */
+	uint64_t server, desktop, session, volume, login;
+	uint32_t memory_mib, uid, gid, percent;
+	uint16_t vnc_port;
+	bool flag;
+	char user[CORE_NAME_MAX], full_name[CORE_NAME_MAX];
+	char client[CORE_ADDR_MAX], vnc_host[CORE_ADDR_MAX];
+	char seat[CORE_MAC_MAX];
+	char code[32];
+	char text[CORE_TEXT_MAX];
+	const struct core_config *config; /* borrowed, for CORE_EV_CONFIG; copied by core */
+};
+
+enum core_action_type {
+	/* rows to be written, all of one step in one transaction, before any effect of that step */
+	CORE_ACT_PERSIST_SERVER,  /* server (a removed one: delete the row) */
+	CORE_ACT_PERSIST_DESKTOP, /* desktop (one in state GONE: delete the row) */
+	CORE_ACT_PERSIST_SESSION, /* session (one in state ENDED: keep as history) */
+	CORE_ACT_PERSIST_VOLUME,  /* volume */
+	/* effects */
+	CORE_ACT_AUTHENTICATE,  /* login: the daemon has the password and gives it to carrel-authd,
+				   once */
+	CORE_ACT_DESKTOP_START, /* desktop, server, memory_mib */
+	CORE_ACT_DESKTOP_DESTROY, /* desktop, server */
+	CORE_ACT_VOLUME_CREATE,   /* volume, server */
+	CORE_ACT_VOLUME_ATTACH,   /* volume, desktop, server */
+	CORE_ACT_VOLUME_DETACH,   /* volume, desktop, server */
+	CORE_ACT_CLAIM,           /* desktop, session, volume: to the agent */
+	CORE_ACT_RELEASE,         /* desktop: to the agent */
+	CORE_ACT_TICKET_SET,   /* session, desktop, server: the daemon makes the secret, core never
+				  sees it */
+	CORE_ACT_TICKET_CLEAR, /* session, desktop, server */
+	CORE_ACT_FORWARD_ADD,  /* session, client, port -> vnc_host:vnc_port */
+	CORE_ACT_FORWARD_DEL,  /* client, port */
+	/* words for a viewer; the daemon puts them on the login's event stream */
+	CORE_ACT_TELL_STAGE, /* login, code=stage, percent, text */
+	CORE_ACT_TELL_READY, /* login, session, port, server: the daemon adds host, ticket, TLS name
+			      */
+	CORE_ACT_TELL_REFUSED, /* login, code, text; the login is over */
+	CORE_ACT_TELL_MOVED,   /* login, text=where to; the login is over: another seat has the
+				  session */
+	CORE_ACT_TELL_ENDED,   /* login, code, text; the login is over */
+	CORE_ACT_AUDIT,        /* code, text, with the ids: one log line */
+	CORE_ACT_COUNT
+};
+
+const char *core_action_name(enum core_action_type type);
+
+struct core_action {
+	enum core_action_type type;
+	uint64_t server, desktop, session, volume, login;
+	uint32_t memory_mib, percent;
+	uint16_t port, vnc_port;
+	char client[CORE_ADDR_MAX], vnc_host[CORE_ADDR_MAX];
+	char code[32];
+	char text[CORE_TEXT_MAX];
+};
+
+/* A growing list, owned by the caller, used again from step to step. */
+struct core_actions {
+	struct core_action *items;
+	size_t count, capacity;
+};
+
+void core_actions_clear(struct core_actions *actions); /* frees; the struct is empty after it */
+
+struct core;
+
+/* `config` is copied. Never NULL. */
+struct core *core_new(const struct core_config *config);
+void core_free(struct core *core);
+
+/*
+ * Loading at the start, before the first event: rows as the store has them. Servers are down,
+ * sessions are without a viewer, until events say otherwise.
+ */
+void core_load_server(struct core *core, const struct core_server *row);
+void core_load_desktop(struct core *core, const struct core_desktop *row);
+void core_load_volume(struct core *core, const struct core_volume *row);
+void core_load_session(struct core *core, const struct core_session *row);
+/* After the rows: rebuilds links and counters, arms deadlines from now_ms; its actions are carried
+ * out too. */
+void core_load_done(struct core *core, int64_t now_ms, struct core_actions *actions);
+
+/* One step. `actions` is emptied first. An event about an id that core does not know changes
+ * nothing. */
+void core_step(struct core *core, const struct core_event *event, struct core_actions *actions);
+
+/* The next moment (now_ms clock) at which CORE_EV_TICK is due; INT64_MAX when there is none. */
+int64_t core_next_deadline(const struct core *core);
+
+/* Getters: borrowed, valid until the next step; NULL when there is none. */
+const struct core_server *core_server_get(const struct core *core, uint64_t id);
+const struct core_server *core_server_by_name(const struct core *core, const char *name);
+const struct core_desktop *core_desktop_get(const struct core *core, uint64_t id);
+const struct core_volume *core_volume_get(const struct core *core, uint64_t id);
+const struct core_session *core_session_get(const struct core *core, uint64_t id);
+const struct core_session *core_session_by_user(const struct core *core, const char *user);
+
+/* Walks rows by rising id: pass 0 first, then the last id; NULL at the end. */
+const struct core_server *core_server_next(const struct core *core, uint64_t after);
+const struct core_desktop *core_desktop_next(const struct core *core, uint64_t after);
+const struct core_volume *core_volume_next(const struct core *core, uint64_t after);
+const struct core_session *core_session_next(const struct core *core, uint64_t after);
+
+/* What a server's desktops take of it, and what it has for them, MiB. */
+uint32_t core_server_capacity_mib(const struct core *core, uint64_t server);
+uint32_t core_server_used_mib(const struct core *core, uint64_t server);
+
+/* Where the tiers stand; see tier.h. */
+struct core_tier_status {
+	uint32_t users, capacity_users;   /* now; the last that fits */
+	uint32_t tier, tiers;             /* 0..tiers-1 */
+	uint32_t size_mib;                /* of the tier */
+	uint32_t threshold;               /* U_m */
+	uint32_t reserve_server_free_mib; /* the largest free piece on one server */
+};
+void core_tier_status(const struct core *core, struct core_tier_status *status);
+
+/*
+ * Checks every invariant (capacity, leases, one session a user, links, allowed transitions so far).
+ * Returns NULL, or a static text that names the first one broken. For tests and the debug build.
+ */
+const char *core_check(const struct core *core);
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "broker/shared/conf.h"
+#include "broker/shared/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct conf_key conf_table[CONF_COUNT] = {
+#define CONF_KEY(id, ...) [CONF_##id] = {__VA_ARGS__},
+#include "broker/shared/conf_keys.h"
+#undef CONF_KEY
+};
+
+struct conf {
+	char *values[CONF_COUNT]; /* owned, never NULL once loaded */
+	gint64 ints[CONF_COUNT];
+	gboolean set[CONF_COUNT];
+	guint32 first[CONF_COUNT], second[CONF_COUNT]; /* CIDR: address, mask; range: first, last */
+};
+
+G_DEFINE_QUARK(carrel - conf - error, conf_error)
+
+static void problem_free(gpointer data)
+{
+	struct conf_problem *problem = data;
+
+	g_free(problem->text);
+	g_free(problem);
+}
+
+GPtrArray *conf_problems_new(void)
+{
+	return g_ptr_array_new_with_free_func(problem_free);
+}
+
+static void problem_add(GPtrArray *problems, unsigned line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void problem_add(GPtrArray *problems, unsigned line, const char *format, ...)
+{
+	struct conf_problem *problem = g_new0(struct conf_problem, 1);
+	va_list ap;
+
+	va_start(ap, format);
+	problem->text = g_strdup_vprintf(format, ap);
+	va_end(ap);
+	problem->line = line;
+	g_ptr_array_add(problems, problem);
+}
+
+static gboolean parse_ipv4(const char *text, guint32 *address)
+{
+	struct in_addr in;
+
+	if (inet_pton(AF_INET, text, &in) != 1)
+		return FALSE;
+	*address = ntohl(in.s_addr);
+	return TRUE;
+}
+
+static gboolean parse_int(const char *text, gint64 *value)
+{
+	return g_ascii_string_to_signed(text, 10, G_MININT64, G_MAXINT64, value, NULL);
+}
+
+static gboolean parse_cidr(const char *text, guint32 *address, guint32 *mask)
+{
+	g_auto(GStrv) parts = g_strsplit(text, "/", 2);
+	gint64 length;
+
+	if (!parts[0] || !parts[1] || !parse_ipv4(parts[0], address) ||
+		!parse_int(parts[1], &length) || length < 1 || length > 30)
+		return FALSE;
+	*mask = ~0u << (32 - (guint32)length);
+	return TRUE;
+}
+
+static gboolean parse_range(const char *text, guint32 *first, guint32 *last)
+{
+	g_auto(GStrv) parts = g_strsplit(text, "-", 2);
+
+	return parts[0] && parts[1] && parse_ipv4(g_strstrip(parts[0]), first) &&
+	       parse_ipv4(g_strstrip(parts[1]), last) && *first <= *last;
+}
+
+static gboolean in_choices(const char *choices, const char *value)
+{
+	g_auto(GStrv) list = g_strsplit(choices, "|", -1);
+
+	return g_strv_contains((const char *const *)list, value);
+}
+
+/* Parses one value into conf; returns NULL or what is allowed (static or from log_fmt). */
+static const char *value_set(struct conf *conf, enum conf_id id, const char *text)
+{
+	const struct conf_key *key = &conf_table[id];
+	gint64 number;
+
+	switch (key->type) {
+	case CONF_STRING:
+		for (const char *p = text; *p; p++)
+			if ((unsigned char)*p < 0x20 || *p == 0x7f)
+				return "text without control characters";
+		break;
+	case CONF_INT:
+		if (!parse_int(text, &number) || number < key->min || number > key->max)
+			return log_fmt("a whole number from %" G_GINT64_FORMAT
+				       " to %" G_GINT64_FORMAT,
+				key->min, key->max);
+		conf->ints[id] = number;
+		break;
+	case CONF_ENUM:
+		if (!in_choices(key->choices, text))
+			return log_fmt("one of %s", key->choices);
+		break;
+	case CONF_CIDR:
+		if (!parse_cidr(text, &conf->first[id], &conf->second[id]))
+			return "an IPv4 address with a prefix of 1 to 30, such as 10.77.0.1/24";
+		break;
+	case CONF_RANGE:
+		if (!parse_range(text, &conf->first[id], &conf->second[id]))
+			return "two IPv4 addresses from low to high, such as "
+			       "10.77.0.100-10.77.0.250";
+		break;
+	case CONF_PATH:
+		if (!g_path_is_absolute(text))
+			return "an absolute path";
+		break;
+	}
+	g_free(conf->values[id]);
+	conf->values[id] = g_strdup(text);
+	return NULL;
+}
+
+/* The first line of `text` that is "[group]", or "key = ..." below it when key is not NULL; 0 if
+ * none. */
+static unsigned line_of(const char *text, const char *group, const char *key)
+{
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	g_autofree char *header = g_strdup_printf("[%s]", group);
+	gboolean inside = FALSE;
+
+	for (unsigned i = 0; lines[i]; i++) {
+		const char *line = g_strstrip(lines[i]);
+
+		if (line[0] == '[') {
+			inside = strcmp(line, header) == 0;
+			if (inside && !key)
+				return i + 1;
+		} else if (inside && key && g_str_has_prefix(line, key)) {
+			const char *rest = line + strlen(key);
+
+			while (g_ascii_isspace(*rest))
+				rest++;
+			if (*rest == '=')
+				return i + 1;
+		}
+	}
+	return 0;
+}
+
+static enum conf_id find_key(const char *group, const char *key)
+{
+	for (int id = 0; id < CONF_COUNT; id++)
+		if (!strcmp(conf_table[id].group, group) &&
+			(!key || !strcmp(conf_table[id].key, key)))
+			return (enum conf_id)id;
+	return CONF_COUNT;
+}
+
+static void read_group(
+	struct conf *conf, GKeyFile *file, const char *text, const char *group, GPtrArray *problems)
+{
+	g_auto(GStrv) keys = g_key_file_get_keys(file, group, NULL, NULL);
+
+	if (find_key(group, NULL) == CONF_COUNT) {
+		problem_add(problems, line_of(text, group, NULL),
+			"unknown group [%s]; allowed: site, network, "
+			"broker, desktop, session, volume, image, auth, boot, paths",
+			group);
+		return;
+	}
+	for (unsigned i = 0; keys && keys[i]; i++) {
+		enum conf_id id = find_key(group, keys[i]);
+		unsigned line = line_of(text, group, keys[i]);
+		g_autofree char *value = g_key_file_get_string(file, group, keys[i], NULL);
+		const char *allowed;
+
+		if (id == CONF_COUNT) {
+			problem_add(problems, line, "[%s] has no key \"%s\"; see carrel.conf(5)",
+				group, keys[i]);
+			continue;
+		}
+		allowed = value ? value_set(conf, id, value) : "UTF-8 text";
+		if (allowed)
+			problem_add(problems, line, "[%s] %s = %s: allowed is %s", group, keys[i],
+				value ? value : "?", allowed);
+		conf->set[id] = TRUE;
+	}
+}
+
+static gboolean networks_overlap(guint32 a, guint32 a_mask, guint32 b, guint32 b_mask)
+{
+	guint32 mask = a_mask & b_mask;
+
+	return (a & mask) == (b & mask);
+}
+
+/* What no single value shows. Only called when every value is right by itself. */
+static void check_together(const struct conf *conf, const char *text, GPtrArray *problems)
+{
+	guint32 address, mask, first, last, server, server_mask;
+
+	conf_cidr(conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
+	conf_range(conf, CONF_NETWORK_CLIENT_RANGE, &first, &last);
+	conf_cidr(conf, CONF_NETWORK_SERVER_NETWORK, &server, &server_mask);
+	unsigned line = line_of(text, "network", "client_range");
+	if ((first & mask) != (address & mask) || (last & mask) != (address & mask))
+		problem_add(problems, line,
+			"[network] client_range = %s lies outside the network of "
+			"client_address = %s",
+			conf->values[CONF_NETWORK_CLIENT_RANGE],
+			conf->values[CONF_NETWORK_CLIENT_ADDRESS]);
+	if (first <= address && address <= last)
+		problem_add(problems, line,
+			"[network] client_range = %s overlaps the boot server's own "
+			"client_address = %s",
+			conf->values[CONF_NETWORK_CLIENT_RANGE],
+			conf->values[CONF_NETWORK_CLIENT_ADDRESS]);
+	if (networks_overlap(address, mask, server, server_mask))
+		problem_add(problems, line_of(text, "network", "server_network"),
+			"[network] server_network = %s overlaps the network of client_address = %s",
+			conf->values[CONF_NETWORK_SERVER_NETWORK],
+			conf->values[CONF_NETWORK_CLIENT_ADDRESS]);
+	gint64 size = conf_int(conf, CONF_DESKTOP_MIN);
+	while (size < conf_int(conf, CONF_DESKTOP_MAX))
+		size *= 2;
+	if (size != conf_int(conf, CONF_DESKTOP_MAX))
+		problem_add(problems, line_of(text, "desktop", "max_mib"),
+			"[desktop] max_mib = %s is not "
+			"min_mib = %s times a power of two",
+			conf->values[CONF_DESKTOP_MAX], conf->values[CONF_DESKTOP_MIN]);
+	const char *network = conf_string(conf, CONF_DESKTOP_NETWORK);
+	if (strcmp(network, "none") && !g_str_has_prefix(network, "network:") &&
+		!g_str_has_prefix(network, "bridge:"))
+		problem_add(problems, line_of(text, "desktop", "network"),
+			"[desktop] network = %s: allowed is none, network:NAME or bridge:NAME",
+			network);
+}
+
+/* GKeyFile joins a group or a key that is given twice in silence; a person wants to know. */
+static void check_syntax(const char *text, GPtrArray *problems)
+{
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	g_autofree char *group = g_strdup("");
+
+	for (unsigned i = 0; lines[i]; i++) {
+		char *line = g_strstrip(lines[i]);
+		char *equals = strchr(line, '=');
+		g_autofree char *name = NULL;
+
+		if (!*line || *line == '#')
+			continue;
+		if (*line == '[' && g_str_has_suffix(line, "]")) {
+			g_free(group);
+			group = g_strdup(line);
+			continue;
+		}
+		if (!equals || equals == line) {
+			problem_add(problems, i + 1,
+				"\"%s\" is neither [group], key = value nor # comment", line);
+			continue;
+		}
+		name = g_strndup(line, (gsize)(equals - line));
+		g_strchomp(name);
+		char *full = g_strdup_printf("%s %s", group, name);
+		unsigned before = GPOINTER_TO_UINT(g_hash_table_lookup(seen, full));
+		if (before) {
+			problem_add(problems, i + 1, "%s is given a second time; first in line %u",
+				full, before);
+			g_free(full);
+		} else {
+			g_hash_table_insert(seen, full, GUINT_TO_POINTER(i + 1));
+		}
+	}
+}
+
+struct conf *conf_parse(const char *name, const char *text, gsize length, GPtrArray *problems)
+{
+	g_autoptr(GKeyFile) file = g_key_file_new();
+	g_autoptr(GError) error = NULL;
+	g_autofree char *copy = g_strndup(text, length);
+	struct conf *conf = g_new0(struct conf, 1);
+
+	(void)name;
+	for (int id = 0; id < CONF_COUNT; id++)
+		value_set(conf, (enum conf_id)id, conf_table[id].default_value);
+	if (!g_utf8_validate(copy, -1, NULL) || strlen(copy) != length) {
+		problem_add(problems, 0, "the file is not UTF-8 text");
+	} else {
+		check_syntax(copy, problems);
+		if (!problems->len &&
+			!g_key_file_load_from_data(file, copy, length, G_KEY_FILE_NONE, &error) &&
+			length)
+			problem_add(problems, 0, "%s", error->message);
+	}
+	if (!problems->len) {
+		g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+
+		for (unsigned i = 0; groups[i]; i++)
+			read_group(conf, file, copy, groups[i], problems);
+	}
+	if (!problems->len)
+		check_together(conf, copy, problems);
+	if (problems->len) {
+		conf_free(conf);
+		return NULL;
+	}
+	return conf;
+}
+
+struct conf *conf_load(const char *path, GError **error)
+{
+	g_autoptr(GPtrArray) problems = conf_problems_new();
+	g_autoptr(GError) cause = NULL;
+	g_autofree char *text = NULL;
+	gsize length;
+
+	if (!g_file_get_contents(path, &text, &length, &cause)) {
+		g_set_error(error, CONF_ERROR, CONF_ERROR_FILE, "cannot read the configuration: %s",
+			cause->message);
+		return NULL;
+	}
+	struct conf *conf = conf_parse(path, text, length, problems);
+	if (!conf) {
+		g_autoptr(GString) all = g_string_new(NULL);
+
+		for (unsigned i = 0; i < problems->len; i++) {
+			const struct conf_problem *problem = problems->pdata[i];
+
+			g_string_append_printf(all, "%s%s:", i ? "\n" : "", path);
+			if (problem->line)
+				g_string_append_printf(all, "%u:", problem->line);
+			g_string_append_printf(all, " %s", problem->text);
+		}
+		g_set_error_literal(error, CONF_ERROR, CONF_ERROR_INVALID, all->str);
+	}
+	return conf;
+}
+
+void conf_free(struct conf *conf)
+{
+	if (!conf)
+		return;
+	for (int id = 0; id < CONF_COUNT; id++)
+		g_free(conf->values[id]);
+	g_free(conf);
+}
+
+const char *conf_string(const struct conf *conf, enum conf_id id)
+{
+	return conf->values[id];
+}
+
+gint64 conf_int(const struct conf *conf, enum conf_id id)
+{
+	g_assert(conf_table[id].type == CONF_INT);
+	return conf->ints[id];
+}
+
+gboolean conf_is_set(const struct conf *conf, enum conf_id id)
+{
+	return conf->set[id];
+}
+
+void conf_cidr(const struct conf *conf, enum conf_id id, guint32 *address, guint32 *mask)
+{
+	g_assert(conf_table[id].type == CONF_CIDR);
+	*address = conf->first[id];
+	*mask = conf->second[id];
+}
+
+void conf_range(const struct conf *conf, enum conf_id id, guint32 *first, guint32 *last)
+{
+	g_assert(conf_table[id].type == CONF_RANGE);
+	*first = conf->first[id];
+	*last = conf->second[id];
+}
+
+char *conf_path(const struct conf *conf, enum conf_id folder, const char *name)
+{
+	g_assert(conf_table[folder].type == CONF_PATH);
+	return g_build_filename(conf->values[folder], name, NULL);
+}
+
+const char *conf_ipv4(guint32 address)
+{
+	return log_fmt("%u.%u.%u.%u", address >> 24, address >> 16 & 255, address >> 8 & 255,
+		address & 255);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The one configuration file, carrel.conf (GKeyFile syntax). conf_keys.h is the table of its keys.
+ * A struct conf is immutable once loaded: a reload makes a new one, and a file with a mistake
+ * changes nothing.
+ */
+#ifndef CARREL_CONF_H
+#define CARREL_CONF_H
+
+#include <glib.h>
+#include <netinet/in.h>
+
+#define CONF_DEFAULT_FILE CARREL_SYSCONFDIR "/carrel/carrel.conf"
+
+enum conf_type { CONF_STRING, CONF_INT, CONF_ENUM, CONF_CIDR, CONF_RANGE, CONF_PATH };
+
+enum conf_id {
+#define CONF_KEY(id, ...) CONF_##id,
+#include "broker/shared/conf_keys.h"
+#undef CONF_KEY
+	CONF_COUNT
+};
+
+struct conf_key {
+	const char *group;
+	const char *key;
+	enum conf_type type;
+	const char *default_value;
+	gint64 min, max;
+	const char *choices; /* "a|b|c" or NULL */
+	const char *help;
+};
+
+/* The table, in the order of enum conf_id. */
+extern const struct conf_key conf_table[CONF_COUNT];
+
+/* One mistake; `line` is 0 when the mistake is in no one line. */
+struct conf_problem {
+	unsigned line;
+	char *text; /* owned; names group and key, what is wrong, what is allowed */
+};
+
+struct conf;
+
+#define CONF_ERROR (conf_error_quark())
+GQuark conf_error_quark(void);
+enum conf_error { CONF_ERROR_FILE, CONF_ERROR_INVALID };
+
+/*
+ * Loads and checks `path`. A file that does not exist is an error; an empty one means all defaults.
+ * On any mistake NULL is returned, `error` has them all, one a line, as "FILE:LINE: text".
+ */
+struct conf *conf_load(const char *path, GError **error);
+
+/* The same from memory; `name` stands for the file in messages. Used by the checks and by fuzzing.
+ */
+struct conf *conf_parse(const char *name, const char *text, gsize length, GPtrArray *problems);
+
+/* A GPtrArray for conf_parse that frees its struct conf_problem. */
+GPtrArray *conf_problems_new(void);
+
+void conf_free(struct conf *conf);
+
+/* Values; the strings are borrowed and live as long as `conf`. */
+const char *conf_string(const struct conf *conf, enum conf_id id);
+gint64 conf_int(const struct conf *conf, enum conf_id id);
+gboolean conf_is_set(const struct conf *conf, enum conf_id id); /* is it in the file? */
+
+/* "10.77.0.1/24": address and mask in host byte order. The value has been checked at load. */
+void conf_cidr(const struct conf *conf, enum conf_id id, guint32 *address, guint32 *mask);
+/* "a-b": both ends in host byte order. */
+void conf_range(const struct conf *conf, enum conf_id id, guint32 *first, guint32 *last);
+
+/* A path below one of the folders of [paths]; the caller frees it. */
+char *conf_path(const struct conf *conf, enum conf_id folder, const char *name);
+
+/* Dotted text of an address in host byte order; valid until the 8th next call in the thread. */
+const char *conf_ipv4(guint32 address);
+
+#endif
