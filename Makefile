@@ -41,6 +41,7 @@ PROGRAMS :=
 TESTS :=
 EXTRA :=
 CLEAN_HOOKS :=
+FUZZERS :=
 INSTALL_HOOKS :=
 
 objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -75,6 +76,16 @@ TESTS += $(B)/tests/$(1)
 ALL_OBJS += $(call objs,$(2))
 endef
 unit_test = $(eval $(call unit_test_,$(1),$(2),$(3),$(4)))
+
+# $(call fuzz_target,NAME,SOURCES,PKG-CONFIG NAMES): libFuzzer by clang; the corpus is tests/fuzz/corpus/NAME
+define fuzz_target_
+$(B)/fuzz/$(1): $(2) Makefile
+	@mkdir -p $$(@D)
+	$$(Q)clang $$(CPPFLAGS) -std=gnu11 -g -O1 $$(PKG_CFLAGS) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o $$@ $(2) $(call pkglibs,$(3))
+FUZZERS += $(B)/fuzz/$(1)
+endef
+fuzz_target = $(eval $(call fuzz_target_,$(1),$(2),$(3)))
 
 # $(call install_file,FILE,DIRECTORY,MODE)
 define install_file_
