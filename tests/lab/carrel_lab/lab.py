@@ -141,8 +141,7 @@ class Lab:
         for part in ("state", "run"):
             os.makedirs(self.path(part), exist_ok=True)
             os.chown(self.path(part), user.pw_uid, user.pw_gid)
-        with open(self.conf_file, "w", encoding="utf-8") as f:
-            f.write(conf_text(self.conf))
+        self._write_conf()
         self.say("networks: client LAN 10.77.0.0/24, server net 10.78.0.0/24")
         self.net.up(self.servers_wanted)
         self._images()
@@ -154,6 +153,19 @@ class Lab:
         self.say("boot server: DHCP, TFTP, HTTP, NFS, helpers, broker")
         self.boot.up()
         self.servers.register()
+
+    def _write_conf(self):
+        temporary = self.conf_file + ".new"
+        with open(temporary, "w", encoding="utf-8") as f:
+            f.write(conf_text(self.conf))
+        os.rename(temporary, self.conf_file)
+
+    def configure(self, conf):
+        """Changes keys ({group: {key: value}}) and has the broker read them."""
+        for group, keys in conf.items():
+            self.conf.setdefault(group, {}).update(keys)
+        self._write_conf()
+        self.admin.api("POST", "/v1/reload")
 
     def _images(self):
         source = os.path.join(self.source, "build", "images")
@@ -175,13 +187,14 @@ class Lab:
                         "carrel-bootconf"):
             shutil.copy2(self.built(program), self.path("bin", program))
 
-    def down(self):
-        """Takes all of it down, also what a crashed `up` left. Twice is harmless."""
+    def down(self, keep_logs=False):
+        """Takes all of it down, also what a crashed `up` left. Twice is harmless. The logs are
+        kept in a folder beside it when wanted."""
         with self._alone():
             if not self.state.exists():
                 return False
             self.state.entries()
-            self._down()
+            self._down(keep_logs)
         return True
 
     def _down(self, keep_logs=False):

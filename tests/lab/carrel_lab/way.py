@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a person does at a lab PC, and what she sees: used by the demo and by the tests.
+
+A test that asserts a screen uses the words and colours named here, once, so that a change of the
+viewer's or the desktop's look is a change of this file alone.
+"""
+
+import datetime
+import re
+import time
+
+from .errors import LabError, wait_until
+
+FIRMWARE = r"PXE|SeaBIOS|TFTP"
+LOGIN_FORM = r"pass ?word"
+DENIED = r"wrong (user )?name or password|not right|denied"
+DESKTOP_COLOUR = (0x3B, 0x5B, 0x7A)  # background of the session of desktop-lite (system.jwmrc)
+TASKBAR_COLOUR = (0x23, 0x2A, 0x33)
+
+BOOT_TIMEOUT = 180   # seconds; a busy machine may be four times slower than the aim
+LOGIN_TIMEOUT = 240
+
+
+def wait_firmware(pc, seconds=60):
+    return pc.wait_text(FIRMWARE, seconds)
+
+
+def wait_login_form(pc, seconds=BOOT_TIMEOUT):
+    """The login form is on the screen. Before the viewer's picture mode there is nothing to read:
+    OCR would only take the emulated PC's processor time."""
+    deadline = time.monotonic() + seconds
+    pc.watch(lambda s: s.size[0] >= 800 and s.colours() > 1, seconds, "the viewer's first picture")
+    seconds = max(1, deadline - time.monotonic())
+    return pc.wait_text(LOGIN_FORM, seconds, never=r"CARREL-B\d\d")
+
+
+def login(pc, user, password):
+    pc.type(f"{user}\t{password}\n")
+
+
+def desktop_on(screen):
+    """Background and task bar of the desktop are drawn, and not dimmed."""
+    return (screen.share(DESKTOP_COLOUR) > 0.2 and
+            screen.share(TASKBAR_COLOUR, region=(0, 0.95, 1, 1)) > 0.2)
+
+
+def wait_desktop(pc, seconds=LOGIN_TIMEOUT):
+    """The desktop is drawn on this PC."""
+    return pc.watch(desktop_on, seconds, "the desktop is drawn")
+
+
+def wait_terminal(pc, seconds=60):
+    """The terminal that the session opens shows its prompt."""
+    return pc.wait_text(r"alice|bob|\$", seconds, region=(0, 0, 1, 0.9))
+
+
+def shell(pc, command, expect=None, seconds=30):
+    """Types a command into the terminal on the desktop; waits for `expect` on the screen.
+
+    The expected text must not be in the command itself, else its echo would do."""
+    if expect and re.search(expect, command, re.IGNORECASE):
+        raise LabError(f"the pattern {expect!r} is found in the command itself")
+    pc.type(command + "\n")
+    return pc.wait_text(expect, seconds) if expect else None
+
+
+def log_out(pc, seconds=90):
+    """Logs out inside the desktop, and waits for the login form."""
+    pc.type("jwm -exit\n")
+    return wait_login_form(pc, seconds)
+
+
+def first_frame(lab, user, after, seconds=30):
+    """The ledger of `user`'s login that closed after wall-clock second `after`."""
+    def closed():
+        for ledger in reversed(lab.admin.ledger()):
+            stages = {s["stage"]: s["ms"] for s in ledger["stages"]}
+            if ledger["user"] == user and "first-frame" in stages and wall(ledger) >= after - 1:
+                return ledger
+        return None
+
+    return wait_until(closed, seconds, f"the ledger of {user}'s login is closed", step=0.3)
+
+
+def wall(ledger):
+    """Seconds since 1970 of a ledger's `wall`."""
+    import datetime
+    text = ledger["wall"].replace("Z", "+00:00")
+    moment = datetime.datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.timezone.utc)
+    return moment.timestamp()
+
+
+def now():
+    return time.time()
