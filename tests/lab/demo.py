@@ -18,7 +18,7 @@ from carrel_lab.lab import SOURCE  # noqa: E402
 
 OUT = os.path.join(SOURCE, "build", "demo")
 USER, PASSWORD = "alice", "rabbit-hole 1865"
-STEPS = 8
+STEPS = 9
 LIMITS = {"wire_bytes": 40_000_000, "power_on_to_login_s": 40, "login_to_desktop_cold_s": 40,
           "login_to_desktop_standby_s": 15}
 
@@ -50,7 +50,7 @@ class Demo:
         if self.lab.down():
             self.say("the lab of an earlier demo was still up; it was taken down first")
         self.lab.up()
-        self.lab.admin.carrel("user", "add", USER, "--password-stdin", stdin=PASSWORD + "\n")
+        self.lab.admin.add_user(USER, PASSWORD)
         self.say(f"user {USER} added; password: {PASSWORD}")
         self.say("the server gets the desktop's image (once)")
         self.lab.servers.wait_up("s1", 300)

@@ -11,6 +11,8 @@ from carrel_lab import LabError, LabTimeout, Screen, wire
 from carrel_lab.errors import wait_until
 from carrel_lab.qmp import KEYS, key_events
 
+pytestmark = pytest.mark.quick
+
 FONT = "/usr/share/fonts/truetype/nanum/NanumGothic.ttf"
 
 

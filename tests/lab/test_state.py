@@ -13,6 +13,8 @@ from carrel_lab.errors import wait_until
 from carrel_lab.net import Net, inside, netns_exists, run
 from carrel_lab.state import Process, State, process_stat
 
+pytestmark = pytest.mark.root
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

@@ -57,6 +57,10 @@ class Admin:
                            f"{(result.stderr or result.stdout).strip()}")
         return result
 
+    def add_user(self, name, password):
+        """Adds a user to Carrel's own list."""
+        return self.carrel("user", "add", name, "--password-stdin", stdin=password + "\n")
+
     @staticmethod
     def _list(answer, key):
         return answer[key] if isinstance(answer, dict) else answer

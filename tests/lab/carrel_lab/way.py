@@ -13,6 +13,10 @@ from .errors import LabError, wait_until
 
 FIRMWARE = r"PXE|SeaBIOS|TFTP"
 LOGIN_FORM = r"pass ?word"
+MOVED = r"another seat|other seat|moved"
+NO_SERVER = r"no (virtualization )?server|server.*(free|reach)|full"
+DESKTOP_FAILED = r"desktop.*(fail|not|did)"
+VOLUME_DAMAGED = r"damaged"
 DENIED = r"wrong (user )?name or password|not right|denied"
 DESKTOP_COLOUR = (0x3B, 0x5B, 0x7A)  # background of the session of desktop-lite (system.jwmrc)
 TASKBAR_COLOUR = (0x23, 0x2A, 0x33)
@@ -32,6 +36,33 @@ def wait_login_form(pc, seconds=BOOT_TIMEOUT):
     pc.watch(lambda s: s.size[0] >= 800 and s.colours() > 1, seconds, "the viewer's first picture")
     seconds = max(1, deadline - time.monotonic())
     return pc.wait_text(LOGIN_FORM, seconds, never=r"CARREL-B\d\d")
+
+
+def to_form(pc, seconds=60):
+    """Leads a PC back to an empty login form: leaves a desktop by the viewer's chord, confirms a
+    message, and clears what was typed."""
+    def form(screen):
+        if desktop_on(screen) or screen.colours() <= 1:
+            return False
+        text = screen.text()
+        if re.search(LOGIN_FORM, text, re.IGNORECASE):
+            return True
+        pc.key("ret")
+        return False
+
+    pc.watch(form, seconds, "the login form after a message", step=1)
+    pc.key("esc")
+
+
+def message(screen, pattern):
+    """The words around what `pattern` finds, letters only: OCR differs in the rest."""
+    text = re.sub(r"[^a-z]+", " ", screen.text().lower())
+    found = re.search(pattern, text)
+    return text[max(0, found.start() - 40):found.end() + 40] if found else ""
+
+
+def wait_login_form_after_failure(pc, seconds=BOOT_TIMEOUT):
+    return pc.wait_text(LOGIN_FORM, seconds)
 
 
 def login(pc, user, password):
