@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# carrel-virtd; all but main and the libvirt driver is a library, which the tests drive with a fake.
+VIRT_SRC := $(filter-out broker/virt/main.c broker/virt/driver_libvirt.c,$(sort $(wildcard broker/virt/*.c)))
+VIRT_PKGS := glib-2.0 gio-2.0 gio-unix-2.0 jansson
+$(call library,virt,$(VIRT_SRC))
+$(call program,carrel-virtd,broker/virt/main.c broker/virt/driver_libvirt.c,virt shared,$(VIRT_PKGS) libvirt,$(LIBEXECDIR))
