@@ -2,7 +2,10 @@
 """The lab's keys and its virtualization servers, made by the same scripts as real ones:
 scripts/carrel-pki, and tests/lab/lab-server, which wraps scripts/prepare-server."""
 
+import grp
 import os
+import pwd
+import shutil
 
 from .errors import LabError, wait_until
 from .net import run
@@ -12,6 +15,22 @@ class Servers:
     def __init__(self, lab):
         self.lab = lab
 
+    def keys(self):
+        """The lab's keys: the CA that the client image knows, and a certificate for each server."""
+        built = os.path.join(self.lab.source, "build", "pki")
+        if not os.path.exists(os.path.join(built, "ca.key")):
+            raise LabError(f"{built}/ca.key is missing; the client image must know the lab's CA; "
+                           f"remedy: make images")
+        shutil.copytree(built, self.lab.path("pki"))
+        group = grp.getgrgid(pwd.getpwnam(self.lab.conf["broker"]["user"]).pw_gid).gr_name
+        pki = [self.lab.script("scripts", "carrel-pki"), "--dir", self.lab.path("pki"),
+               "--config", self.lab.conf_file, "--group", group]
+        run(*pki, "init")
+        for key in ("server.key", "libvirt/clientkey.pem"):
+            shutil.chown(self.lab.path("pki", key), group=group)
+        for name in self.names():
+            run(*pki, "server", name, self.address(name))
+
     def names(self):
         return [f"s{i}" for i in range(1, self.lab.servers_wanted + 1)]
 
@@ -19,7 +38,7 @@ class Servers:
         return self.lab.net.server_address(int(name[1:]))
 
     def uri(self, name):
-        return f"qemu+tls://{self.address(name)}/system?pkipath={self.lab.path('pki')}"
+        return f"qemu+tls://{self.address(name)}/system?pkipath={self.lab.path('pki', 'libvirt')}"
 
     def _script(self, *words):
         result = run(self.lab.script("tests", "lab", "lab-server"), *words, check=False,
