@@ -86,10 +86,17 @@ int msg_listen(const char *path, mode_t mode, gid_t gid, GError **error)
 	return fd;
 }
 
+/* A message may hold a password: its text does not stay in freed memory. */
+static void text_wipe(char **text)
+{
+	if (*text)
+		explicit_bzero(*text, strlen(*text));
+	free(*text);
+}
+
 gboolean msg_send(int fd, const json_t *message, GError **error)
 {
-	/* The text is freed with json's own free(), which g_autofree matches since GLib 2.46. */
-	g_autofree char *text = json_dumps(message, JSON_COMPACT);
+	__attribute__((cleanup(text_wipe))) char *text = json_dumps(message, JSON_COMPACT);
 
 	if (!text || strlen(text) > MSG_MAX) {
 		g_set_error(error, MSG_ERROR, MSG_ERROR_SIZE, "a message is larger than %d bytes",
@@ -139,6 +146,7 @@ json_t *msg_recv(int fd, GError **error)
 	}
 	json_error_t problem;
 	json_t *message = json_loadb(buffer, (size_t)n, JSON_REJECT_DUPLICATES, &problem);
+	explicit_bzero(buffer, (size_t)n);
 	if (!json_is_object(message)) {
 		json_decref(message);
 		g_set_error(error, MSG_ERROR, MSG_ERROR_FORMAT,
