@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The broker's decisions. They need nothing but a C library.
+$(call library,core,$(sort $(wildcard broker/core/*.c)))
