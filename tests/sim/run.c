@@ -155,9 +155,10 @@ static void deliver(struct world *w, const struct sim_item *item)
 	if (item->kind == SIM_OP) {
 		effect_finish(w, item);
 	} else if (item->kind == SIM_CHANCE) {
+		if (w->calm)
+			return;
 		run_chance(w);
-		if (!w->calm)
-			sim_later(w, (int64_t)sim_random(w, 6000), SIM_CHANCE);
+		sim_later(w, (int64_t)sim_random(w, 6000), SIM_CHANCE);
 	} else if (item->epoch == w->broker_epoch &&
 		   (item->server >= SIM_SERVERS ||
 			   item->connection == w->servers[item->server].epoch)) {
@@ -195,6 +196,12 @@ static void check_settled(struct world *w)
 {
 	unsigned standby = 0;
 
+	for (const struct core_session *s = core_session_next(w->core, 0); w->trace && s;
+		s = core_session_next(w->core, s->id))
+		printf("left: session=%" PRIu64 " user=%s state=%s desktop=%" PRIu64 " login=%" PRIu64
+		       " deadline=%" PRId64 "\n",
+			s->id, s->user, core_session_state_name(s->state), s->desktop, s->login,
+			s->deadline_ms);
 	if (core_session_next(w->core, 0))
 		sim_break(w, "a session is left over");
 	for (const struct core_desktop *d = core_desktop_next(w->core, 0); d && !w->broken;
