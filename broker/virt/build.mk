@@ -4,3 +4,6 @@ VIRT_SRC := $(filter-out broker/virt/main.c broker/virt/driver_libvirt.c,$(sort 
 VIRT_PKGS := glib-2.0 gio-2.0 gio-unix-2.0 jansson
 $(call library,virt,$(VIRT_SRC))
 $(call program,carrel-virtd,broker/virt/main.c broker/virt/driver_libvirt.c,virt shared,$(VIRT_PKGS) libvirt,$(LIBEXECDIR))
+
+# The first process of a lab server (tests/lab/lab-server).
+$(call program,lab-reaper,tests/lab/reaper.c)
