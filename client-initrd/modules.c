@@ -49,6 +49,31 @@ static void parse_dep(struct modules *modules)
 	}
 }
 
+/* Lines of "alias PATTERN NAME"; the tables of graphics drivers are long, so they are cut up once.
+ */
+static int parse_aliases(struct modules *modules)
+{
+	size_t lines = 1;
+	char *save = NULL;
+	for (const char *c = modules->alias_text; *c; c++)
+		lines += *c == '\n';
+	modules->aliases = calloc(lines, sizeof *modules->aliases);
+	if (!modules->aliases)
+		return -ENOMEM;
+	for (char *line = strtok_r(modules->alias_text, "\n", &save); line;
+		line = strtok_r(NULL, "\n", &save)) {
+		char *pattern = line + strlen("alias "), *name = strchr(line, ' ');
+		name = name ? strchr(name + 1, ' ') : NULL;
+		if (!name || strncmp(line, "alias ", strlen("alias ")))
+			continue;
+		*name++ = '\0';
+		modules->aliases[modules->alias_count++] = (struct module_alias){.pattern = pattern,
+			.name = name,
+			.plain = (unsigned)strcspn(pattern, "*?[\\")};
+	}
+	return 0;
+}
+
 int modules_open(struct modules *modules, const char *folder)
 {
 	memset(modules, 0, sizeof *modules);
@@ -58,6 +83,8 @@ int modules_open(struct modules *modules, const char *folder)
 	int error = read_whole(folder, "modules.dep", &modules->dep_text);
 	if (!error)
 		error = read_whole(folder, "modules.alias", &modules->alias_text);
+	if (!error)
+		error = parse_aliases(modules);
 	if (!error)
 		parse_dep(modules);
 	return error;
@@ -76,6 +103,7 @@ void modules_free(struct modules *modules)
 {
 	free(modules->dep_text);
 	free(modules->alias_text);
+	free(modules->aliases);
 	memset(modules, 0, sizeof *modules);
 }
 
@@ -160,21 +188,17 @@ static bool skipped(const struct modules *modules, int index, const char *const 
 	return false;
 }
 
-/* modules.alias has lines of "alias PATTERN NAME". */
 size_t modules_load_alias(struct modules *modules, const char *modalias, const char *const *skip)
 {
 	size_t before = modules->loaded;
-	const char *line = modules->alias_text;
-	while (line && *line) {
-		char pattern[256], name[64];
-		const char *next = strchr(line, '\n');
-		if (sscanf(line, "alias %255s %63s", pattern, name) == 2 &&
-			!fnmatch(pattern, modalias, 0)) {
-			int index = modules_find(modules, name);
-			if (index >= 0 && !skipped(modules, index, skip))
-				load(modules, &modules->items[index]);
-		}
-		line = next ? next + 1 : NULL;
+	for (size_t i = 0; i < modules->alias_count; i++) {
+		const struct module_alias *alias = &modules->aliases[i];
+		if (strncmp(alias->pattern, modalias, alias->plain) ||
+			fnmatch(alias->pattern, modalias, 0))
+			continue;
+		int index = modules_find(modules, alias->name);
+		if (index >= 0 && !skipped(modules, index, skip))
+			load(modules, &modules->items[index]);
 	}
 	return modules->loaded - before;
 }

@@ -18,9 +18,17 @@ struct module {
 	bool tried;
 };
 
+struct module_alias {
+	const char *pattern; /* into `alias_text` */
+	const char *name;
+	unsigned plain; /* bytes of the pattern before its first wildcard */
+};
+
 struct modules {
 	char folder[192];
-	char *dep_text, *alias_text; /* owned */
+	char *dep_text, *alias_text;  /* owned */
+	struct module_alias *aliases; /* owned */
+	size_t alias_count;
 	struct module items[MODULES_MAX];
 	size_t count;
 	size_t loaded; /* modules that this program has loaded */
