@@ -24,6 +24,8 @@
 #define DISK_TIMEOUT_MS 20000
 #define X_TIMEOUT_MS 60000
 #define DRAWN_TIMEOUT_MS 90000
+#define NO_PROGRAM_MS                                                                              \
+	5000 /* a window manager that is drawn and starts no program is a session too */
 #define TERM_GRACE_MS 5000
 #define KILL_TIMEOUT_MS 10000
 
@@ -240,10 +242,8 @@ void agent_claim_x_failed(struct agent *agent)
 		claim_fail(agent, "session", "the X server does not start in this desktop");
 }
 
-void agent_claim_x_event(struct agent *agent)
+static void claim_done(struct agent *agent)
 {
-	if (agent->step != STEP_DRAWN || !agent->x.drawn)
-		return;
 	step_begin(agent, STEP_NONE, 0);
 	agent->state = AGENT_ACTIVE;
 	agent->claim_open = false;
@@ -252,10 +252,18 @@ void agent_claim_x_event(struct agent *agent)
 	agent_say_ok(agent, agent->claim.id);
 }
 
+void agent_claim_x_event(struct agent *agent)
+{
+	if (agent->step == STEP_DRAWN && agent->x.mapped)
+		step_begin(agent, STEP_PROGRAM, NO_PROGRAM_MS);
+	if ((agent->step == STEP_DRAWN || agent->step == STEP_PROGRAM) && agent->x.drawn)
+		claim_done(agent);
+}
+
 void agent_claim_session_exited(struct agent *agent)
 {
 	agent->session_pid = -1;
-	if (agent->step == STEP_DRAWN) {
+	if (agent->step == STEP_DRAWN || agent->step == STEP_PROGRAM) {
 		claim_fail(agent, "session", "the session ended before it was drawn");
 	} else if (agent->state == AGENT_ACTIVE) {
 		agent->session_ended = true;
@@ -369,6 +377,9 @@ void agent_claim_timeout(struct agent *agent)
 		break;
 	case STEP_DRAWN:
 		claim_fail(agent, "session", "the session was not drawn in time");
+		break;
+	case STEP_PROGRAM:
+		claim_done(agent);
 		break;
 	case STEP_TERM:
 		release_kill(agent);

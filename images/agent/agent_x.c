@@ -113,6 +113,7 @@ bool agent_x_connect(struct agent_x *x)
 	(void)fcntl(x->fd, F_SETFD, FD_CLOEXEC);
 	x->root = xcb_setup_roots_iterator(xcb_get_setup(x->connection)).data->root;
 	x->wm_check = intern(x->connection, "_NET_SUPPORTING_WM_CHECK");
+	x->client_list = intern(x->connection, "_NET_CLIENT_LIST");
 	(void)xcb_get_extension_data(x->connection, &xcb_screensaver_id);
 	xcb_change_window_attributes(x->connection, x->root, XCB_CW_EVENT_MASK, &mask);
 	xcb_flush(x->connection);
@@ -129,31 +130,46 @@ void agent_x_clear(struct agent_x *x)
 	x->fd = -1;
 	x->ready_fd = -1;
 	x->pid = -1;
-	x->wm_running = x->drawn = x->idle_asked = false;
+	x->wm_running = x->mapped = x->drawn = x->clients_asked = x->idle_asked = false;
 }
 
 void agent_x_expect_session(struct agent_x *x)
 {
-	x->wm_running = x->drawn = false;
+	x->wm_running = x->mapped = x->drawn = false;
 }
 
-static void handle(struct agent_x *x, const xcb_generic_event_t *event)
+/* The answer is looked for in agent_x_events(). */
+static void ask_clients(struct agent_x *x)
 {
-	switch (event->response_type & 0x7f) {
-	case XCB_PROPERTY_NOTIFY: {
-		const xcb_property_notify_event_t *e = (const void *)event;
+	if (x->clients_asked)
+		xcb_discard_reply(x->connection, x->clients_sequence);
+	x->clients_sequence =
+		xcb_get_property(x->connection, 0, x->root, x->client_list, XCB_ATOM_WINDOW, 0, 1)
+			.sequence;
+	x->clients_asked = xcb_flush(x->connection) > 0;
+}
 
-		if (e->window == x->root && e->atom == x->wm_check)
-			x->wm_running = e->state == XCB_PROPERTY_NEW_VALUE;
-		break;
-	}
-	case XCB_MAP_NOTIFY:
-		if (x->wm_running)
-			x->drawn = true;
-		break;
-	default:
-		break;
-	}
+static void clients_answer(struct agent_x *x)
+{
+	void *reply = NULL;
+
+	if (!x->clients_asked ||
+		!xcb_poll_for_reply(x->connection, x->clients_sequence, &reply, NULL))
+		return;
+	x->clients_asked = false;
+	if (reply && xcb_get_property_value_length(reply) > 0)
+		x->drawn = true;
+	free(reply);
+}
+
+static void property_changed(struct agent_x *x, const xcb_property_notify_event_t *event)
+{
+	if (event->window != x->root)
+		return;
+	if (event->atom == x->wm_check)
+		x->wm_running = event->state == XCB_PROPERTY_NEW_VALUE;
+	else if (event->atom == x->client_list && x->wm_running && !x->drawn)
+		ask_clients(x);
 }
 
 bool agent_x_events(struct agent_x *x)
@@ -161,9 +177,19 @@ bool agent_x_events(struct agent_x *x)
 	xcb_generic_event_t *event;
 
 	while ((event = xcb_poll_for_event(x->connection))) {
-		handle(x, event);
+		switch (event->response_type & 0x7f) {
+		case XCB_PROPERTY_NOTIFY:
+			property_changed(x, (const xcb_property_notify_event_t *)event);
+			break;
+		case XCB_MAP_NOTIFY:
+			x->mapped = x->mapped || x->wm_running;
+			break;
+		default:
+			break;
+		}
 		free(event);
 	}
+	clients_answer(x);
 	return !xcb_connection_has_error(x->connection);
 }
 

@@ -27,9 +27,12 @@ struct agent_x {
 	xcb_connection_t *connection; /* owned; NULL until connected */
 	int fd;
 	xcb_window_t root;
-	xcb_atom_t wm_check;
+	xcb_atom_t wm_check, client_list;
 	bool wm_running; /* a window manager has said so by _NET_SUPPORTING_WM_CHECK */
-	bool drawn;      /* and has mapped a window since */
+	bool mapped;     /* and has mapped a window since: its panel */
+	bool drawn;      /* and manages a program's window, so it has drawn all it drew before */
+	bool clients_asked;
+	unsigned clients_sequence;
 	bool idle_asked;
 	unsigned idle_sequence;
 };

@@ -7,11 +7,7 @@
 tree_build() {
 	tree_base
 	tree_overlay
-	for hook in "$recipe"/hooks/*.sh; do
-		[ -x "$hook" ] || continue
-		"$hook" "$work/tree" >"$work/hook.log" 2>&1 ||
-			die "hook $(basename "$hook") failed: $(tail -n 5 "$work/hook.log")"
-	done
+	tree_hooks '[0-4]'
 	lines "$recipe/mask" | while read -r what name; do
 		tree_mask "$what" "$name"
 	done
@@ -20,7 +16,17 @@ tree_build() {
 		rm -rf "$work/tree"$pattern
 	done
 	tree_anonymous
+	tree_hooks '[5-9]'
 	say "tree: $(du -sm "$work/tree" | cut -f1) MB"
+}
+
+# Hooks that begin with 0 to 4 run before, the others after files are left out.
+tree_hooks() {
+	for hook in "$recipe"/hooks/$1*.sh; do
+		[ -x "$hook" ] || continue
+		"$hook" "$work/tree" >"$work/hook.log" 2>&1 ||
+			die "hook $(basename "$hook") failed: $(tail -n 5 "$work/hook.log")"
+	done
 }
 
 tree_base() {
