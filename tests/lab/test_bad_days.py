@@ -36,7 +36,7 @@ def test_no_server_is_free(lab, pcs):
 def test_the_server_cannot_be_reached(lab, pcs, log_in):
     lab.net.cable("s1", "eth0", False)
     try:
-        wait_until(lambda: not lab.admin.servers()[0]["up"], 120, "the broker sees that s1 is gone",
+        wait_until(lambda: lab.admin.servers()[0]["state"] != "up", 120, "the broker sees that s1 is gone",
                    step=0.5)
         refused(pcs[0], "alice", way.NO_SERVER, 60)
     finally:

@@ -34,7 +34,7 @@ def test_two_labs_at_once(make_lab):
     assert not two.admin.servers()[0]["draining"]
     one.down()
     assert not leftovers("one")
-    assert two.admin.servers()[0]["up"]
+    assert two.admin.servers()[0]["state"] == "up"
     assert all(p.alive() for p in two.state.processes()
                if p.name in ("dnsmasq", "nginx", "carreld", "carrel-netd", "carrel-authd"))
     two.down()

@@ -138,9 +138,12 @@ class Lab:
         for part in ("bin", "log", "volumes"):
             os.makedirs(self.path(part), exist_ok=True)
         user = pwd.getpwnam(BROKER_USER)
-        for part in ("state", "run"):
-            os.makedirs(self.path(part), exist_ok=True)
-            os.chown(self.path(part), user.pw_uid, user.pw_gid)
+        os.makedirs(self.path("state"))
+        os.chown(self.path("state"), user.pw_uid, user.pw_gid)
+        # carrel-netd is root without the right to write into others' folders.
+        os.makedirs(self.path("run"))
+        os.chown(self.path("run"), 0, user.pw_gid)
+        os.chmod(self.path("run"), 0o775)
         self._write_conf()
         self.say("networks: client LAN 10.77.0.0/24, server net 10.78.0.0/24")
         self.net.up(self.servers_wanted)

@@ -8,7 +8,7 @@ import pwd
 import shutil
 
 from .errors import LabError, wait_until
-from .net import run
+from .net import SERVER_NET, run
 
 
 class Servers:
@@ -54,7 +54,7 @@ class Servers:
         directory = self.lab.path(name)
         self.lab.state.append(kind="server", name=name, directory=directory)
         self._script("up", directory, self.lab.net.ns(name), name, self.address(name),
-                     self.lab.net.server_address(-9), self.lab.path("pki"),
+                     f"{SERVER_NET}.1", self.lab.path("pki"),
                      self.lab.path("volumes"))
 
     def up(self):
@@ -68,7 +68,7 @@ class Servers:
     def wait_up(self, name, seconds):
         """Waits until the broker has the server with its image in place."""
         def ready():
-            return [s for s in self.lab.admin.servers() if s["name"] == name and s["up"]]
+            return [s for s in self.lab.admin.servers() if s["name"] == name and s["state"] == "up"]
 
         return wait_until(ready, seconds, lambda: f"server {name} is up; the broker says "
                           f"{self.lab.admin.servers()}", step=0.5)
@@ -80,6 +80,10 @@ class Servers:
     def down(self):
         if not self.lab.state.same_boot():
             return
+        # A killed `up` may have left its lab-server at work; it would go on making things.
+        for process in self.lab.state.marked():
+            if "lab-server" in process.command():
+                process.kill()
         for name, entry in reversed(list(self.lab.state.names("server").items())):
             if os.path.isdir(entry["directory"]):
                 self._script("down", entry["directory"])

@@ -55,6 +55,14 @@ class Process:
         stat = process_stat(self.pid)
         return stat is not None and stat[1] == self.start and stat[0] not in "ZX"
 
+    def command(self):
+        """Its words, with blanks between; empty when it has ended."""
+        try:
+            with open(f"/proc/{self.pid}/cmdline", "rb") as f:
+                return f.read().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            return ""
+
     def _pidfd(self):
         try:
             fd = os.pidfd_open(self.pid)
