@@ -13,7 +13,7 @@ import tempfile
 
 NAME, VERSION = "tiny", "20260101.1"
 IMAGE = f"{NAME}@{VERSION}"
-MODULES = ["virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
+MODULES = ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
            "virtio_blk", "virtio_console"]
 
 # Answers hello as the agent does; "disks" lists the serials of the virtio disks; "say" has it send one
