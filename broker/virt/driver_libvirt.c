@@ -84,11 +84,13 @@ static gboolean fail(struct virt_conn *conn, GError **error, const char *what, c
 {
 	virErrorPtr e = virGetLastError();
 	enum virt_error code = classify(e);
+	/* A copy: the next call, also the one below, resets the error. */
+	g_autofree char *message =
+		g_strdup(e && e->message ? e->message : "libvirt gives no reason");
 
 	if (!conn || virConnectIsAlive(conn->c) <= 0)
 		code = VIRT_ERROR_UNREACHABLE;
-	g_set_error(error, VIRT_ERROR, code, "cannot %s %s: %s", what, name,
-		e && e->message ? e->message : "libvirt gives no reason");
+	g_set_error(error, VIRT_ERROR, code, "cannot %s %s: %s", what, name, message);
 	virResetLastError();
 	return FALSE;
 }
@@ -496,11 +498,15 @@ static gboolean upload(struct virt_conn *conn, virStorageVolPtr volume,
 		if (result == 0)
 			result = virStreamFinish(stream);
 	}
-	if (result < 0 && state.error && virConnectIsAlive(conn->c) > 0) {
-		g_propagate_error(error, g_steal_pointer(&state.error));
-		virResetLastError();
-	} else if (result < 0) {
-		fail_storage(conn, error, "send the volume", name);
+	if (result < 0) {
+		g_autoptr(GError) cause = NULL;
+
+		fail_storage(conn, &cause, "send the volume", name);
+		/* What stopped the source is the reason, unless the server is lost. */
+		if (state.error && cause->code != VIRT_ERROR_UNREACHABLE)
+			g_propagate_error(error, g_steal_pointer(&state.error));
+		else
+			g_propagate_error(error, g_steal_pointer(&cause));
 	}
 	g_clear_error(&state.error);
 	virStreamFree(stream);

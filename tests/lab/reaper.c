@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The first process of a lab server's namespaces: runs a command and reaps whatever loses its parent.
- * libvirtd and QEMU leave orphans, and libvirt waits two seconds for a VM whose process nobody reaps.
- * Killing this one is a faithful crash of the host: the kernel takes all the others along.
+ * The first process of a lab server's namespaces: runs a command and reaps whatever loses its
+ * parent. libvirtd and QEMU leave orphans, and libvirt waits two seconds for a VM whose process
+ * nobody reaps. Killing this one is a faithful crash of the host: the kernel takes all the others
+ * along.
  */
 #include <errno.h>
 #include <stdio.h>

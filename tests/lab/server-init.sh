@@ -47,6 +47,17 @@ accounts()
 	mount --bind "$dir/group" /etc/group
 }
 
+# As udev makes it on a real host: without access for QEMU's user libvirt probes QEMU anew, for
+# seconds, at every start of a VM.
+kvm_device()
+{
+	[ -c /dev/kvm ] || return 0
+	rm -f "$dir/kvm"
+	mknod -m 660 "$dir/kvm" c 10 232
+	chown root:kvm "$dir/kvm"
+	mount --bind "$dir/kvm" /dev/kvm
+}
+
 mount -t tmpfs -o mode=755 run /run
 mkdir -p /run/lock /run/libvirt
 mount_points /etc libvirt pki carrel
@@ -54,6 +65,7 @@ mount_points /var/lib libvirt carrel
 mount_points /var/cache libvirt
 mount_points /var/log libvirt
 accounts
+kvm_device
 mkdir -p /var/lib/carrel/volumes
 mount --bind "$volumes" /var/lib/carrel/volumes
 : >/run/carrel-lab-ready
