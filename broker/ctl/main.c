@@ -59,7 +59,7 @@ static int run(struct context *context, char **words, gboolean help)
 
 int main(int argc, char **argv)
 {
-	g_autofree char *conf_path = g_strdup(CONF_DEFAULT_FILE);
+	g_autofree char *conf_path = NULL;
 	g_autofree char *full_name = NULL;
 	g_auto(GStrv) words = NULL;
 	gboolean help = FALSE, version = FALSE;
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 		puts("carrel " CARREL_VERSION);
 		return EXIT_DONE;
 	}
-	context.conf_path = conf_path;
+	context.conf_path = conf_path ? conf_path : CONF_DEFAULT_FILE;
 	context.full_name = full_name;
 	return run(&context, words ? words : none, help);
 }

@@ -130,10 +130,13 @@ static void follow(struct ledger *ledger, const struct core *core, struct entry 
 		return;
 	entry->session = session->id;
 	if (session->state != entry->state) {
-		if (entry->state == SESSION_WAITING)
-			mark(ledger, entry, "desktop");
-		else if (session->state != SESSION_PLACING)
+		gboolean placed = entry->state == SESSION_ENDED || entry->state == SESSION_PLACING;
+
+		if (placed && session->state != SESSION_PLACING)
 			mark(ledger, entry, "place");
+		/* A standby desktop is there at once: 0 ms. */
+		if (session->state == SESSION_CLAIMING)
+			mark(ledger, entry, "desktop");
 		entry->state = session->state;
 	}
 	if (!event->desktop || event->desktop != session->desktop)

@@ -57,7 +57,7 @@ static int serve(const char *conf_path, gboolean print_ready)
 
 int main(int argc, char **argv)
 {
-	g_autofree char *conf_path = g_strdup(CONF_DEFAULT_FILE);
+	g_autofree char *conf_path = NULL;
 	gboolean print_ready = FALSE, debug = FALSE, version = FALSE;
 	const GOptionEntry options[] = {
 		{"config", 'c', 0, G_OPTION_ARG_FILENAME, &conf_path, "Configuration file", "FILE"},
@@ -81,5 +81,5 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	log_init("carreld", debug ? LOG_DEBUG : LOG_INFO);
-	return serve(conf_path, print_ready);
+	return serve(conf_path ? conf_path : CONF_DEFAULT_FILE, print_ready);
 }

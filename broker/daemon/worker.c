@@ -43,13 +43,13 @@ static void go_down(struct worker *worker, const char *reason)
 	gboolean was_up = worker->state == WORKER_UP;
 	struct core_event event = {.type = CORE_EV_SERVER_DOWN, .server = worker->server};
 
+	/* `reason` may be the message that is replaced here. */
+	g_strlcpy(event.text, reason, sizeof(event.text));
 	worker->state = WORKER_DOWN;
 	worker->round++;
-	worker_problem(worker, reason);
-	if (was_up) {
-		g_strlcpy(event.text, reason, sizeof(event.text));
+	worker_problem(worker, event.text);
+	if (was_up)
 		broker_post(worker->broker, &event);
-	}
 }
 
 static void end_process(struct worker *worker)
