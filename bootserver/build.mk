@@ -8,5 +8,5 @@ $(foreach t,$(sort $(wildcard bootserver/templates/*.in)),$(call install_file,$(
 $(call install_file,broker/man/carrel-bootconf.8,$(MANDIR)/man8,644)
 
 $(call unit_test,test_boot_image,tests/unit/test_boot_image.c,bootserver shared,$(BOOTSERVER_PKGS))
-$(call unit_test,test_boot_render,tests/unit/test_boot_render.c,bootserver shared,$(BOOTSERVER_PKGS))
+$(call unit_test,test_boot_render,tests/unit/test_boot_render.c,bootserver shared client,$(BOOTSERVER_PKGS))
 $(call fuzz_target,boot_manifest,tests/fuzz/boot_manifest.c bootserver/image.c,$(BOOTSERVER_PKGS))

@@ -34,7 +34,7 @@ static int take(struct fetch *fetch, const struct boot *boot, const char *data, 
 		return error;
 	sha256_update(&fetch->sum, data, length);
 	fetch->done += length;
-	screen_progress("fetching the system", fetch->done, boot->params.size, fetch->start_ms);
+	screen_progress("fetching", fetch->done, boot->params.size, fetch->start_ms);
 	return 0;
 }
 

@@ -12,7 +12,7 @@
 #include "client-initrd/util.h"
 
 #define CONSOLES_MAX 4
-#define BAR_WIDTH 30
+#define BAR_WIDTH 20 /* the line stays below 80 columns: it must not wrap */
 
 static int consoles[CONSOLES_MAX];
 static size_t console_count;
@@ -83,12 +83,10 @@ void screen_progress(const char *what, uint64_t done, uint64_t total, int64_t st
 	for (unsigned i = 0; i < BAR_WIDTH; i++)
 		bar[i] = i * 100 < percent * BAR_WIDTH ? '#' : '.';
 	bar[BAR_WIDTH] = '\0';
-	snprintf(line, sizeof line,
-		"\rCarrel: %s [%s] %3u %%  %llu.%llu of %llu.%llu MB  %llu.%llu MB/s%s", what, bar,
-		percent, (unsigned long long)(done / 1000000),
-		(unsigned long long)(done / 100000 % 10), (unsigned long long)(total / 1000000),
-		(unsigned long long)(total / 100000 % 10), (unsigned long long)(rate / 1000),
-		(unsigned long long)(rate / 100 % 10), end ? "\n" : "  ");
+	snprintf(line, sizeof line, "\rCarrel: %s [%s] %3u %%  %u.%u of %u.%u MB, %u.%u MB/s%s",
+		what, bar, percent, (unsigned)(done / 1000000), (unsigned)(done / 100000 % 10),
+		(unsigned)(total / 1000000), (unsigned)(total / 100000 % 10),
+		(unsigned)(rate / 1000), (unsigned)(rate / 100 % 10), end ? "\n" : "  ");
 	put(line);
 	if (end)
 		progress_next_ms = 0;

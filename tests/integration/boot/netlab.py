@@ -3,6 +3,7 @@
 network boot. Nothing outside of the two namespaces and the working folder is touched."""
 import json
 import os
+import re
 import selectors
 import shutil
 import socket
@@ -53,15 +54,27 @@ class Output:
         until = time.monotonic() + timeout
         while True:
             found = self.text.find(word, self.at)
-            end = self.text.find("\n", found) if found >= 0 else -1
-            if found >= 0 and end < 0:
-                end = len(self.text)
-            if end >= 0:
-                start, self.at = self.at, end
-                return self.text[start:end]
+            end = re.compile(r"[\r\n]").search(self.text, found) if found >= 0 else None
+            if end:
+                self.at = end.start()
+                return self.text[found:self.at]
             left = until - time.monotonic()
             if left <= 0 or not self.read(left):
                 raise AssertionError("no %r in: %s" % (word, self.text[-3000:]))
+
+
+class Follow:
+    """What is written to a log file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def wait(self, word, timeout):
+        until = time.monotonic() + timeout
+        while word not in open(self.path).read():
+            if time.monotonic() > until:
+                raise AssertionError("no %r in %s" % (word, self.path))
+            select_pause(0.05)
 
 
 class Netlab:
