@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Requests, each answered in a child process of its own: what blocks there holds up nobody, what
- * crashes there takes nothing along, and what hangs is killed with all that it started. Some run
- * at a time, others wait in order. Runs in the default GMainContext.
+ * crashes there takes nothing along, and what hangs is killed with its process group. Some run at
+ * a time, others wait in order. Runs in the default GMainContext.
  */
 #ifndef CARREL_AUTH_JOB_H
 #define CARREL_AUTH_JOB_H

@@ -38,7 +38,8 @@ static const char *check(const char *name)
 	for (const char *p = name; *p; p = g_utf8_next_char(p)) {
 		gunichar c = g_utf8_get_char(p);
 
-		if (!is_visible_alnum(c) && !g_unichar_ismark(c) && !strchr("._-", (int)c))
+		if (!is_visible_alnum(c) && !g_unichar_ismark(c) && c != '.' && c != '_' &&
+			c != '-')
 			return "a user name holds something else than letters, digits, '.', '_' "
 			       "and '-'";
 		only_digits = only_digits && g_unichar_isdigit(c);
