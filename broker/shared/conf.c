@@ -14,6 +14,7 @@ const struct conf_key conf_table[CONF_COUNT] = {
 };
 
 struct conf {
+	char *file;               /* owned: the name given to conf_parse */
 	char *values[CONF_COUNT]; /* owned, never NULL once loaded */
 	gint64 ints[CONF_COUNT];
 	gboolean set[CONF_COUNT];
@@ -92,6 +93,17 @@ static gboolean in_choices(const char *choices, const char *value)
 	return g_strv_contains((const char *const *)list, value);
 }
 
+/* A word of ASCII letters, digits and `also`, which can be part of a path or a rule as it is. */
+static gboolean is_word(const char *text, const char *also, gsize max)
+{
+	if (!*text || strlen(text) > max || *text == '.' || *text == '-')
+		return FALSE;
+	for (const char *p = text; *p; p++)
+		if (!g_ascii_isalnum(*p) && !strchr(also, *p))
+			return FALSE;
+	return TRUE;
+}
+
 /* Parses one value into conf; returns NULL or what is allowed (static or from log_fmt). */
 static const char *value_set(struct conf *conf, enum conf_id id, const char *text)
 {
@@ -103,6 +115,16 @@ static const char *value_set(struct conf *conf, enum conf_id id, const char *tex
 		for (const char *p = text; *p; p++)
 			if ((unsigned char)*p < 0x20 || *p == 0x7f)
 				return "text without control characters";
+		break;
+	case CONF_INTERFACE:
+		if (!is_word(text, "._-@", 15))
+			return "the name of an interface: up to 15 letters, digits, '.', '_', '-' "
+			       "or '@'";
+		break;
+	case CONF_NAME:
+		if (!is_word(text, "._-", 64))
+			return "a name of letters, digits, '.', '_' and '-', not beginning with "
+			       "'.' or '-'";
 		break;
 	case CONF_INT:
 		if (!parse_int(text, &number) || number < key->min || number > key->max)
@@ -170,16 +192,26 @@ static enum conf_id find_key(const char *group, const char *key)
 	return CONF_COUNT;
 }
 
+static char *group_names(void)
+{
+	GString *names = g_string_new(conf_table[0].group);
+
+	for (int id = 1; id < CONF_COUNT; id++)
+		if (strcmp(conf_table[id].group, conf_table[id - 1].group) != 0)
+			g_string_append_printf(names, ", %s", conf_table[id].group);
+	return g_string_free(names, FALSE);
+}
+
 static void read_group(
 	struct conf *conf, GKeyFile *file, const char *text, const char *group, GPtrArray *problems)
 {
 	g_auto(GStrv) keys = g_key_file_get_keys(file, group, NULL, NULL);
 
 	if (find_key(group, NULL) == CONF_COUNT) {
-		problem_add(problems, line_of(text, group, NULL),
-			"unknown group [%s]; allowed: site, network, "
-			"broker, desktop, session, volume, image, auth, boot, paths",
-			group);
+		g_autofree char *allowed = group_names();
+
+		problem_add(problems, line_of(text, group, NULL), "unknown group [%s]; allowed: %s",
+			group, allowed);
 		return;
 	}
 	for (unsigned i = 0; keys && keys[i]; i++) {
@@ -188,6 +220,9 @@ static void read_group(
 		g_autofree char *value = g_key_file_get_string(file, group, keys[i], NULL);
 		const char *allowed;
 
+		/* GKeyFile keeps blanks and a carriage return at the end of a line. */
+		if (value)
+			g_strchomp(value);
 		if (id == CONF_COUNT) {
 			problem_add(problems, line, "[%s] has no key \"%s\"; see carrel.conf(5)",
 				group, keys[i]);
@@ -208,49 +243,89 @@ static gboolean networks_overlap(guint32 a, guint32 a_mask, guint32 b, guint32 b
 	return (a & mask) == (b & mask);
 }
 
-/* What no single value shows. Only called when every value is right by itself. */
-static void check_together(const struct conf *conf, const char *text, GPtrArray *problems)
+/* A problem of one key's value, told with its line. */
+static void value_problem(const struct conf *conf, const char *text, GPtrArray *problems,
+	enum conf_id id, const char *what)
+{
+	const struct conf_key *key = &conf_table[id];
+
+	problem_add(problems, line_of(text, key->group, key->key), "[%s] %s = %s%s", key->group,
+		key->key, conf->values[id], what);
+}
+
+static void check_networks(const struct conf *conf, const char *text, GPtrArray *problems)
 {
 	guint32 address, mask, first, last, server, server_mask;
+	g_autofree char *own =
+		g_strdup_printf("client_address = %s", conf->values[CONF_NETWORK_CLIENT_ADDRESS]);
+	g_autofree char *outside = g_strconcat(" lies outside the network of ", own, NULL);
+	g_autofree char *covers = g_strconcat(" overlaps the boot server's own ", own, NULL);
+	g_autofree char *overlap = g_strconcat(" overlaps the network of ", own, NULL);
 
 	conf_cidr(conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
 	conf_range(conf, CONF_NETWORK_CLIENT_RANGE, &first, &last);
 	conf_cidr(conf, CONF_NETWORK_SERVER_NETWORK, &server, &server_mask);
-	unsigned line = line_of(text, "network", "client_range");
+	if ((address & ~mask) == 0 || (address | mask) == ~0u)
+		value_problem(conf, text, problems, CONF_NETWORK_CLIENT_ADDRESS,
+			" is the network's own or its broadcast address: allowed is one of a host");
 	if ((first & mask) != (address & mask) || (last & mask) != (address & mask))
-		problem_add(problems, line,
-			"[network] client_range = %s lies outside the network of "
-			"client_address = %s",
-			conf->values[CONF_NETWORK_CLIENT_RANGE],
-			conf->values[CONF_NETWORK_CLIENT_ADDRESS]);
-	if (first <= address && address <= last)
-		problem_add(problems, line,
-			"[network] client_range = %s overlaps the boot server's own "
-			"client_address = %s",
-			conf->values[CONF_NETWORK_CLIENT_RANGE],
-			conf->values[CONF_NETWORK_CLIENT_ADDRESS]);
+		value_problem(conf, text, problems, CONF_NETWORK_CLIENT_RANGE, outside);
+	else if (first <= address && address <= last)
+		value_problem(conf, text, problems, CONF_NETWORK_CLIENT_RANGE, covers);
 	if (networks_overlap(address, mask, server, server_mask))
-		problem_add(problems, line_of(text, "network", "server_network"),
-			"[network] server_network = %s overlaps the network of client_address = %s",
-			conf->values[CONF_NETWORK_SERVER_NETWORK],
-			conf->values[CONF_NETWORK_CLIENT_ADDRESS]);
+		value_problem(conf, text, problems, CONF_NETWORK_SERVER_NETWORK, overlap);
+	if (!strcmp(conf->values[CONF_NETWORK_CLIENT_INTERFACE],
+		    conf->values[CONF_NETWORK_SERVER_INTERFACE]))
+		value_problem(conf, text, problems, CONF_NETWORK_SERVER_INTERFACE,
+			" is the client_interface too: the two sides need an interface each");
+}
+
+/* Ports of the boot server towards the PCs: none may hide another. */
+static void check_ports(const struct conf *conf, const char *text, GPtrArray *problems)
+{
+	static const enum conf_id ports[] = {
+		CONF_BROKER_PORT, CONF_BROKER_REPORT_PORT, CONF_BOOT_HTTP_PORT};
+	gint64 forward = conf_int(conf, CONF_NETWORK_FORWARD_PORT);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(ports); i++) {
+		gint64 port = conf_int(conf, ports[i]);
+
+		if (port >= forward && port < forward + CONF_FORWARD_PORTS)
+			value_problem(conf, text, problems, ports[i],
+				" is one of the ports that are forwarded to desktops, "
+				"see [network] forward_port");
+		for (gsize j = 0; j < i; j++) {
+			const struct conf_key *other = &conf_table[ports[j]];
+			g_autofree char *taken = g_strdup_printf(
+				" is the port of [%s] %s too", other->group, other->key);
+
+			if (port == conf_int(conf, ports[j]))
+				value_problem(conf, text, problems, ports[i], taken);
+		}
+	}
+}
+
+/* What no single value shows. Only called when every value is right by itself. */
+static void check_together(const struct conf *conf, const char *text, GPtrArray *problems)
+{
+	const char *network = conf_string(conf, CONF_DESKTOP_NETWORK);
 	gint64 size = conf_int(conf, CONF_DESKTOP_MIN);
+	g_autofree char *tiers = g_strdup_printf(
+		" is not min_mib = %s times a power of two", conf->values[CONF_DESKTOP_MIN]);
+
+	check_networks(conf, text, problems);
+	check_ports(conf, text, problems);
 	while (size < conf_int(conf, CONF_DESKTOP_MAX))
 		size *= 2;
 	if (size != conf_int(conf, CONF_DESKTOP_MAX))
-		problem_add(problems, line_of(text, "desktop", "max_mib"),
-			"[desktop] max_mib = %s is not "
-			"min_mib = %s times a power of two",
-			conf->values[CONF_DESKTOP_MAX], conf->values[CONF_DESKTOP_MIN]);
-	const char *network = conf_string(conf, CONF_DESKTOP_NETWORK);
+		value_problem(conf, text, problems, CONF_DESKTOP_MAX, tiers);
 	if (strcmp(network, "none") && !g_str_has_prefix(network, "network:") &&
 		!g_str_has_prefix(network, "bridge:"))
-		problem_add(problems, line_of(text, "desktop", "network"),
-			"[desktop] network = %s: allowed is none, network:NAME or bridge:NAME",
-			network);
+		value_problem(conf, text, problems, CONF_DESKTOP_NETWORK,
+			": allowed is none, network:NAME or bridge:NAME");
 }
 
-/* GKeyFile joins a group or a key that is given twice in silence; a person wants to know. */
+/* GKeyFile takes the last of a key given twice, in silence; a person wants to know. */
 static void check_syntax(const char *text, GPtrArray *problems)
 {
 	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
@@ -295,7 +370,7 @@ struct conf *conf_parse(const char *name, const char *text, gsize length, GPtrAr
 	g_autofree char *copy = g_strndup(text, length);
 	struct conf *conf = g_new0(struct conf, 1);
 
-	(void)name;
+	conf->file = g_strdup(name);
 	for (int id = 0; id < CONF_COUNT; id++)
 		value_set(conf, (enum conf_id)id, conf_table[id].default_value);
 	if (!g_utf8_validate(copy, -1, NULL) || strlen(copy) != length) {
@@ -357,7 +432,13 @@ void conf_free(struct conf *conf)
 		return;
 	for (int id = 0; id < CONF_COUNT; id++)
 		g_free(conf->values[id]);
+	g_free(conf->file);
 	g_free(conf);
+}
+
+const char *conf_file(const struct conf *conf)
+{
+	return conf->file;
 }
 
 const char *conf_string(const struct conf *conf, enum conf_id id)

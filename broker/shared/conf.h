@@ -12,7 +12,19 @@
 
 #define CONF_DEFAULT_FILE CARREL_SYSCONFDIR "/carrel/carrel.conf"
 
-enum conf_type { CONF_STRING, CONF_INT, CONF_ENUM, CONF_CIDR, CONF_RANGE, CONF_PATH };
+/* Ports from [network] forward_port on that lead to desktops. */
+#define CONF_FORWARD_PORTS 8
+
+enum conf_type {
+	CONF_STRING,
+	CONF_NAME,      /* one word that may become part of a path */
+	CONF_INTERFACE, /* name of a network interface */
+	CONF_INT,
+	CONF_ENUM,
+	CONF_CIDR,
+	CONF_RANGE,
+	CONF_PATH
+};
 
 enum conf_id {
 #define CONF_KEY(id, ...) CONF_##id,
@@ -52,7 +64,9 @@ enum conf_error { CONF_ERROR_FILE, CONF_ERROR_INVALID };
  */
 struct conf *conf_load(const char *path, GError **error);
 
-/* The same from memory; `name` stands for the file in messages. Used by the checks and by fuzzing.
+/*
+ * The same from memory: NULL and at least one struct conf_problem added to `problems`, or a struct
+ * conf, which keeps `name` for conf_file.
  */
 struct conf *conf_parse(const char *name, const char *text, gsize length, GPtrArray *problems);
 
@@ -60,6 +74,9 @@ struct conf *conf_parse(const char *name, const char *text, gsize length, GPtrAr
 GPtrArray *conf_problems_new(void);
 
 void conf_free(struct conf *conf);
+
+/* The name of the file it was read from. */
+const char *conf_file(const struct conf *conf);
 
 /* Values; the strings are borrowed and live as long as `conf`. */
 const char *conf_string(const struct conf *conf, enum conf_id id);

@@ -12,7 +12,7 @@ CONF_KEY(SITE_NAME, "site", "name", CONF_STRING, "Carrel", 0, 0, NULL,
 CONF_KEY(SITE_LANGUAGE, "site", "language", CONF_ENUM, "en", 0, 0, "en|ko",
 	"Language of the login form.")
 
-CONF_KEY(NETWORK_CLIENT_INTERFACE, "network", "client_interface", CONF_STRING, "eth1", 0, 0, NULL,
+CONF_KEY(NETWORK_CLIENT_INTERFACE, "network", "client_interface", CONF_INTERFACE, "eth1", 0, 0, NULL,
 	"Interface of the boot server towards the lab PCs.")
 CONF_KEY(NETWORK_CLIENT_ADDRESS, "network", "client_address", CONF_CIDR, "10.77.0.1/24", 0, 0, NULL,
 	"Address of the boot server on that interface, with the length of the prefix.")
@@ -20,14 +20,14 @@ CONF_KEY(NETWORK_CLIENT_RANGE, "network", "client_range", CONF_RANGE, "10.77.0.1
 	"Addresses that DHCP gives to the PCs.")
 CONF_KEY(NETWORK_LEASE, "network", "lease_minutes", CONF_INT, "60", 2, 10080, NULL,
 	"Life of a DHCP lease, minutes.")
-CONF_KEY(NETWORK_SERVER_INTERFACE, "network", "server_interface", CONF_STRING, "eth0", 0, 0, NULL,
+CONF_KEY(NETWORK_SERVER_INTERFACE, "network", "server_interface", CONF_INTERFACE, "eth0", 0, 0, NULL,
 	"Interface of the boot server towards the virtualization servers.")
 CONF_KEY(NETWORK_SERVER_NETWORK, "network", "server_network", CONF_CIDR, "10.78.0.0/24", 0, 0, NULL,
 	"Network in which the virtualization servers' addresses lie; forwards lead nowhere else.")
 CONF_KEY(NETWORK_FORWARD_PORT, "network", "forward_port", CONF_INT, "5900", 1024, 65000, NULL,
 	"First port of the boot server that is forwarded to desktops; the eight from there on are used.")
 
-CONF_KEY(BROKER_USER, "broker", "user", CONF_STRING, "carrel", 0, 0, NULL,
+CONF_KEY(BROKER_USER, "broker", "user", CONF_NAME, "carrel", 0, 0, NULL,
 	"The user that carreld runs as; the helpers serve nobody else but root.")
 CONF_KEY(BROKER_PORT, "broker", "port", CONF_INT, "7443", 1, 65535, NULL,
 	"Port of the viewers' API (HTTPS) on client_address.")
@@ -48,7 +48,7 @@ CONF_KEY(DESKTOP_STANDBY, "desktop", "standby", CONF_INT, "1", 0, 64, NULL,
 	"Booted desktops kept ready for the next logins.")
 CONF_KEY(DESKTOP_VCPUS, "desktop", "vcpus", CONF_INT, "2", 1, 64, NULL,
 	"Virtual processors of a desktop.")
-CONF_KEY(DESKTOP_IMAGE, "desktop", "image", CONF_STRING, "desktop-lite", 0, 0, NULL,
+CONF_KEY(DESKTOP_IMAGE, "desktop", "image", CONF_NAME, "desktop-lite", 0, 0, NULL,
 	"Name of the image that desktops run; its published version is used.")
 CONF_KEY(DESKTOP_NETWORK, "desktop", "network", CONF_STRING, "network:carrel", 0, 0, NULL,
 	"The desktops' own network: network:NAME (libvirt's), bridge:NAME, or none.")
@@ -62,16 +62,16 @@ CONF_KEY(SESSION_DISCONNECTED, "session", "disconnected_minutes", CONF_INT, "240
 CONF_KEY(SESSION_TICKET, "session", "ticket_seconds", CONF_INT, "30", 5, 300, NULL,
 	"Life of the one-time ticket with which a viewer opens its desktop, seconds.")
 
-CONF_KEY(VOLUME_POOL, "volume", "pool", CONF_STRING, "carrel-volumes", 0, 0, NULL,
+CONF_KEY(VOLUME_POOL, "volume", "pool", CONF_NAME, "carrel-volumes", 0, 0, NULL,
 	"libvirt storage pool of the users' volumes; the same storage on every server.")
 CONF_KEY(VOLUME_SIZE, "volume", "size_mib", CONF_INT, "8192", 64, 16777216, NULL,
 	"Size of a new user volume, MiB; the file is sparse.")
-CONF_KEY(IMAGE_POOL, "image", "pool", CONF_STRING, "carrel-images", 0, 0, NULL,
+CONF_KEY(IMAGE_POOL, "image", "pool", CONF_NAME, "carrel-images", 0, 0, NULL,
 	"libvirt storage pool of the immutable images on each server.")
 
 CONF_KEY(AUTH_METHOD, "auth", "method", CONF_ENUM, "own", 0, 0, "own|pam",
 	"Who knows the users: carrel's own list, or PAM.")
-CONF_KEY(AUTH_PAM_SERVICE, "auth", "pam_service", CONF_STRING, "carrel", 0, 0, NULL,
+CONF_KEY(AUTH_PAM_SERVICE, "auth", "pam_service", CONF_NAME, "carrel", 0, 0, NULL,
 	"Name of the PAM service.")
 CONF_KEY(AUTH_UID_MIN, "auth", "uid_min", CONF_INT, "20000", 1000, 2000000000, NULL,
 	"First user id given to users of carrel's own list.")
@@ -80,7 +80,7 @@ CONF_KEY(BOOT_HTTP_PORT, "boot", "http_port", CONF_INT, "80", 1, 65535, NULL,
 	"Port on which the kernel, the initramfs and the root image are served.")
 CONF_KEY(BOOT_NFS, "boot", "nfs", CONF_ENUM, "auto", 0, 0, "auto|kernel|ganesha|off",
 	"NFS server for the root image; auto takes the kernel's where there is one.")
-CONF_KEY(BOOT_IMAGE, "boot", "image", CONF_STRING, "client", 0, 0, NULL,
+CONF_KEY(BOOT_IMAGE, "boot", "image", CONF_NAME, "client", 0, 0, NULL,
 	"Name of the client image.")
 CONF_KEY(BOOT_KERNEL_OPTIONS, "boot", "kernel_options", CONF_STRING, "", 0, 0, NULL,
 	"Further words for the PCs' kernel command line.")

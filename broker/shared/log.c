@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/shared/log.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,22 +31,39 @@ static void line_put(struct line *line, const char *s, size_t n)
 	line->used += n;
 }
 
+/* A control character: those of ASCII, or the first byte of one of Unicode's (U+0080 to U+009F),
+ * among which a terminal finds its escapes too. */
+static bool is_control(const char *p)
+{
+	unsigned char c = (unsigned char)p[0], next = (unsigned char)p[1];
+
+	return c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next <= 0x9f);
+}
+
 static void line_put_value(struct line *line, const char *value)
 {
+	bool plain;
+
 	if (!value)
 		value = "-";
-	if (*value && !strpbrk(value, " \t\"=\\\n\r") && !strchr(value, 0x1b)) {
+	plain = *value != '\0' && !strpbrk(value, " \"=\\");
+	for (const char *p = value; *p; p++)
+		plain = plain && !is_control(p);
+	if (plain) {
 		line_put(line, value, strlen(value));
 		return;
 	}
 	line_put(line, "\"", 1);
 	for (const char *p = value; *p; p++) {
-		char escaped[5];
+		char escaped[8];
 
 		if (*p == '"' || *p == '\\')
 			snprintf(escaped, sizeof(escaped), "\\%c", *p);
-		else if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			snprintf(escaped, sizeof(escaped), "\\x%02x", (unsigned)*p);
+		else if (is_control(p) && p[0] == '\xc2')
+			snprintf(escaped, sizeof(escaped), "\\u00%02x",
+				(unsigned)(unsigned char)*++p);
+		else if (is_control(p))
+			snprintf(escaped, sizeof(escaped), "\\x%02x", (unsigned)(unsigned char)*p);
 		else
 			snprintf(escaped, sizeof(escaped), "%c", *p);
 		line_put(line, escaped, strlen(escaped));

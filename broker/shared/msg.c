@@ -2,6 +2,7 @@
 #include "broker/shared/msg.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -57,7 +58,41 @@ static int listen_inherited(void)
 
 	if (!pid || !fds || atol(pid) != (long)getpid() || atoi(fds) != 1)
 		return -1;
+	/* Children of ours must take neither the socket nor the variables for their own. */
+	fcntl(LISTEN_FD_FIRST, F_SETFD, FD_CLOEXEC);
+	g_unsetenv("LISTEN_PID");
+	g_unsetenv("LISTEN_FDS");
+	g_unsetenv("LISTEN_FDNAMES");
 	return LISTEN_FD_FIRST;
+}
+
+/* Removes the socket that an ended process left behind, and nothing else. */
+static gboolean old_socket_remove(
+	const char *path, const struct sockaddr_un *address, GError **error)
+{
+	struct stat status;
+	int fd;
+
+	if (lstat(path, &status) < 0)
+		return TRUE;
+	if (!S_ISSOCK(status.st_mode)) {
+		g_set_error(error, MSG_ERROR, MSG_ERROR_SYSTEM,
+			"%s is in the way and not a socket; move it away", path);
+		return FALSE;
+	}
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	gboolean alive =
+		fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+				   errno == EAGAIN);
+	if (fd >= 0)
+		close(fd);
+	if (alive) {
+		g_set_error(error, MSG_ERROR, MSG_ERROR_SYSTEM,
+			"another process serves %s; stop it first", path);
+		return FALSE;
+	}
+	unlink(path);
+	return TRUE;
 }
 
 int msg_listen(const char *path, mode_t mode, gid_t gid, GError **error)
@@ -69,10 +104,11 @@ int msg_listen(const char *path, mode_t mode, gid_t gid, GError **error)
 		return fd;
 	if (!address_set(&address, path, error))
 		return -1;
+	if (!old_socket_remove(path, &address, error))
+		return -1;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fail_errno(fd, "cannot make a socket for", path, error);
-	unlink(path);
 	/* Nobody may connect before mode and group are as asked. */
 	mode_t old = umask(0177);
 	int bound = bind(fd, (struct sockaddr *)&address, sizeof(address));
@@ -86,10 +122,18 @@ int msg_listen(const char *path, mode_t mode, gid_t gid, GError **error)
 	return fd;
 }
 
+/* A message may hold a password: its bytes do not outlive it. */
+static void text_wipe(char **text)
+{
+	if (*text)
+		explicit_bzero(*text, strlen(*text));
+	/* json_dumps uses malloc, which g_free matches since GLib 2.46. */
+	g_free(*text);
+}
+
 gboolean msg_send(int fd, const json_t *message, GError **error)
 {
-	/* The text is freed with json's own free(), which g_autofree matches since GLib 2.46. */
-	g_autofree char *text = json_dumps(message, JSON_COMPACT);
+	__attribute__((cleanup(text_wipe))) char *text = json_dumps(message, JSON_COMPACT);
 
 	if (!text || strlen(text) > MSG_MAX) {
 		g_set_error(error, MSG_ERROR, MSG_ERROR_SIZE, "a message is larger than %d bytes",
@@ -110,6 +154,19 @@ gboolean msg_send(int fd, const json_t *message, GError **error)
 			fail_errno(-1, "cannot send", "a message", error);
 		return FALSE;
 	}
+}
+
+json_t *msg_parse(const char *text, gsize length, GError **error)
+{
+	json_error_t problem = {.text = ""};
+	json_t *message = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
+
+	if (json_is_object(message))
+		return message;
+	g_set_error(error, MSG_ERROR, MSG_ERROR_FORMAT, "a message is not a JSON object: %s",
+		message ? "wrong type" : problem.text);
+	json_decref(message);
+	return NULL;
 }
 
 json_t *msg_recv(int fd, GError **error)
@@ -137,15 +194,8 @@ json_t *msg_recv(int fd, GError **error)
 			MSG_MAX);
 		return NULL;
 	}
-	json_error_t problem;
-	json_t *message = json_loadb(buffer, (size_t)n, JSON_REJECT_DUPLICATES, &problem);
-	if (!json_is_object(message)) {
-		json_decref(message);
-		g_set_error(error, MSG_ERROR, MSG_ERROR_FORMAT,
-			"a message is not a JSON object: %s",
-			problem.text[0] ? problem.text : "wrong type");
-		return NULL;
-	}
+	json_t *message = msg_parse(buffer, (gsize)n, error);
+	explicit_bzero(buffer, (gsize)n);
 	return message;
 }
 

@@ -34,9 +34,9 @@ enum msg_error {
 int msg_connect(const char *path, GError **error);
 
 /*
- * Listens on `path`: an old socket file is removed, the new one gets `mode` and, when it is not -1,
- * the group `gid`. When systemd handed over a socket (LISTEN_FDS) that one is used. Returns the fd
- * or -1.
+ * Listens on `path`: the socket file of an ended process is removed (one that is served, or a file
+ * of another kind, is an error), the new one gets `mode` and, when it is not -1, the group `gid`.
+ * When systemd handed over a socket (LISTEN_FDS) that one is used. Returns the fd or -1.
  */
 int msg_listen(const char *path, mode_t mode, gid_t gid, GError **error);
 
@@ -50,7 +50,10 @@ gboolean msg_send(int fd, const json_t *message, GError **error);
  */
 json_t *msg_recv(int fd, GError **error);
 
-/* Answers as above; NULL-safe. Both return new references. */
+/* What msg_recv does with the bytes of a packet; MSG_ERROR_FORMAT for what is not a JSON object. */
+json_t *msg_parse(const char *text, gsize length, GError **error);
+
+/* Answers as above. Both return new references, NULL when out of memory. */
 json_t *msg_ok(json_int_t id);
 json_t *msg_fail(json_int_t id, const char *code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
