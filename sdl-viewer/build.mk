@@ -14,5 +14,5 @@ $(call unit_test,test_viewer_display,tests/unit/test_viewer_display.c,viewer sha
 # What comes from the broker: the stream as bytes, its events and the answers as JSON.
 $(call fuzz_target,viewer_sse,tests/fuzz/viewer_sse.c sdl-viewer/control/sse.c,)
 $(call fuzz_target,viewer_decode,tests/fuzz/viewer_decode.c sdl-viewer/control/decode.c sdl-viewer/app/event.c sdl-viewer/app/utf8.c,jansson)
-# What comes from a desktop: a whole RFB session's bytes, decoded into a picture.
-$(call fuzz_target,viewer_rfb,tests/fuzz/viewer_rfb.c sdl-viewer/rfb/picture.c sdl-viewer/app/utf8.c,)
+# What comes from a desktop, after the library below has decoded it.
+$(call fuzz_target,viewer_picture,tests/fuzz/viewer_picture.c sdl-viewer/rfb/picture.c sdl-viewer/display/scale.c sdl-viewer/display/uevent.c,)

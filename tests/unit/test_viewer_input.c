@@ -103,7 +103,8 @@ static void korean_backspace_by_steps(void **unused)
 	type_korean("ekfr<<<", "ㄷ");
 	type_korean("ekfr<<<<", "");
 	type_korean("rhk<", "고");
-	type_korean("rkskek<<<", "가나");
+	type_korean("rkskek<<", "가나");
+	type_korean("rkskek<<<", "가");
 }
 
 static void typing_switches(void **unused)
