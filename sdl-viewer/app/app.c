@@ -125,6 +125,7 @@ static bool open_screen(struct app *app, char *why, size_t size)
 				strerror(errno));
 			return false;
 		}
+		app->form.typed_here = true;
 	} else {
 		SDL_StartTextInput();
 	}

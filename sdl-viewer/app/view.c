@@ -95,6 +95,8 @@ void view_update(struct app *app)
 	screen_look(&app->screen);
 	screen_set_card(&app->screen, make_card(app));
 	text = foot(app);
+	if (app->state != STATE_DESKTOP)
+		app->toast_ms = 0;
 	if (text || !app->toast_ms)
 		view_toast(app, text, 0);
 	set_pointer(app);

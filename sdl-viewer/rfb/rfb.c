@@ -80,7 +80,18 @@ static void post(struct rfb *rfb, enum event_type type, unsigned value, const ch
 	event_queue_post(rfb->queue, event);
 }
 
-/* The library says why it gives up only in its log; its words about certificates are kept. */
+static bool is_distrust(const char *line)
+{
+	static const char *const words[] = {"The certificate", "certificate verification",
+		"Certificate validation", "No certificate", "authentication scheme"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strstr(line, words[i]))
+			return true;
+	return false;
+}
+
+/* The library says why it gives up only in its log; its words about trust are kept. */
 static void on_log(const char *format, ...)
 {
 	char line[256];
@@ -96,7 +107,7 @@ static void on_log(const char *format, ...)
 	log_event(LOG_DEBUG, "rfb", "message", line, NULL);
 	if (!current)
 		return;
-	if (strstr(line, "ertificate") || strstr(line, "authentication scheme")) {
+	if (is_distrust(line)) {
 		/* The first of such words is the nearest to the cause. */
 		if (!current->distrust)
 			memcpy(current->reason, line, sizeof(line));
@@ -143,7 +154,7 @@ static void on_update(rfbClient *client, int x, int y, int w, int h)
 	pthread_mutex_unlock(&rfb->picture->lock);
 }
 
-/* Called with the lock held or not needed: one EVENT_DAMAGE at a time is on its way. */
+/* One EVENT_DAMAGE at a time is on its way. */
 static void tell_damage(struct rfb *rfb)
 {
 	bool tell;

@@ -45,12 +45,12 @@ static void draw_field(const struct cards *cards, SDL_Surface *card, struct form
 		for (size_t at = 0; text[at]; at = utf8_next(text, at)) {
 			if (at == form->cursor[field])
 				out = after;
-			strcat(out, "\xe2\x80\xa2");
+			strcat(out, "\xe2\x97\x8f");
 		}
 	} else {
 		snprintf(before, sizeof(before), "%.*s", (int)form->cursor[field], text);
 		snprintf(after, sizeof(after), "%s", text + form->cursor[field]);
-		if (focus) /* badge of the language */
+		if (focus && form->typed_here) /* badge of the language */
 			room -= px(cards, 34);
 	}
 	width = draw_text_width(draw, FONT_FIELD, before);
@@ -127,7 +127,7 @@ SDL_Surface *card_form(const struct cards *cards, struct form *form, struct form
 		draw_field(cards, card, form, (enum form_field)i, layout->fields[i]);
 		y += field + (i == FORM_USER ? px(cards, 16) : px(cards, 10));
 	}
-	if (form->focus == FORM_USER)
+	if (form->focus == FORM_USER && form->typed_here)
 		draw_badge(cards, card, form, layout->fields[FORM_USER]);
 	if (form->caps_lock)
 		draw_text(draw, card, FONT_SMALL, COLOUR_WARN, pad, y,

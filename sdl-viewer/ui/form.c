@@ -7,11 +7,12 @@
 
 void form_clear(struct form *form)
 {
-	bool caps_lock = form->caps_lock, korean = form->korean;
+	bool caps_lock = form->caps_lock, korean = form->korean, here = form->typed_here;
 
 	explicit_bzero(form, sizeof(*form));
 	form->caps_lock = caps_lock;
 	form->korean = korean;
+	form->typed_here = here;
 }
 
 void form_wipe_password(struct form *form)

@@ -31,6 +31,7 @@ struct form {
 	char preview[32]; /* text in the making at the cursor, not yet in the field */
 	char error[512];
 	bool caps_lock, korean;
+	bool typed_here; /* no input method runs: the viewer switches to Korean itself */
 };
 
 void form_clear(struct form *form); /* all, wiped; focus on the user */
