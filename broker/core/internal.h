@@ -95,7 +95,7 @@ struct volume {
 /* Where a viewer's ticket and forward stand. */
 struct way {
 	unsigned tickets, forwards; /* asked for and not answered */
-	bool ticket, forward;       /* the last answer was good */
+	bool failed;                /* one of the answers was bad */
 	bool told;                  /* the viewer knows */
 	bool ticket_live;           /* a ticket may be valid: to be cleared */
 	unsigned tries;
