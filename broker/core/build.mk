@@ -3,3 +3,4 @@
 $(call library,core,$(sort $(wildcard broker/core/*.c)))
 $(call unit_test,test_tier,tests/unit/test_tier.c,core)
 $(call unit_test,sim,$(sort $(wildcard tests/sim/*.c)),core)
+$(call unit_test,test_core,tests/unit/test_core.c,core)
