@@ -34,7 +34,7 @@ static void way_give_up(struct core *core, struct session *s, const char *code, 
 {
 	uint64_t login = s->row.login;
 
-	tell(core, CORE_ACT_TELL_REFUSED, login, code, "%s", text);
+	emit_tell(core, CORE_ACT_TELL_REFUSED, login, code, "%s", text);
 	login_over(core, login);
 	session_viewer_gone(core, s);
 }
@@ -61,7 +61,7 @@ static void way_ask(struct core *core, struct session *s)
 	COPY(a->client, s->row.client);
 	COPY(a->vnc_host, d->row.vnc_host);
 	timer_after(core, &s->object, WAY_MS);
-	tell_stage(core, s, "connecting", 95, "Connecting to your desktop");
+	emit_stage(core, s, "connecting", 95, "Connecting to your desktop");
 }
 
 void way_open(struct core *core, struct session *s, const struct login *l)
