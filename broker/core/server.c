@@ -61,7 +61,7 @@ static void server_removed(struct core *core, struct server *s)
 	EACH(desktop, d, &core->desktops)
 	{
 		if (d->row.server == s->object.id && d->row.session != 0) {
-			audit(core, "server-not-removed", d->row.session, d->object.id,
+			emit_audit(core, "server-not-removed", d->row.session, d->object.id,
 				"server %s still has desktops; drain it first", s->row.name);
 			return;
 		}
@@ -97,7 +97,7 @@ static void server_up(struct core *core, struct server *s, uint32_t memory_mib)
 static void server_down(struct core *core, struct server *s, const char *why)
 {
 	if (s->row.up)
-		audit(core, "server-down", 0, 0, "%s: %s", s->row.name, why);
+		emit_audit(core, "server-down", 0, 0, "%s: %s", s->row.name, why);
 	s->row.up = false;
 	server_place(core, s);
 	EACH(desktop, d, &core->desktops)

@@ -78,7 +78,7 @@ static void create_failed(struct core *core, struct volume *v, const char *why)
 	char text[CORE_TEXT_MAX];
 
 	v->create_server = 0;
-	audit(core, "volume-create-failed", s ? s->object.id : 0, 0, "%s", why);
+	emit_audit(core, "volume-create-failed", s ? s->object.id : 0, 0, "%s", why);
 	if (!s || (s->row.state != SESSION_WAITING && s->row.state != SESSION_PLACING))
 		return;
 	if (++s->volume_tries < VOLUME_TRIES) {

@@ -108,6 +108,25 @@ static void config_changes(struct world *w)
 	world_step(w, &event);
 }
 
+/* An event about things that core does not know. */
+static void nonsense(struct world *w)
+{
+	unsigned kinds = CORE_EV_COUNT - CORE_EV_AUTH_FAILED;
+	struct core_event event = {.type = CORE_EV_AUTH_FAILED,
+		.desktop = 100000,
+		.session = 100000,
+		.login = 100000,
+		.volume = 100000};
+
+	event.type = (enum core_event_type)(event.type + sim_random(w, kinds));
+	if (event.type == CORE_EV_RESUME)
+		event.login = 0; /* a new login is what makes it known */
+	unsigned epoch = w->broker_epoch;
+	world_step(w, &event);
+	if (w->actions.count > 0 && epoch == w->broker_epoch)
+		sim_break(w, "an event about unknown things does something");
+}
+
 /* Somebody does something, or something breaks. */
 void run_chance(struct world *w)
 {
@@ -135,15 +154,8 @@ void run_chance(struct world *w)
 		server_trouble(w);
 	else if (dice < 95 && bad_day)
 		config_changes(w);
-	else if (dice < 100) /* an event that makes no sense here */
-		world_step(w, &(struct core_event){
-				      .type = (enum core_event_type)(
-					      CORE_EV_AUTH_FAILED +
-					      sim_random(w, CORE_EV_COUNT - CORE_EV_AUTH_FAILED)),
-				      .desktop = 100000,
-				      .session = 100000,
-				      .login = 100000,
-				      .volume = 100000});
+	else if (dice >= 95)
+		nonsense(w);
 	for (unsigned i = 0; i < w->server_count; i++) {
 		if (!w->servers[i].connected && sim_percent(w, 15))
 			server_connect(w, i);
