@@ -21,6 +21,9 @@ DENIED = r"wrong (user )?name or password|not right|denied"
 DESKTOP_COLOUR = (0x3B, 0x5B, 0x7A)  # background of the session of desktop-lite (system.jwmrc)
 TASKBAR_COLOUR = (0x23, 0x2A, 0x33)
 
+CARD = (0.32, 0.24, 0.68, 0.76)      # where the viewer's form and messages stand
+CARD_COLOUR = (248, 249, 251)
+
 BOOT_TIMEOUT = 180   # seconds; a busy machine may be four times slower than the aim
 LOGIN_TIMEOUT = 240
 
@@ -29,13 +32,28 @@ def wait_firmware(pc, seconds=60):
     return pc.wait_text(FIRMWARE, seconds)
 
 
+def card_on(screen):
+    """The viewer's form or one of its messages is shown."""
+    return screen.share(CARD_COLOUR, region=CARD) > 0.2
+
+
+def failed(screen):
+    """The PC says why it cannot start; LabError then."""
+    if screen.colours() < 2 or screen.size[0] >= 800:
+        return False
+    text = screen.text()
+    if re.search(r"CARREL-B\d\d", text):
+        raise LabError(f"the PC says: {text}")
+    return False
+
+
 def wait_login_form(pc, seconds=BOOT_TIMEOUT):
     """The login form is on the screen. Before the viewer's picture mode there is nothing to read:
     OCR would only take the emulated PC's processor time."""
     deadline = time.monotonic() + seconds
-    pc.watch(lambda s: s.size[0] >= 800 and s.colours() > 1, seconds, "the viewer's first picture")
+    pc.watch(lambda s: card_on(s) or failed(s), seconds, "the viewer's form")
     seconds = max(1, deadline - time.monotonic())
-    return pc.wait_text(LOGIN_FORM, seconds, never=r"CARREL-B\d\d")
+    return pc.wait_text(LOGIN_FORM, seconds, region=CARD)
 
 
 def to_form(pc, seconds=60):
@@ -44,7 +62,7 @@ def to_form(pc, seconds=60):
     def form(screen):
         if desktop_on(screen) or screen.colours() <= 1:
             return False
-        text = screen.text()
+        text = screen.text(CARD)
         if re.search(LOGIN_FORM, text, re.IGNORECASE):
             return True
         pc.key("ret")
@@ -56,7 +74,7 @@ def to_form(pc, seconds=60):
 
 def message(screen, pattern):
     """The words around what `pattern` finds, letters only: OCR differs in the rest."""
-    text = re.sub(r"[^a-z]+", " ", screen.text().lower())
+    text = re.sub(r"[^a-z]+", " ", screen.text(CARD).lower())
     found = re.search(pattern, text)
     return text[max(0, found.start() - 40):found.end() + 40] if found else ""
 
