@@ -449,10 +449,16 @@ static int find_hole(virStreamPtr stream, int *in_data, long long *length, void 
 	struct upload *upload = opaque;
 	int fd = upload->source->fd;
 	off_t here = lseek(fd, 0, SEEK_CUR);
-	off_t data = lseek(fd, here, SEEK_DATA);
-	off_t hole;
+	off_t data, hole;
 
 	(void)stream;
+	/* At the end there is neither data nor a hole; lseek would call that an error. */
+	if (here >= (off_t)upload->source->size) {
+		*in_data = 0;
+		*length = 0;
+		return 0;
+	}
+	data = lseek(fd, here, SEEK_DATA);
 	if (here < 0 || (data < 0 && errno != ENXIO))
 		return -1;
 	if (data < 0)
