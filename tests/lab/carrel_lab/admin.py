@@ -79,7 +79,7 @@ class Admin:
 
     def ledger(self):
         """Ledgers of the recent logins, in the order in which the broker gives them."""
-        return self._list(self.api("GET", "/v1/ledger"), "ledger")
+        return self._list(self.api("GET", "/v1/ledger"), "logins")
 
     def session(self, user):
         """The living session of `user`, or None."""

@@ -13,11 +13,12 @@ from .errors import LabError, wait_until
 
 FIRMWARE = r"PXE|SeaBIOS|TFTP"
 LOGIN_FORM = r"pass ?word"
-MOVED = r"another seat|other seat|moved"
-NO_SERVER = r"no (virtualization )?server|server.*(free|reach)|full"
-DESKTOP_FAILED = r"desktop.*(fail|not|did)"
-VOLUME_DAMAGED = r"damaged"
-DENIED = r"wrong (user )?name or password|not right|denied"
+MOVED = r"has moved|another (seat|place)"
+ENDED = r"session has ended|logged out"
+NO_SERVER = r"no server for desktops"
+DESKTOP_FAILED = r"could not be started|was not ready"
+VOLUME_DAMAGED = r"home is damaged"
+DENIED = r"name or password is wrong"
 DESKTOP_COLOUR = (0x3B, 0x5B, 0x7A)  # background of the session of desktop-lite (system.jwmrc)
 TASKBAR_COLOUR = (0x23, 0x2A, 0x33)
 
@@ -57,10 +58,9 @@ def wait_login_form(pc, seconds=BOOT_TIMEOUT):
 
 
 def to_form(pc, seconds=60):
-    """Leads a PC back to an empty login form: leaves a desktop by the viewer's chord, confirms a
-    message, and clears what was typed."""
+    """Leads a PC back to an empty login form: confirms a message, clears what was typed."""
     def form(screen):
-        if desktop_on(screen) or screen.colours() <= 1:
+        if not card_on(screen):
             return False
         text = screen.text(CARD)
         if re.search(LOGIN_FORM, text, re.IGNORECASE):
@@ -69,7 +69,8 @@ def to_form(pc, seconds=60):
         return False
 
     pc.watch(form, seconds, "the login form after a message", step=1)
-    pc.key("esc")
+    # Both fields emptied; Enter without a name puts the cursor into the name's field.
+    pc.key("esc", "tab", "esc", "ret")
 
 
 def message(screen, pattern):
@@ -114,9 +115,10 @@ def shell(pc, command, expect=None, seconds=30):
 
 
 def log_out(pc, seconds=90):
-    """Logs out inside the desktop, and waits for the login form."""
+    """Logs out inside the desktop; the PC says so, and a key leads back to the login form."""
     pc.type("jwm -exit\n")
-    return wait_login_form(pc, seconds)
+    pc.watch(card_on, seconds, "the session's end is told")
+    return to_form(pc, seconds)
 
 
 def first_frame(lab, user, after, seconds=30):
