@@ -7,3 +7,5 @@ $(call program,carrel-virtd,broker/virt/main.c broker/virt/driver_libvirt.c,virt
 
 # The first process of a lab server (tests/lab/lab-server).
 $(call program,lab-reaper,tests/lab/reaper.c)
+
+$(call unit_test,test_virt_text,tests/unit/test_virt_text.c,virt shared,$(VIRT_PKGS))
