@@ -2,6 +2,7 @@
 /* What a desktop's guest may send over its agent channel, cut at two different places. */
 #include "broker/virt/lines.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

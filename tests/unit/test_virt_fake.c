@@ -269,7 +269,8 @@ static gssize fake_volume_head(struct virt_conn *conn, const char *pool, const c
 		return -1;
 	}
 	length = MIN(length, bytes->len);
-	memcpy(buffer, bytes->data, length);
+	if (length)
+		memcpy(buffer, bytes->data, length);
 	return (gssize)length;
 }
 
