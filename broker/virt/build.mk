@@ -7,3 +7,12 @@ $(call program,carrel-virtd,broker/virt/main.c broker/virt/driver_libvirt.c,virt
 
 # The first process of a lab server (tests/lab/lab-server).
 $(call program,lab-reaper,tests/lab/reaper.c)
+
+$(call unit_test,test_virt_text,tests/unit/test_virt_text.c,virt shared,$(VIRT_PKGS))
+$(call unit_test,test_virt_worker,tests/unit/test_virt_worker.c tests/unit/test_virt_fake.c,virt shared,$(VIRT_PKGS))
+
+VIRT_FUZZ := broker/virt/worker.c $(filter-out broker/virt/worker.c,$(VIRT_SRC)) $(SHARED_SRC)
+$(call fuzz_target,virt_lines,tests/fuzz/virt_lines.c broker/virt/lines.c,$(VIRT_PKGS))
+$(call fuzz_target,virt_manifest,tests/fuzz/virt_manifest.c $(VIRT_FUZZ),$(VIRT_PKGS))
+$(call fuzz_target,virt_domain,tests/fuzz/virt_domain.c $(VIRT_FUZZ),$(VIRT_PKGS))
+$(call fuzz_target,virt_request,tests/fuzz/virt_request.c $(VIRT_FUZZ),$(VIRT_PKGS))

@@ -13,7 +13,7 @@
 #include <time.h>
 
 /* SeaBIOS gives up on an empty machine within a second, also on a busy host. */
-#define TRIAL_MS 6000
+#define TRIAL_MS 3000
 
 /* A password that nobody knows, for a VNC server that nobody may enter. */
 static void random_password(char text[REQUEST_PASSWORD_MAX + 1])

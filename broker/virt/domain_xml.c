@@ -28,11 +28,13 @@ char *domain_name(uint64_t desktop)
 
 uint64_t domain_id(const char *name)
 {
-	const char *digits = name + strlen(NAME_PREFIX);
+	const char *digits;
 	guint64 id;
 
-	if (!g_str_has_prefix(name, NAME_PREFIX) || *digits == '0' ||
-		!g_ascii_string_to_unsigned(digits, 10, 1, G_MAXINT64, &id, NULL))
+	if (!g_str_has_prefix(name, NAME_PREFIX))
+		return 0;
+	digits = name + strlen(NAME_PREFIX);
+	if (*digits == '0' || !g_ascii_string_to_unsigned(digits, 10, 1, G_MAXINT64, &id, NULL))
 		return 0;
 	return id;
 }

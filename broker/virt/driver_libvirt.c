@@ -443,37 +443,27 @@ static int read_source(virStreamPtr stream, char *data, size_t length, void *opa
 	return (int)n;
 }
 
-/* Is the source at data or in a hole, and how many bytes of it? */
+/* Is the source at data or in a hole, and how many bytes of it? Zero bytes are its end. */
 static int find_hole(virStreamPtr stream, int *in_data, long long *length, void *opaque)
 {
 	struct upload *upload = opaque;
 	int fd = upload->source->fd;
+	off_t end = (off_t)upload->source->size;
 	off_t here = lseek(fd, 0, SEEK_CUR);
-	off_t data, hole;
+	off_t data, next;
 
 	(void)stream;
-	/* At the end there is neither data nor a hole; lseek would call that an error. */
-	if (here >= (off_t)upload->source->size) {
-		*in_data = 0;
-		*length = 0;
-		return 0;
-	}
+	*in_data = 0;
+	*length = 0;
+	if (here < 0 || here >= end)
+		return here < 0 ? -1 : 0;
 	data = lseek(fd, here, SEEK_DATA);
-	if (here < 0 || (data < 0 && errno != ENXIO))
-		return -1;
-	if (data < 0)
-		data = (off_t)upload->source->size; /* the rest is a hole */
-	if (data > here) {
-		*in_data = 0;
-		*length = data - here;
-	} else {
-		hole = lseek(fd, here, SEEK_HOLE);
-		if (hole < 0)
-			return -1;
-		*in_data = 1;
-		*length = hole - here;
-	}
-	return lseek(fd, here, SEEK_SET) < 0 ? -1 : 0;
+	if (data < 0 && errno == ENXIO)
+		data = end; /* the rest is a hole */
+	*in_data = data == here;
+	next = *in_data ? lseek(fd, here, SEEK_HOLE) : data;
+	*length = next - here;
+	return next < 0 || lseek(fd, here, SEEK_SET) < 0 ? -1 : 0;
 }
 
 static int skip_hole(virStreamPtr stream, long long length, void *opaque)

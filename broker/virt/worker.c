@@ -184,7 +184,9 @@ void worker_lane_down(struct worker *worker, enum worker_lane lane, const char *
 
 	g_mutex_lock(&worker->lock);
 	worker->up[lane] = false;
-	tell = worker->announced || g_strcmp0(worker->down_reason, clean) != 0;
+	/* Two connections to one server fail for one reason in two wordings: control's counts. */
+	tell = worker->announced || ((lane == LANE_CONTROL || worker->up[LANE_CONTROL]) &&
+					    g_strcmp0(worker->down_reason, clean) != 0);
 	if (tell) {
 		worker->announced = false;
 		g_free(worker->down_reason);

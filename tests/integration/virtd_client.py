@@ -39,22 +39,22 @@ class Virtd:
         self.socket.send(json.dumps({"id": number, "op": op, **members}).encode())
         return number
 
-    def answer(self, number, seconds=60):
-        deadline = time.monotonic() + seconds
+    def answer(self, number, wait=60):
+        deadline = time.monotonic() + wait
         while number not in self.answers:
             self._receive(deadline)
         return self.answers.pop(number)
 
-    def ask(self, op, seconds=60, **members):
-        return self.answer(self.send(op, **members), seconds)
+    def ask(self, op, wait=60, **members):
+        return self.answer(self.send(op, **members), wait)
 
-    def good(self, op, seconds=60, **members):
-        answer = self.ask(op, seconds, **members)
+    def good(self, op, wait=60, **members):
+        answer = self.ask(op, wait, **members)
         assert answer["ok"], answer
         return answer
 
-    def code(self, op, seconds=60, **members):
-        answer = self.ask(op, seconds, **members)
+    def code(self, op, wait=60, **members):
+        answer = self.ask(op, wait, **members)
         assert not answer["ok"], answer
         assert answer["message"], answer
         return answer["code"]
