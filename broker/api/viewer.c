@@ -164,8 +164,7 @@ static struct viewer *revive(
 	return viewer;
 }
 
-struct viewer *viewer_find(
-	struct api *api, const char *token, const char *client, gboolean with_revive)
+struct viewer *viewer_find(struct api *api, const char *token, const char *client)
 {
 	char hash[65];
 	GHashTableIter iter;
@@ -181,7 +180,7 @@ struct viewer *viewer_find(
 		if (token_equal(viewer->hash, hash) && !strcmp(viewer->client, client))
 			return viewer;
 	}
-	return with_revive ? revive(api, token, hash, client) : NULL;
+	return revive(api, token, hash, client);
 }
 
 guint64 viewer_id(const struct viewer *viewer)

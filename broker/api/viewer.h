@@ -25,10 +25,11 @@ const char *viewer_login(struct api *api, const char *client, const char *user, 
 unsigned viewer_pending(struct api *api, const char *client);
 
 /*
- * Whose token it is; it is good only from the address that it was given to. With `revive` a viewer
- * that core has forgotten is made again from the store, and core gets its login anew.
+ * Whose token it is; it is good only from the address that it was given to. A viewer that core has
+ * forgotten, though its session lives, is made again from the store, and core hears that it is
+ * back.
  */
-struct viewer *viewer_find(struct api *api, const char *token, const char *client, gboolean revive);
+struct viewer *viewer_find(struct api *api, const char *token, const char *client);
 
 guint64 viewer_id(const struct viewer *viewer);
 void viewer_open_stream(struct viewer *viewer, struct http_request *request);
