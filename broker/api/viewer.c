@@ -139,7 +139,7 @@ unsigned viewer_pending(struct api *api, const char *client)
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
 		const struct viewer *viewer = value;
 
-		n += !viewer->authenticated && !viewer->over && !strcmp(viewer->client, client);
+		n += (!viewer->authenticated || !viewer->stream) && !strcmp(viewer->client, client);
 	}
 	return n;
 }

@@ -21,7 +21,7 @@ GHashTable *viewer_table_new(void);
 const char *viewer_login(struct api *api, const char *client, const char *user, char *password,
 	const char *seat, const json_t *boot);
 
-/* How many logins of this address have not got their answer. */
+/* How many logins of this address have no answer yet, or nobody who listens to it. */
 unsigned viewer_pending(struct api *api, const char *client);
 
 /*
