@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from fakes.site import ADDRESS, BUILD, Site, Stream, make_certificate
+from fakes.site import ADDRESS, BUILD, IMAGE, Site, Stream, make_certificate
 
 BOOT = [{"stage": "kernel", "ms": 900}, {"stage": "network", "ms": 2100, "bytes": 0}]
 
@@ -273,6 +273,15 @@ def test_new_image_is_sent_before_it_is_used(site):
     assert "desktop-lite@20260302.1" in site.server.images
 
 
+def test_a_lost_image_is_sent_again(site):
+    site.server.images.clear()
+    _, stream = site.login()
+    site.server.wait(lambda: IMAGE in site.server.images)
+    stream.close()
+    _, stream = site.login("bob", "builder", client="127.77.0.102")
+    stream.wait("ready", 15)
+
+
 def test_reload_refuses_a_mistake(site):
     good = site.conf.read_text()
     site.conf.write_text(good.replace("standby = 0", "standby = many"))
@@ -396,6 +405,26 @@ def test_server_removed(bare):
     assert json.loads(bare.cli("server", "list", "--json").stdout)["servers"] == []
     rows = sqlite3.connect(bare.folder / "state/carrel.db").execute("SELECT count(*) FROM server").fetchone()
     assert rows == (0,)
+
+
+@pytest.mark.parametrize("user", [True, False])
+def test_lost_server_is_removed_when_no_user_is_on_it(tmp_path, certificate, user):
+    site = Site(tmp_path, certificate, standby=1)
+    try:
+        site.start()
+        site.add_server()
+        site.wait_status(lambda s: s["standby"] == 1)
+        assert "1 others" in site.cli("server", "remove", "one", status=1).stderr
+        if user:
+            _, stream = site.login()
+            stream.wait("ready")
+        site.server.close()
+        site.wait_status(lambda s: s["servers"][0]["state"] == "down")
+        answer = site.cli("server", "remove", "one", status=1 if user else 0)
+        assert not user or "1 desktops of users" in answer.stderr
+        assert bool(json.loads(site.cli("server", "list", "--json").stdout)["servers"]) == user
+    finally:
+        site.end()
 
 
 def test_admin_ends_a_session(site):
