@@ -143,7 +143,8 @@ static void do_attach(struct world *w, const struct core_action *op, bool bad)
 	if (disk->making)
 		sim_break(w, "a volume is attached while it is being made");
 	for (unsigned i = 0; i < SIM_VMS; i++) {
-		if (w->vms[i].exists && w->vms[i].disk == op->volume && i != op->desktop)
+		if (vm->exists && w->vms[i].exists && w->vms[i].disk == op->volume &&
+			i != op->desktop)
 			sim_break(w, "a volume is in two VMs");
 	}
 	if (vm->exists && really) {
