@@ -234,7 +234,7 @@ void desktop_gone(struct core *core, struct desktop *d, const char *why)
 	unhold(core, d);
 	placement_remove(&core->placement, &d->place);
 	desktop_state(core, d, DESKTOP_GONE);
-	mark_dead(core, &d->object);
+	object_end(core, &d->object);
 	core->room = true;
 	if (v && v->row.desktop == d->object.id)
 		volume_free(core, v);
@@ -288,7 +288,7 @@ static void send_claim(struct core *core, struct desktop *d)
 	a->session = d->row.session;
 	a->volume = d->volume;
 	if (s)
-		tell_stage(core, s, "claiming", 65, "Opening your home");
+		emit_stage(core, s, "claiming", 65, "Opening your home");
 }
 
 static void desktop_hello(struct core *core, struct desktop *d, const struct core_event *ev)
@@ -317,9 +317,9 @@ static void desktop_progress(struct core *core, struct desktop *d, const struct 
 	unsigned percent = ev->percent < 100 ? ev->percent : 100;
 
 	if (s && d->row.state == DESKTOP_CLAIMING)
-		tell_stage(core, s, "claiming", 65 + percent * 3 / 10, "%s", ev->text);
+		emit_stage(core, s, "claiming", 65 + percent * 3 / 10, "%s", ev->text);
 	else if (s && d->row.state == DESKTOP_BOOTING)
-		tell_stage(core, s, "starting", 20 + percent * 3 / 10, "%s", ev->text);
+		emit_stage(core, s, "starting", 20 + percent * 3 / 10, "%s", ev->text);
 }
 
 static void desktop_claim_failed(struct core *core, struct desktop *d, const struct core_event *ev)
@@ -330,7 +330,7 @@ static void desktop_claim_failed(struct core *core, struct desktop *d, const str
 		return;
 	if (strcmp(ev->code, "volume-damaged") == 0 && v) {
 		volume_state(core, v, VOLUME_BROKEN);
-		audit(core, "volume-damaged", d->row.session, d->object.id, "%s", ev->text);
+		emit_audit(core, "volume-damaged", d->row.session, d->object.id, "%s", ev->text);
 	}
 	desktop_fail(core, d,
 		strncmp(ev->code, "volume", 6) == 0 ? "volume-failed" : "desktop-failed",

@@ -6,7 +6,7 @@
 
 #include "broker/core/internal.h"
 
-void copy_text(char *to, size_t size, const char *from)
+void core_copy_text(char *to, size_t size, const char *from)
 {
 	size_t length = strnlen(from, size - 1);
 
@@ -86,7 +86,7 @@ void emit_counters(struct core *core)
 	emit(core, CORE_ACT_PERSIST_COUNTERS);
 }
 
-void tell(struct core *core, enum core_action_type type, uint64_t login, const char *code,
+void emit_tell(struct core *core, enum core_action_type type, uint64_t login, const char *code,
 	const char *format, ...)
 {
 	struct core_action *a;
@@ -102,7 +102,7 @@ void tell(struct core *core, enum core_action_type type, uint64_t login, const c
 	va_end(args);
 }
 
-void tell_stage(struct core *core, struct session *s, const char *stage, unsigned percent,
+void emit_stage(struct core *core, struct session *s, const char *stage, unsigned percent,
 	const char *format, ...)
 {
 	struct core_action *a;
@@ -124,7 +124,7 @@ void tell_stage(struct core *core, struct session *s, const char *stage, unsigne
 	va_end(args);
 }
 
-void audit(struct core *core, const char *code, uint64_t session, uint64_t desktop,
+void emit_audit(struct core *core, const char *code, uint64_t session, uint64_t desktop,
 	const char *format, ...)
 {
 	struct core_action *a = emit(core, CORE_ACT_AUDIT);

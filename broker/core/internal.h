@@ -90,12 +90,13 @@ struct volume {
 	struct object object;
 	struct core_volume row;
 	uint64_t create_server; /* where creation is under way; 0 = nowhere */
+	uint64_t avoid;         /* where it failed last */
 };
 
 /* Where a viewer's ticket and forward stand. */
 struct way {
 	unsigned tickets, forwards; /* asked for and not answered */
-	bool ticket, forward;       /* the last answer was good */
+	bool failed;                /* one of the answers was bad */
 	bool told;                  /* the viewer knows */
 	bool ticket_live;           /* a ticket may be valid: to be cleared */
 	unsigned tries;
@@ -164,14 +165,14 @@ void emit_desktop(struct core *core, struct desktop *d);
 void emit_volume(struct core *core, struct volume *v);
 void emit_session(struct core *core, struct session *s);
 void emit_counters(struct core *core);
-void tell(struct core *core, enum core_action_type type, uint64_t login, const char *code,
+void emit_tell(struct core *core, enum core_action_type type, uint64_t login, const char *code,
 	const char *format, ...) __attribute__((format(printf, 5, 6)));
-void tell_stage(struct core *core, struct session *s, const char *stage, unsigned percent,
+void emit_stage(struct core *core, struct session *s, const char *stage, unsigned percent,
 	const char *format, ...) __attribute__((format(printf, 5, 6)));
-void audit(struct core *core, const char *code, uint64_t session, uint64_t desktop,
+void emit_audit(struct core *core, const char *code, uint64_t session, uint64_t desktop,
 	const char *format, ...) __attribute__((format(printf, 5, 6)));
-void copy_text(char *to, size_t size, const char *from);
-#define COPY(to, from) copy_text((to), sizeof(to), (from))
+void core_copy_text(char *to, size_t size, const char *from);
+#define COPY(to, from) core_copy_text((to), sizeof(to), (from))
 
 /* transitions.c: set a state, persist the row; a transition that the tables lack is a violation */
 void desktop_state(struct core *core, struct desktop *d, enum core_desktop_state next);
@@ -236,12 +237,13 @@ void server_event(struct core *core, const struct core_event *ev);
 void server_place(struct core *core, struct server *s);
 uint64_t server_room(const struct server *s); /* units not taken by any VM */
 bool server_usable(const struct server *s);   /* up and not draining */
-struct server *server_any_up(const struct core *core);
+struct server *server_any_up(const struct core *core, uint64_t avoid); /* that one last */
 void server_config(struct core *core); /* builds the allocator anew */
-void mark_dead(struct core *core, struct object *object);
+void object_end(struct core *core, struct object *object);
 
 /* pool.c */
-bool pool_plan(struct core *core, struct placement_plan *plan); /* what an admission does today */
+bool pool_plan(
+	const struct core *core, struct placement_plan *plan); /* what an admission does today */
 struct desktop *pool_take(struct core *core, uint32_t memory_mib, uint64_t avoid);
 void pool_make_room(struct core *core, struct server *server);
 void pool_result(struct core *core, bool booted);

@@ -76,7 +76,7 @@ static void load_desktop(struct core *core, struct desktop *d)
 		timer_after(core, &d->object, core->config.boot_timeout_ms);
 		/* fall through */
 	case DESKTOP_STANDBY:
-		if (!wanted)
+		if (!wanted && !d->pool.linked)
 			desktop_unassign(core, d);
 		break;
 	case DESKTOP_CLAIMING:

@@ -9,7 +9,7 @@ void login_over(struct core *core, uint64_t id)
 	struct login *l = table_live(&core->logins, id);
 
 	if (l)
-		mark_dead(core, &l->object);
+		object_end(core, &l->object);
 }
 
 /* Logins of that client which have not got their desktop yet. */
@@ -42,7 +42,7 @@ static void login_begin(struct core *core, const struct core_event *ev)
 	if (ev->login == 0 || table_get(&core->logins, ev->login))
 		return;
 	if (under_way(core, ev->client) >= LOGINS_PER_CLIENT) {
-		tell(core, CORE_ACT_TELL_REFUSED, ev->login, "too-many",
+		emit_tell(core, CORE_ACT_TELL_REFUSED, ev->login, "too-many",
 			"%u logins from this PC are under way already. Please wait for one of "
 			"them.",
 			LOGINS_PER_CLIENT);
@@ -72,7 +72,7 @@ static void login_failed(struct core *core, struct login *l, const char *code, c
 {
 	if (!l->authenticating)
 		return;
-	tell(core, CORE_ACT_TELL_REFUSED, l->object.id, code, "%s", text);
+	emit_tell(core, CORE_ACT_TELL_REFUSED, l->object.id, code, "%s", text);
 	login_over(core, l->object.id);
 }
 
@@ -90,7 +90,7 @@ static void login_resume(struct core *core, const struct core_event *ev)
 	if (ev->login == 0 || table_get(&core->logins, ev->login))
 		return;
 	if (!s || s->row.login != 0 || s->row.state != SESSION_DISCONNECTED) {
-		tell(core, CORE_ACT_TELL_ENDED, ev->login, "expired",
+		emit_tell(core, CORE_ACT_TELL_ENDED, ev->login, "expired",
 			"This session is over. Please log in again.");
 		return;
 	}

@@ -19,14 +19,18 @@ bool server_usable(const struct server *s)
 	return s->row.up && !s->row.draining;
 }
 
-struct server *server_any_up(const struct core *core)
+struct server *server_any_up(const struct core *core, uint64_t avoid)
 {
+	struct server *last = NULL;
+
 	EACH(server, s, &core->servers)
 	{
-		if (s->row.up)
+		if (s->row.up && s->object.id != avoid)
 			return s;
+		if (s->row.up)
+			last = s;
 	}
-	return NULL;
+	return last;
 }
 
 void server_place(struct core *core, struct server *s)
@@ -61,7 +65,7 @@ static void server_removed(struct core *core, struct server *s)
 	EACH(desktop, d, &core->desktops)
 	{
 		if (d->row.server == s->object.id && d->row.session != 0) {
-			audit(core, "server-not-removed", d->row.session, d->object.id,
+			emit_audit(core, "server-not-removed", d->row.session, d->object.id,
 				"server %s still has desktops; drain it first", s->row.name);
 			return;
 		}
@@ -97,7 +101,7 @@ static void server_up(struct core *core, struct server *s, uint32_t memory_mib)
 static void server_down(struct core *core, struct server *s, const char *why)
 {
 	if (s->row.up)
-		audit(core, "server-down", 0, 0, "%s: %s", s->row.name, why);
+		emit_audit(core, "server-down", 0, 0, "%s: %s", s->row.name, why);
 	s->row.up = false;
 	server_place(core, s);
 	EACH(desktop, d, &core->desktops)

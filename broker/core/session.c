@@ -72,15 +72,15 @@ static void session_show(struct core *core, struct session *s)
 	const struct volume *v = table_live(&core->volumes, s->row.volume);
 
 	if (s->row.state == SESSION_PLACING)
-		tell_stage(core, s, "placing", 10, "Looking for a desktop");
+		emit_stage(core, s, "placing", 10, "Looking for a desktop");
 	else if (s->row.state == SESSION_CLAIMING)
-		tell_stage(core, s, "claiming", 60, "Opening your home");
+		emit_stage(core, s, "claiming", 60, "Opening your home");
 	else if (d && d->row.state == DESKTOP_BOOTING)
-		tell_stage(core, s, "starting", 20, "Starting your desktop");
+		emit_stage(core, s, "starting", 20, "Starting your desktop");
 	else if (v && v->row.state != VOLUME_READY)
-		tell_stage(core, s, "waiting", 50, "Making your home");
+		emit_stage(core, s, "waiting", 50, "Making your home");
 	else
-		tell_stage(core, s, "waiting", 50, "Your last desktop is being put away");
+		emit_stage(core, s, "waiting", 50, "Your last desktop is being put away");
 }
 
 /* Any up server but the one to be avoided on which a desktop of that tier fits. */
@@ -204,7 +204,7 @@ void session_retry(
 		session_close(core, s);
 		return;
 	}
-	audit(core, "desktop-failed", s->object.id, d->object.id, "%s", why);
+	emit_audit(core, "desktop-failed", s->object.id, d->object.id, "%s", why);
 	const struct volume *v = table_live(&core->volumes, s->row.volume);
 	if (v->row.state == VOLUME_BROKEN) {
 		refuse_damaged(core, s);
@@ -232,7 +232,7 @@ void session_close(struct core *core, struct session *s)
 	s->row.login = 0;
 	way_close(core, s);
 	session_state(core, s, SESSION_ENDED);
-	mark_dead(core, &s->object);
+	object_end(core, &s->object);
 	if (!d)
 		return;
 	if (d->row.state == DESKTOP_BOOTING || d->row.state == DESKTOP_STANDBY)
@@ -245,15 +245,15 @@ void session_close(struct core *core, struct session *s)
 
 void session_end(struct core *core, struct session *s, const char *code, const char *text)
 {
-	tell(core, CORE_ACT_TELL_ENDED, s->row.login, code, "%s", text);
-	audit(core, "session-ended", s->object.id, s->row.desktop, "%s", code);
+	emit_tell(core, CORE_ACT_TELL_ENDED, s->row.login, code, "%s", text);
+	emit_audit(core, "session-ended", s->object.id, s->row.desktop, "%s", code);
 	session_close(core, s);
 }
 
 void session_refuse(struct core *core, struct session *s, const char *code, const char *text)
 {
-	tell(core, CORE_ACT_TELL_REFUSED, s->row.login, code, "%s", text);
-	audit(core, "login-refused", s->object.id, s->row.desktop, "%s", code);
+	emit_tell(core, CORE_ACT_TELL_REFUSED, s->row.login, code, "%s", text);
+	emit_audit(core, "login-refused", s->object.id, s->row.desktop, "%s", code);
 	session_close(core, s);
 }
 
@@ -263,7 +263,7 @@ void session_take(struct core *core, struct session *s, struct login *l)
 	bool same = s->row.login == 0 && strcmp(s->row.client, l->client) == 0;
 
 	if (s->row.login != 0) {
-		tell(core, CORE_ACT_TELL_MOVED, s->row.login, "moved",
+		emit_tell(core, CORE_ACT_TELL_MOVED, s->row.login, "moved",
 			"You have logged in at another place; your desktop is there now.");
 		login_over(core, s->row.login);
 	}

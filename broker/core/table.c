@@ -33,7 +33,7 @@ void *table_live(const struct table *table, uint64_t id)
 	return object && !object->dead ? object : NULL;
 }
 
-void mark_dead(struct core *core, struct object *object)
+void object_end(struct core *core, struct object *object)
 {
 	object->dead = true;
 	core->any_dead = true;

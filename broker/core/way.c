@@ -2,7 +2,8 @@
 /*
  * The way from a viewer to its desktop: a one-time ticket on the desktop and a forward for the
  * PC's address. Both are asked for at once; the viewer hears of it when both are there. Answers are
- * counted, so that one to an earlier question is not taken for one to the last.
+ * counted, so that one to an earlier question is not taken for one to the last; if any of those
+ * that are out is bad, both are asked for again.
  */
 #include <stdio.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static void way_give_up(struct core *core, struct session *s, const char *code, 
 {
 	uint64_t login = s->row.login;
 
-	tell(core, CORE_ACT_TELL_REFUSED, login, code, "%s", text);
+	emit_tell(core, CORE_ACT_TELL_REFUSED, login, code, "%s", text);
 	login_over(core, login);
 	session_viewer_gone(core, s);
 }
@@ -43,7 +44,9 @@ static void way_ask(struct core *core, struct session *s)
 	const struct desktop *d = table_live(&core->desktops, s->row.desktop);
 	struct core_action *a;
 
-	s->way.told = s->way.ticket = s->way.forward = false;
+	s->way.told = false;
+	if (s->way.tickets == 0 && s->way.forwards == 0)
+		s->way.failed = false;
 	s->way.ticket_live = true;
 	s->way.tickets++;
 	a = emit(core, CORE_ACT_TICKET_SET);
@@ -58,7 +61,7 @@ static void way_ask(struct core *core, struct session *s)
 	COPY(a->client, s->row.client);
 	COPY(a->vnc_host, d->row.vnc_host);
 	timer_after(core, &s->object, WAY_MS);
-	tell_stage(core, s, "connecting", 95, "Connecting to your desktop");
+	emit_stage(core, s, "connecting", 95, "Connecting to your desktop");
 }
 
 void way_open(struct core *core, struct session *s, const struct login *l)
@@ -100,7 +103,7 @@ void way_close(struct core *core, struct session *s)
 		a->desktop = d->object.id;
 		a->server = d->row.server;
 	}
-	s->way.ticket_live = s->way.ticket = s->way.forward = s->way.told = false;
+	s->way.ticket_live = s->way.told = false;
 	if (s->row.state == SESSION_CONNECTED)
 		timer_set(core, &s->object, 0);
 }
@@ -130,13 +133,14 @@ void way_event(struct core *core, const struct core_event *ev)
 	if (!s || (ticket && ev->desktop != s->row.desktop))
 		return;
 	unsigned *pending = ticket ? &s->way.tickets : &s->way.forwards;
-	if (*pending == 0 || --*pending > 0)
+	if (*pending == 0)
 		return;
-	*(ticket ? &s->way.ticket : &s->way.forward) = good;
+	--*pending;
+	s->way.failed |= !good;
 	if (s->row.state != SESSION_CONNECTED || s->way.told || s->way.tickets > 0 ||
 		s->way.forwards > 0)
 		return;
-	if (!s->way.ticket || !s->way.forward) {
+	if (s->way.failed) {
 		way_failed(core, s, ev->text[0] ? ev->text : "refused");
 		return;
 	}
