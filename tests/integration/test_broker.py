@@ -380,7 +380,7 @@ def test_cli_users(shared):
 
 
 def test_cli_servers_and_errors(shared):
-    assert re.search(r"^next +a desktop of 4096 MiB on one$", shared.cli("status").stdout, re.M)
+    assert re.search(r"^next +a desktop of 2048 MiB on one$", shared.cli("status").stdout, re.M)
     table = shared.cli("server", "list").stdout
     assert re.search(r"^one +up +no", table, re.M)
     assert "already" in shared.cli("server", "add", "one", "qemu+tls://one/system", status=1).stderr
