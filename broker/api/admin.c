@@ -107,14 +107,20 @@ void admin_status(struct call *call)
 	for (const struct core_desktop *desktop = core_desktop_next(broker->core, 0); desktop;
 		desktop = core_desktop_next(broker->core, desktop->id))
 		standby += desktop->state == DESKTOP_STANDBY;
-	http_reply(call->request, 200,
-		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:o}", "version",
-			CARREL_VERSION, "users", (json_int_t)tier.users, "capacity_users",
-			(json_int_t)tier.capacity_users, "tier", (json_int_t)tier.tier, "tiers",
-			(json_int_t)tier.tiers, "size_mib", (json_int_t)tier.size_mib, "threshold",
-			(json_int_t)tier.threshold, "standby", (json_int_t)standby, "image",
-			broker->config.image, "servers", servers_json(broker), "warnings",
-			warnings_json(broker), "seats", seats_json(call->api)));
+	const struct core_server *next = core_server_get(broker->core, tier.next_server);
+	json_t *status = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "version",
+		CARREL_VERSION, "users", (json_int_t)tier.users, "capacity_users",
+		(json_int_t)tier.capacity_users, "tier", (json_int_t)tier.tier, "tiers",
+		(json_int_t)tier.tiers, "size_mib", (json_int_t)tier.size_mib, "threshold",
+		(json_int_t)tier.threshold, "standby", (json_int_t)standby, "image",
+		broker->config.image);
+	json_object_set_new(status, "next",
+		json_pack("{s:I, s:s}", "size_mib", (json_int_t)tier.next_size_mib, "server",
+			next ? next->name : ""));
+	json_object_set_new(status, "servers", servers_json(broker));
+	json_object_set_new(status, "warnings", warnings_json(broker));
+	json_object_set_new(status, "seats", seats_json(call->api));
+	http_reply(call->request, 200, status);
 }
 
 static json_t *session_json(struct broker *broker, const struct core_session *session)

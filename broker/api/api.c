@@ -31,9 +31,7 @@ static void handle(struct api *api, enum door door, struct http_request *request
 		return;
 	}
 	if (route->token) {
-		/* Only the event stream brings a login back that was forgotten. */
-		call.viewer = viewer_find(api, http_bearer(request), http_client(request),
-			route->handle == client_events);
+		call.viewer = viewer_find(api, http_bearer(request), http_client(request));
 		if (!call.viewer) {
 			http_reply_error(request, 401, "denied",
 				"the login is over or not known; log in again");

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define PENDING_LOGINS 8 /* of one address */
+#define PENDING_LOGINS 16 /* of one address, those that core has refused included */
 #define BOOTS_KEPT 1024
 
 static const char *const boot_stages[] = {

@@ -16,6 +16,7 @@
 #include <glib-unix.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+#define STREAM_UNACKED_MS 20000         /* a PC that lost its power acknowledges nothing */
 #define STREAM_PENDING_MAX (256 * 1024) /* bytes that a viewer may leave unread */
 
 G_DEFINE_QUARK(carrel - http - error, http_error)
@@ -377,6 +379,10 @@ struct http_stream *http_stream_start(
 	struct MHD_Response *response = MHD_create_response_from_callback(
 		MHD_SIZE_UNKNOWN, 4096, on_stream_read, stream, on_stream_free);
 
+	const int unacked_ms = STREAM_UNACKED_MS;
+
+	setsockopt(
+		info->connect_fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
 	stream->server = request->server;
 	stream->connection = request->connection;
 	stream->pending = g_string_new(": carrel\n\n");

@@ -139,7 +139,7 @@ unsigned viewer_pending(struct api *api, const char *client)
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
 		const struct viewer *viewer = value;
 
-		n += !viewer->authenticated && !viewer->over && !strcmp(viewer->client, client);
+		n += (!viewer->authenticated || !viewer->stream) && !strcmp(viewer->client, client);
 	}
 	return n;
 }
@@ -164,8 +164,7 @@ static struct viewer *revive(
 	return viewer;
 }
 
-struct viewer *viewer_find(
-	struct api *api, const char *token, const char *client, gboolean with_revive)
+struct viewer *viewer_find(struct api *api, const char *token, const char *client)
 {
 	char hash[65];
 	GHashTableIter iter;
@@ -181,7 +180,7 @@ struct viewer *viewer_find(
 		if (token_equal(viewer->hash, hash) && !strcmp(viewer->client, client))
 			return viewer;
 	}
-	return with_revive ? revive(api, token, hash, client) : NULL;
+	return revive(api, token, hash, client);
 }
 
 guint64 viewer_id(const struct viewer *viewer)

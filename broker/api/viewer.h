@@ -21,14 +21,15 @@ GHashTable *viewer_table_new(void);
 const char *viewer_login(struct api *api, const char *client, const char *user, char *password,
 	const char *seat, const json_t *boot);
 
-/* How many logins of this address have not got their answer. */
+/* How many logins of this address have no answer yet, or nobody who listens to it. */
 unsigned viewer_pending(struct api *api, const char *client);
 
 /*
- * Whose token it is; it is good only from the address that it was given to. With `revive` a viewer
- * that core has forgotten is made again from the store, and core gets its login anew.
+ * Whose token it is; it is good only from the address that it was given to. A viewer that core has
+ * forgotten, though its session lives, is made again from the store, and core hears that it is
+ * back.
  */
-struct viewer *viewer_find(struct api *api, const char *token, const char *client, gboolean revive);
+struct viewer *viewer_find(struct api *api, const char *token, const char *client);
 
 guint64 viewer_id(const struct viewer *viewer);
 void viewer_open_stream(struct viewer *viewer, struct http_request *request);

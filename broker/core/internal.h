@@ -90,6 +90,7 @@ struct volume {
 	struct object object;
 	struct core_volume row;
 	uint64_t create_server; /* where creation is under way; 0 = nowhere */
+	uint64_t avoid;         /* where it failed last */
 };
 
 /* Where a viewer's ticket and forward stand. */
@@ -236,12 +237,13 @@ void server_event(struct core *core, const struct core_event *ev);
 void server_place(struct core *core, struct server *s);
 uint64_t server_room(const struct server *s); /* units not taken by any VM */
 bool server_usable(const struct server *s);   /* up and not draining */
-struct server *server_any_up(const struct core *core);
+struct server *server_any_up(const struct core *core, uint64_t avoid); /* that one last */
 void server_config(struct core *core); /* builds the allocator anew */
 void object_end(struct core *core, struct object *object);
 
 /* pool.c */
-bool pool_plan(struct core *core, struct placement_plan *plan); /* what an admission does today */
+bool pool_plan(
+	const struct core *core, struct placement_plan *plan); /* what an admission does today */
 struct desktop *pool_take(struct core *core, uint32_t memory_mib, uint64_t avoid);
 void pool_make_room(struct core *core, struct server *server);
 void pool_result(struct core *core, bool booted);

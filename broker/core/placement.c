@@ -226,9 +226,11 @@ struct placement_plan placement_next(const struct placement *p)
 	if (plan.result != PLACEMENT_ADMIT)
 		return plan;
 	plan.server = best_fit(p, m);
-	if (users == placement_capacity(p) || p->free_slots[m] >= 2)
+	plan.keeps_reserve = users == placement_capacity(p) || p->free_slots[m] >= 2;
+	if (plan.keeps_reserve)
 		return plan;
 	plan.handoff = last_larger(p, m);
+	plan.keeps_reserve = plan.handoff != NULL;
 	if (plan.handoff) {
 		plan.handoff_to = plan.server;
 		plan.server = plan.handoff->server;

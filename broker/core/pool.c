@@ -9,12 +9,12 @@
 
 #include "broker/core/internal.h"
 
-bool pool_plan(struct core *core, struct placement_plan *plan)
+bool pool_plan(const struct core *core, struct placement_plan *plan)
 {
 	*plan = placement_next(&core->placement);
 	if (plan->result == PLACEMENT_NO_SERVER)
 		return false;
-	if (plan->result == PLACEMENT_ADMIT && !plan->handoff)
+	if (plan->result == PLACEMENT_ADMIT && plan->keeps_reserve && !plan->handoff)
 		return true;
 	/* Nobody can be handed off yet, so the new user gets what leaves a reserve. */
 	enum placement_result result = plan->result;

@@ -70,6 +70,8 @@ void core_tier_status(const struct core *core, struct core_tier_status *status)
 	const struct tree_node *largest = tree_last(&p->by_free);
 	unsigned tier = placement_target(p, (uint64_t)p->users + p->standby);
 	int64_t threshold = placement_threshold(p, tier);
+	struct placement_plan next;
+	bool admitted = pool_plan(core, &next);
 
 	*status = (struct core_tier_status){
 		.users = p->users,
@@ -79,5 +81,7 @@ void core_tier_status(const struct core *core, struct core_tier_status *status)
 		.size_mib = tier_size_mib(&p->tiers, tier),
 		.threshold = threshold > 0 ? (uint32_t)threshold : 0,
 		.reserve_server_free_mib = largest ? mib(core, largest->key) : 0,
+		.next_size_mib = admitted ? tier_size_mib(&p->tiers, next.tier) : 0,
+		.next_server = admitted ? next.server->id : 0,
 	};
 }

@@ -19,14 +19,18 @@ bool server_usable(const struct server *s)
 	return s->row.up && !s->row.draining;
 }
 
-struct server *server_any_up(const struct core *core)
+struct server *server_any_up(const struct core *core, uint64_t avoid)
 {
+	struct server *last = NULL;
+
 	EACH(server, s, &core->servers)
 	{
-		if (s->row.up)
+		if (s->row.up && s->object.id != avoid)
 			return s;
+		if (s->row.up)
+			last = s;
 	}
-	return NULL;
+	return last;
 }
 
 void server_place(struct core *core, struct server *s)

@@ -47,8 +47,8 @@ void volume_want(struct core *core, struct volume *v)
 
 	if (v->create_server != 0 || v->row.state == VOLUME_READY || v->row.state == VOLUME_BROKEN)
 		return;
-	if (!server || !server->row.up)
-		server = server_any_up(core);
+	if (!server || !server->row.up || server->object.id == v->avoid)
+		server = server_any_up(core, v->avoid);
 	if (!server)
 		return; /* the session's deadline bounds the wait */
 	v->create_server = server->object.id;
@@ -77,6 +77,7 @@ static void create_failed(struct core *core, struct volume *v, const char *why)
 	struct session *s = session_of_user(core, v->row.user);
 	char text[CORE_TEXT_MAX];
 
+	v->avoid = v->create_server;
 	v->create_server = 0;
 	emit_audit(core, "volume-create-failed", s ? s->object.id : 0, 0, "%s", why);
 	if (!s || (s->row.state != SESSION_WAITING && s->row.state != SESSION_PLACING))

@@ -131,6 +131,12 @@ static void print_status(const json_t *status)
 	       ": desktops of %" JSON_INTEGER_FORMAT " MiB up to %" JSON_INTEGER_FORMAT " users\n",
 		integer(status, "tier"), integer(status, "tiers") - 1, integer(status, "size_mib"),
 		integer(status, "threshold"));
+	const json_t *next = json_object_get(status, "next");
+	if (integer(next, "size_mib"))
+		printf("next      a desktop of %" JSON_INTEGER_FORMAT " MiB on %s\n",
+			integer(next, "size_mib"), string(next, "server"));
+	else
+		printf("next      would be refused\n");
 	printf("standby   %" JSON_INTEGER_FORMAT " desktops\n", integer(status, "standby"));
 	printf("image     %s\n\n", *string(status, "image") ? string(status, "image") : "none");
 	print_table(

@@ -175,6 +175,7 @@ struct broker *broker_new(const char *conf_path, GError **error)
 		g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)worker_free);
 	broker->tickets = ticket_table_new();
 	broker->worker_program = find_worker_program();
+	broker->image_pending = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	broker->agents = agents_new(broker);
 	g_queue_init(&broker->events);
 	if (load(broker, error)) {
@@ -233,6 +234,7 @@ void broker_free(struct broker *broker)
 	store_close(broker->store);
 	conf_free(broker->conf);
 	g_hash_table_destroy(broker->uris);
+	g_hash_table_destroy(broker->image_pending);
 	g_main_loop_unref(broker->loop);
 	g_free(broker->worker_program);
 	g_free(broker->image_problem);
@@ -379,7 +381,8 @@ gboolean broker_server_remove(struct broker *broker, const char *name, GError **
 		desktop = core_desktop_next(broker->core, desktop->id))
 		if (desktop->server == id)
 			*(desktop->session ? &users : &idle) += 1;
-	if (users || idle) {
+	/* Of a server that is lost for good nobody can stop the idle ones: they count as gone. */
+	if (users || (idle && server->up)) {
 		g_set_error(error, BROKER_ERROR, BROKER_ERROR_BUSY,
 			"the server %s has %u desktops of users and %u others; \"carrel server "
 			"drain "
@@ -390,5 +393,6 @@ gboolean broker_server_remove(struct broker *broker, const char *name, GError **
 	g_hash_table_remove(broker->workers, &id);
 	broker_post(broker, &(struct core_event){.type = CORE_EV_SERVER_REMOVED, .server = id});
 	g_hash_table_remove(broker->uris, name);
+	reconcile_image_check(broker);
 	return TRUE;
 }

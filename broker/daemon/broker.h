@@ -28,22 +28,22 @@ struct broker {
 	char *conf_path;   /* owned */
 	struct conf *conf; /* owned; replaced by a reload */
 	struct core_config config;
-	struct core *core;      /* owned */
-	struct store *store;    /* owned */
-	GMainLoop *loop;        /* owned */
-	struct helper *netd;    /* owned */
-	struct helper *authd;   /* owned */
-	struct ledger *ledger;  /* owned */
-	struct agents *agents;  /* owned */
-	struct api *api;        /* owned; NULL until it listens */
-	GHashTable *workers;    /* server id -> struct worker, owned */
-	GHashTable *uris;       /* server name -> URI, owned strings */
-	GHashTable *tickets;    /* session id -> one-time ticket, owned, wiped */
-	char *worker_program;   /* owned; path of carrel-virtd */
-	char *image_problem;    /* owned; why there is no desktop image, or NULL */
-	char *next_image;       /* owned; published, on its way to the servers; or NULL */
-	unsigned image_sending; /* servers that have not answered about it */
-	GQueue events;          /* of struct core_event, owned */
+	struct core *core;         /* owned */
+	struct store *store;       /* owned */
+	GMainLoop *loop;           /* owned */
+	struct helper *netd;       /* owned */
+	struct helper *authd;      /* owned */
+	struct ledger *ledger;     /* owned */
+	struct agents *agents;     /* owned */
+	struct api *api;           /* owned; NULL until it listens */
+	GHashTable *workers;       /* server id -> struct worker, owned */
+	GHashTable *uris;          /* server name -> URI, owned strings */
+	GHashTable *tickets;       /* session id -> one-time ticket, owned, wiped */
+	char *worker_program;      /* owned; path of carrel-virtd */
+	char *image_problem;       /* owned; why there is no desktop image, or NULL */
+	char *next_image;          /* owned; published, on its way to the servers; or NULL */
+	GHashTable *image_pending; /* ids (owned) of servers that have not answered about it */
+	GQueue events;             /* of struct core_event, owned */
 	struct core_actions actions;
 	gboolean stepping, stopping;
 	guint timer; /* for the next deadline; 0 = none */
@@ -67,8 +67,8 @@ gboolean broker_reload(struct broker *broker, GError **error);
 void broker_stop(struct broker *broker, int exit_status);
 
 /*
- * Servers. `remedy` of a refusal is in the error's text. Adding stores the server and starts its
- * worker; removing is refused while it has desktops.
+ * Servers. The remedy of a refusal is in the error's text. Adding stores the server and starts its
+ * worker; removing is refused while users have desktops on it, or while it is up and has any.
  */
 #define BROKER_ERROR (broker_error_quark())
 GQuark broker_error_quark(void);

@@ -7,3 +7,4 @@ $(call program,carreld,broker/daemon/main.c,broker store core shared,$(BROKER_PK
 $(call unit_test,test_broker,tests/unit/test_broker.c,broker store core shared,$(BROKER_PKGS))
 $(call fuzz_target,fuzz_api,tests/fuzz/fuzz_api.c broker/api/shape.c broker/daemon/images.c,$(SHARED_PKGS))
 $(call install_file,broker/man/carreld.8,$(MANDIR)/man8,644)
+$(call fuzz_target,fuzz_agent,tests/fuzz/fuzz_agent.c broker/daemon/agent.c,$(SHARED_PKGS))

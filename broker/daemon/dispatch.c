@@ -9,6 +9,7 @@
 #include "broker/api/viewer.h"
 #include "broker/daemon/agent.h"
 #include "broker/daemon/ledger.h"
+#include "broker/daemon/reconcile.h"
 #include "broker/daemon/ticket.h"
 #include "broker/daemon/worker.h"
 #include "broker/shared/log.h"
@@ -128,6 +129,9 @@ static void on_started(const json_t *answer, gpointer data)
 		broker_post(effect->broker, &event);
 		return;
 	}
+	struct worker *worker = worker_get(effect->broker, effect->action.server);
+	if (worker && !strcmp(helper_code(answer), "no-image"))
+		reconcile_image_again(worker);
 	if (code_in(answer, certain)) {
 		post_result(effect, CORE_EV_DESKTOP_START_FAILED, TRUE, answer);
 		return;

@@ -59,6 +59,7 @@ void ledger_begin(struct ledger *ledger, guint64 login, const char *user, const 
 	struct entry *entry = g_new0(struct entry, 1);
 	size_t i;
 	const json_t *item;
+	json_int_t before = 0;
 
 	entry->login = login;
 	g_strlcpy(entry->user, user, sizeof(entry->user));
@@ -71,9 +72,12 @@ void ledger_begin(struct ledger *ledger, guint64 login, const char *user, const 
 		const char *stage = json_string_value(json_object_get(item, "stage"));
 		json_int_t ms = json_integer_value(json_object_get(item, "ms"));
 
+		/* The PC counts from its kernel's start; the ledger says how long each stage took.
+		 */
 		if (stage)
-			json_array_append_new(
-				entry->stages, json_pack("{s:s, s:I}", "stage", stage, "ms", ms));
+			json_array_append_new(entry->stages,
+				json_pack("{s:s, s:I}", "stage", stage, "ms", MAX(ms - before, 0)));
+		before = MAX(ms, before);
 	}
 	g_hash_table_replace(ledger->entries, &entry->login, entry);
 }

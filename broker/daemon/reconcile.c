@@ -121,29 +121,44 @@ void reconcile_server(struct worker *worker)
 
 /* --- a newly published image --- */
 
-static void image_check(struct broker *broker, const char *image);
+static void image_answer(struct worker *worker, const struct round *round, const json_t *answer)
+{
+	if (helper_ok(answer)) {
+		if (worker_state(worker) == WORKER_UP)
+			worker_problem(worker, "");
+		return;
+	}
+	log_event(LOG_ERROR, "image-ensure", "server", worker_name(worker), "image", round->image,
+		"code", helper_code(answer), "reason", helper_message(answer), NULL);
+	worker_problem(worker, helper_message(answer));
+}
 
 static void on_image_sent(const json_t *answer, gpointer data)
 {
 	struct round *round = data;
 	struct worker *worker = worker_get(round->broker, round->server);
 
-	if (!helper_ok(answer) && worker) {
-		log_event(LOG_ERROR, "image-ensure", "server", worker_name(worker), "image",
-			round->image, "code", helper_code(answer), "reason", helper_message(answer),
-			NULL);
-		worker_problem(worker, helper_message(answer));
-	}
-	round->broker->image_sending--;
-	image_check(round->broker, round->image);
+	if (worker)
+		image_answer(worker, round, answer);
+	/* Another one may have been published meanwhile: its own answers count. */
+	if (g_strcmp0(round->broker->next_image, round->image) != 0)
+		return;
+	g_hash_table_remove(round->broker->image_pending, &round->server);
+	reconcile_image_check(round->broker);
 }
 
-/* The last server has answered: new desktops run the new image from now on. */
-static void image_check(struct broker *broker, const char *image)
+void reconcile_image_check(struct broker *broker)
 {
-	if (broker->image_sending || !broker->next_image || strcmp(broker->next_image, image) != 0)
+	GHashTableIter iter;
+	gpointer id;
+
+	g_hash_table_iter_init(&iter, broker->image_pending);
+	while (g_hash_table_iter_next(&iter, &id, NULL))
+		if (!g_hash_table_contains(broker->workers, id))
+			g_hash_table_iter_remove(&iter);
+	if (!broker->next_image || g_hash_table_size(broker->image_pending))
 		return;
-	g_strlcpy(broker->config.image, image, sizeof(broker->config.image));
+	g_strlcpy(broker->config.image, broker->next_image, sizeof(broker->config.image));
 	g_clear_pointer(&broker->next_image, g_free);
 	log_event(LOG_INFO, "image-published", "image", broker->config.image, NULL);
 	broker_post(
@@ -154,16 +169,37 @@ void reconcile_image(struct broker *broker)
 {
 	GHashTableIter iter;
 	gpointer value;
-	g_autofree char *image = g_strdup(broker->next_image);
 
+	g_hash_table_remove_all(broker->image_pending);
 	g_hash_table_iter_init(&iter, broker->workers);
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		guint64 id = worker_server(value);
+
 		if (worker_state(value) != WORKER_UP)
 			continue; /* it is sent when the server is reached */
-		broker->image_sending++;
-		worker_call(value, ensure_request(image), on_image_sent, round_new(value, image));
+		g_hash_table_add(broker->image_pending, g_memdup2(&id, sizeof(id)));
+		worker_call(value, ensure_request(broker->next_image), on_image_sent,
+			round_new(value, broker->next_image));
 	}
-	image_check(broker, image);
+	reconcile_image_check(broker);
+}
+
+static void on_image_sent_again(const json_t *answer, gpointer data)
+{
+	struct round *round = data;
+	struct worker *worker = round_worker(round);
+
+	if (worker)
+		image_answer(worker, round, answer);
+}
+
+void reconcile_image_again(struct worker *worker)
+{
+	const char *image = worker_broker(worker)->config.image;
+
+	if (*image)
+		worker_call(worker, ensure_request(image), on_image_sent_again,
+			round_new(worker, image));
 }
 
 /* --- forwards --- */

@@ -15,6 +15,12 @@ void reconcile_server(struct worker *worker);
 /* broker->next_image is published: sends it to each reached server, then tells core. */
 void reconcile_image(struct broker *broker);
 
+/* Looks whether the last server that had not answered about next_image has done so, or is gone. */
+void reconcile_image_check(struct broker *broker);
+
+/* A server turned out to lack the image in use: sends it again. */
+void reconcile_image_again(struct worker *worker);
+
 /* For the connection to carrel-netd; its data is the struct broker. */
 const struct helper_ops *reconcile_netd_ops(void);
 

@@ -15,15 +15,24 @@
 #define RESPAWN_MAX_MS 30000
 #define WORKER_FD 3
 
+/* carrel-virtd does each of these in order, one call at a time, and them beside each other. */
+enum line_kind { LINE_CONTROL, LINE_IMAGES, LINE_VOLUMES, LINE_COUNT };
+
+struct line {
+	struct worker *worker; /* borrowed */
+	GQueue calls;          /* of struct line_call, borrowed from the calls under way */
+	guint watchdog;        /* for the first of them; 0 = none waits */
+};
+
 struct worker {
 	struct broker *broker; /* borrowed */
 	guint64 server;
 	char *name, *uri; /* owned */
 	GPid pid;         /* 0 = no process */
-	guint child_watch, respawn, watchdog;
+	guint child_watch, respawn;
 	unsigned respawn_ms;
 	struct helper *link; /* owned; NULL before the first start */
-	GQueue line;         /* of struct line_call, borrowed from the calls under way, in order */
+	struct line lines[LINE_COUNT];
 	enum worker_state state;
 	unsigned round;
 	guint32 memory_mib;
@@ -31,7 +40,7 @@ struct worker {
 };
 
 struct line_call {
-	struct worker *worker; /* borrowed */
+	struct line *line; /* borrowed */
 	helper_answer_func func;
 	gpointer data; /* owned */
 };
@@ -60,9 +69,10 @@ static void end_process(struct worker *worker)
 
 static gboolean on_watchdog(gpointer data)
 {
-	struct worker *worker = data;
+	struct line *line = data;
+	struct worker *worker = line->worker;
 
-	worker->watchdog = 0;
+	line->watchdog = 0;
 	log_event(LOG_ERROR, "worker-hung", "server", worker->name, "call_timeout_s",
 		log_fmt("%d", (int)conf_int(worker->broker->conf, CONF_BROKER_CALL_TIMEOUT)),
 		"action", "its worker is replaced", NULL);
@@ -72,41 +82,53 @@ static gboolean on_watchdog(gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
-static void watchdog_arm(struct worker *worker)
+static void watchdog_arm(struct line *line)
 {
-	if (worker->watchdog)
-		g_source_remove(worker->watchdog);
-	worker->watchdog = 0;
-	if (!g_queue_is_empty(&worker->line)) {
-		guint seconds = (guint)conf_int(worker->broker->conf, CONF_BROKER_CALL_TIMEOUT);
+	if (line->watchdog)
+		g_source_remove(line->watchdog);
+	line->watchdog = 0;
+	if (!g_queue_is_empty(&line->calls)) {
+		guint seconds =
+			(guint)conf_int(line->worker->broker->conf, CONF_BROKER_CALL_TIMEOUT);
 
-		worker->watchdog = g_timeout_add(seconds * 1000, on_watchdog, worker);
+		line->watchdog = g_timeout_add(seconds * 1000, on_watchdog, line);
 	}
 }
 
 static void on_line_answer(const json_t *answer, gpointer data)
 {
 	struct line_call *call = data;
-	struct worker *worker = call->worker;
-	gboolean first = g_queue_peek_head(&worker->line) == call;
+	struct line *line = call->line;
+	gboolean first = g_queue_peek_head(&line->calls) == call;
 
-	g_queue_remove(&worker->line, call);
-	if (first || g_queue_is_empty(&worker->line))
-		watchdog_arm(worker);
+	g_queue_remove(&line->calls, call);
+	if (first)
+		watchdog_arm(line);
 	call->func(answer, call->data);
 	g_free(call->data);
+}
+
+static struct line *line_of(struct worker *worker, const json_t *request)
+{
+	const char *op = json_string_value(json_object_get(request, "op"));
+
+	if (!g_strcmp0(op, "image-ensure"))
+		return &worker->lines[LINE_IMAGES];
+	if (!g_strcmp0(op, "volume-create"))
+		return &worker->lines[LINE_VOLUMES];
+	return &worker->lines[LINE_CONTROL];
 }
 
 void worker_call(struct worker *worker, json_t *request, helper_answer_func func, gpointer data)
 {
 	struct line_call *call = g_new0(struct line_call, 1);
 
-	call->worker = worker;
+	call->line = line_of(worker, request);
 	call->func = func;
 	call->data = data;
-	g_queue_push_tail(&worker->line, call);
-	if (g_queue_get_length(&worker->line) == 1)
-		watchdog_arm(worker);
+	g_queue_push_tail(&call->line->calls, call);
+	if (g_queue_get_length(&call->line->calls) == 1)
+		watchdog_arm(call->line);
 	helper_call(worker->link, request, 0, on_line_answer, call);
 }
 
@@ -159,7 +181,7 @@ static void on_event(const json_t *event, gpointer data)
 		log_event(LOG_WARN, "server-lost", "server", worker->name, "reason", text, NULL);
 		go_down(worker, text ? text : "the connection is lost");
 	} else if (!strcmp(name, "image-progress")) {
-		watchdog_arm(worker);
+		watchdog_arm(&worker->lines[LINE_IMAGES]);
 	} else if (!strcmp(name, "domain")) {
 		on_domain(worker, event);
 	} else if (!strcmp(name, "agent")) {
@@ -259,18 +281,12 @@ struct worker *worker_new(struct broker *broker, guint64 server, const char *nam
 	worker->uri = g_strdup(uri);
 	worker->message = g_strdup("");
 	worker->respawn_ms = RESPAWN_MIN_MS;
-	g_queue_init(&worker->line);
+	for (int i = 0; i < LINE_COUNT; i++) {
+		worker->lines[i].worker = worker;
+		g_queue_init(&worker->lines[i].calls);
+	}
 	spawn(worker);
 	return worker;
-}
-
-static void line_call_drop(gpointer data)
-{
-	struct line_call *call = data;
-
-	/* The call itself is freed with the connection. */
-	g_free(call->data);
-	call->data = NULL;
 }
 
 void worker_free(struct worker *worker)
@@ -285,10 +301,12 @@ void worker_free(struct worker *worker)
 	}
 	if (worker->respawn)
 		g_source_remove(worker->respawn);
-	if (worker->watchdog)
-		g_source_remove(worker->watchdog);
-	g_queue_foreach(&worker->line, (GFunc)(void (*)(void))line_call_drop, NULL);
-	g_queue_clear(&worker->line);
+	for (int i = 0; i < LINE_COUNT; i++) {
+		if (worker->lines[i].watchdog)
+			g_source_remove(worker->lines[i].watchdog);
+		for (struct line_call *call; (call = g_queue_pop_head(&worker->lines[i].calls));)
+			g_free(call->data); /* the call itself goes with the connection */
+	}
 	helper_free(worker->link);
 	g_free(worker->name);
 	g_free(worker->uri);

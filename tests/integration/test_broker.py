@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from fakes.site import ADDRESS, BUILD, Site, Stream, make_certificate
+from fakes.site import ADDRESS, BUILD, IMAGE, Site, Stream, make_certificate
 
 BOOT = [{"stage": "kernel", "ms": 900}, {"stage": "network", "ms": 2100, "bytes": 0}]
 
@@ -58,7 +58,7 @@ def test_login_to_ready_and_ledger(site):
     assert entry["user"] == "alice" and entry["seat"] == "52:54:00:77:00:01"
     assert [s["stage"] for s in entry["stages"]] == [
         "kernel", "network", "login", "authenticate", "place", "desktop", "volume", "claim", "ticket", "first-frame"]
-    assert entry["stages"][0]["ms"] == 900
+    assert [s["ms"] for s in entry["stages"][:2]] == [900, 1200]
     assert "authenticate" in site.cli("ledger").stdout
 
     assert site.request("POST", "/v1/client/logout", token=token)[0] == 202
@@ -156,6 +156,64 @@ def test_restart_adopts(site, sig):
     assert len(forward_of(site, "127.77.0.101")) == 1
 
 
+def test_standby_desktop_is_anonymous_and_used(tmp_path, certificate):
+    site = Site(tmp_path, certificate, standby=1)
+    try:
+        site.start()
+        site.add_server()
+        site.wait_status(lambda s: s["standby"] == 1)
+        first = next(iter(site.server.desktops))
+        assert site.server.desktops[first]["user"] == ""
+        _, stream = site.login()
+        stream.wait("ready")
+        assert site.server.desktops[first]["user"] == "alice"
+    finally:
+        site.end()
+
+
+def test_a_store_that_cannot_be_written_stops_carreld(site):
+    token, stream = site.login()
+    stream.wait("ready")
+    before = dict(site.server.desktops)
+    blocker = sqlite3.connect(site.folder / "state/carrel.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    asked = len(site.server.asked)
+    site.request("POST", "/v1/client/logout", token=token)
+    assert site.process.wait(10) == 1
+    assert "store-failed" in site.log.read_text()
+    assert site.server.asked[asked:] == [] and site.server.desktops == before
+    blocker.rollback()
+    blocker.close()
+    site.process.stdout.close()
+    site.start()
+    Stream(site, token, "127.77.0.101").wait("ready")
+
+
+def test_reconnect_right_after_a_restart(site):
+    token, stream = site.login()
+    session = stream.wait("ready")["session"]
+    site.stop()
+    site.start()
+    site.wait_status(lambda s: s["servers"][0]["state"] == "up")
+    # The viewer's order may come before its stream is open again.
+    assert site.request("POST", "/v1/client/reconnect", token=token)[0] == 202
+    assert Stream(site, token, "127.77.0.101").wait("ready")["session"] == session
+
+
+def test_too_many_waiting_logins_of_one_pc(site):
+    site.authd.close()
+    site.wait_status(lambda s: any("authd" in w for w in s["warnings"]))
+    site.authd.answer = lambda request, connection: None
+    site.authd.open()
+    site.wait_status(lambda s: not any("authd" in w for w in s["warnings"]))
+    body = {"user": "alice", "password": "wonderland", "seat": ""}
+    answers = [site.request("POST", "/v1/client/login", body) for _ in range(17)]
+    assert [status for status, _ in answers] == [202] * 16 + [429]
+    refused = Stream(site, answers[4][1]["login"], "127.77.0.101").wait("refused")
+    assert refused["code"] == "too-many"
+    assert site.request("POST", "/v1/client/login", body, client="127.77.0.102")[0] == 202
+
+
 def test_unknown_desktop_on_a_server_is_destroyed(bare):
     bare.server.desktops[77] = {"vnc_port": 5977, "memory_mib": 1024, "user": "", "volume": None}
     bare.start()
@@ -215,6 +273,15 @@ def test_new_image_is_sent_before_it_is_used(site):
     assert "desktop-lite@20260302.1" in site.server.images
 
 
+def test_a_lost_image_is_sent_again(site):
+    site.server.images.clear()
+    _, stream = site.login()
+    site.server.wait(lambda: IMAGE in site.server.images)
+    stream.close()
+    _, stream = site.login("bob", "builder", client="127.77.0.102")
+    stream.wait("ready", 15)
+
+
 def test_reload_refuses_a_mistake(site):
     good = site.conf.read_text()
     site.conf.write_text(good.replace("standby = 0", "standby = many"))
@@ -222,7 +289,10 @@ def test_reload_refuses_a_mistake(site):
     error = site.cli("reload", status=1).stderr
     assert "standby" in error and str(site.conf) in error
     site.process.send_signal(signal.SIGHUP)
-    site.conf.write_text(good)
+    assert "[desktop] standby" in site.wait_log("reload-failed")
+    site.conf.write_text(good.replace("standby = 0", "standby = 2"))
+    site.process.send_signal(signal.SIGHUP)
+    site.wait_status(lambda s: s["standby"] == 2)
     assert json.loads(site.cli("status", "--json").stdout)["servers"][0]["state"] == "up"
 
 
@@ -310,6 +380,7 @@ def test_cli_users(shared):
 
 
 def test_cli_servers_and_errors(shared):
+    assert re.search(r"^next +a desktop of 2048 MiB on one$", shared.cli("status").stdout, re.M)
     table = shared.cli("server", "list").stdout
     assert re.search(r"^one +up +no", table, re.M)
     assert "already" in shared.cli("server", "add", "one", "qemu+tls://one/system", status=1).stderr
@@ -335,6 +406,26 @@ def test_server_removed(bare):
     assert json.loads(bare.cli("server", "list", "--json").stdout)["servers"] == []
     rows = sqlite3.connect(bare.folder / "state/carrel.db").execute("SELECT count(*) FROM server").fetchone()
     assert rows == (0,)
+
+
+@pytest.mark.parametrize("user", [True, False])
+def test_lost_server_is_removed_when_no_user_is_on_it(tmp_path, certificate, user):
+    site = Site(tmp_path, certificate, standby=1)
+    try:
+        site.start()
+        site.add_server()
+        site.wait_status(lambda s: s["standby"] == 1)
+        assert "1 others" in site.cli("server", "remove", "one", status=1).stderr
+        if user:
+            _, stream = site.login()
+            stream.wait("ready")
+        site.server.close()
+        site.wait_status(lambda s: s["servers"][0]["state"] == "down")
+        answer = site.cli("server", "remove", "one", status=1 if user else 0)
+        assert not user or "1 desktops of users" in answer.stderr
+        assert bool(json.loads(site.cli("server", "list", "--json").stdout)["servers"]) == user
+    finally:
+        site.end()
 
 
 def test_admin_ends_a_session(site):

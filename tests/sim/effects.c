@@ -143,7 +143,8 @@ static void do_attach(struct world *w, const struct core_action *op, bool bad)
 	if (disk->making)
 		sim_break(w, "a volume is attached while it is being made");
 	for (unsigned i = 0; i < SIM_VMS; i++) {
-		if (w->vms[i].exists && w->vms[i].disk == op->volume && i != op->desktop)
+		if (vm->exists && w->vms[i].exists && w->vms[i].disk == op->volume &&
+			i != op->desktop)
 			sim_break(w, "a volume is in two VMs");
 	}
 	if (vm->exists && really) {
@@ -414,9 +415,18 @@ void effect_finish(struct world *w, const struct sim_item *item)
 		apply(w, &item->op);
 }
 
+static int by_order(const void *a, const void *b)
+{
+	const struct sim_item *x = *(const struct sim_item *const *)a;
+	const struct sim_item *y = *(const struct sim_item *const *)b;
+
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
 void server_disconnect(struct world *w, unsigned server, bool host_dies)
 {
 	struct sim_server *s = &w->servers[server];
+	const struct sim_item *found[64];
 	struct core_action under_way[64];
 	unsigned count = 0;
 
@@ -424,8 +434,11 @@ void server_disconnect(struct world *w, unsigned server, bool host_dies)
 		const struct sim_item *item = &w->queue[i];
 		if (item->kind == SIM_OP && !item->done && item->server == server &&
 			item->connection == s->epoch)
-			under_way[count++] = item->op;
+			found[count++] = item;
 	}
+	qsort(found, count, sizeof(found[0]), by_order);
+	for (unsigned i = 0; i < count; i++)
+		under_way[i] = found[i]->op; /* the queue moves when these are answered */
 	s->connected = false;
 	s->epoch++;
 	s->busy_ms = 0;

@@ -210,8 +210,8 @@ static void check_settled(struct world *w)
 
 	for (const struct core_session *s = core_session_next(w->core, 0); w->trace && s;
 		s = core_session_next(w->core, s->id))
-		printf("left: session=%" PRIu64 " user=%s state=%s desktop=%" PRIu64 " login=%" PRIu64
-		       " deadline=%" PRId64 "\n",
+		printf("left: session=%" PRIu64 " user=%s state=%s desktop=%" PRIu64
+		       " login=%" PRIu64 " deadline=%" PRId64 "\n",
 			s->id, s->user, core_session_state_name(s->state), s->desktop, s->login,
 			s->deadline_ms);
 	if (core_session_next(w->core, 0))

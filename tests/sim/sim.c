@@ -10,7 +10,7 @@
 
 #include "tests/sim/world.h"
 
-#define DEFAULT_RUNS 2000
+#define DEFAULT_RUNS 4000
 
 static struct world world;
 

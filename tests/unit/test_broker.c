@@ -273,7 +273,8 @@ static void test_ledger_measures_each_stage(void **state)
 	struct core *core = core_new(&config);
 	struct core_actions actions = {0};
 	struct ledger *ledger = ledger_new(store);
-	json_t *boot = json_pack("[{s:s, s:i}]", "stage", "kernel", "ms", 900);
+	json_t *boot = json_pack("[{s:s, s:i}, {s:s, s:i}, {s:s, s:i}]", "stage", "kernel", "ms",
+		900, "stage", "network", "ms", 2100, "stage", "root", "ms", 2100);
 	const struct core_event events[] = {
 		{.type = CORE_EV_SERVER_ADDED, .text = "one"},
 		{.type = CORE_EV_SERVER_UP, .server = 1, .memory_mib = 4096},
@@ -294,9 +295,9 @@ static void test_ledger_measures_each_stage(void **state)
 	static const struct {
 		const char *stage;
 		int ms;
-	} expected[] = {{"kernel", 900}, {"login", 10}, {"authenticate", 10}, {"place", 0},
-		{"desktop", 30}, {"volume", 10}, {"claim", 10}, {"ticket", 20},
-		{"first-frame", 10}};
+	} expected[] = {{"kernel", 900}, {"network", 1200}, {"root", 0}, {"login", 10},
+		{"authenticate", 10}, {"place", 0}, {"desktop", 30}, {"volume", 10}, {"claim", 10},
+		{"ticket", 20}, {"first-frame", 10}};
 
 	(void)state;
 	core_load_done(core, 1000, &actions);

@@ -288,6 +288,8 @@ static void test_status(void **state)
 	assert_int_equal(status.size_mib, 2048);
 	assert_int_equal(status.threshold, 3);
 	assert_int_equal(status.reserve_server_free_mib, 2048);
+	assert_int_equal(status.next_size_mib, 1024); /* it would be 2048 with a hand-off */
+	assert_int_equal(status.next_server, 2);
 }
 
 static void test_names(void **state)

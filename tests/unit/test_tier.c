@@ -133,6 +133,7 @@ static enum placement_result arrive(struct world *w)
 	if (!w->departures)
 		assert_int_equal(plan.tier, target);
 	assert_true(plan.tier >= target);
+	assert_true(plan.keeps_reserve);
 	if (plan.handoff) {
 		assert_ptr_equal(plan.handoff_to, naive_fit(w, plan.tier));
 		assert_false(plan.break_before_make);

@@ -153,6 +153,21 @@ pki = %s/pki
         self.cli("server", "add", "one", "qemu+tls://one/system")
         self.wait_status(lambda s: s["servers"] and s["servers"][0]["state"] == "up")
 
+    def wait_log(self, text, seconds=10):
+        """Waits until a line of carreld's log has the text."""
+        with subprocess.Popen(["tail", "-n", "+1", "-F", self.log], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True) as tail:
+            timer = threading.Timer(seconds, tail.kill)
+            timer.start()
+            try:
+                for line in tail.stdout:
+                    if text in line:
+                        return line
+                raise AssertionError("no %r in the log: %s" % (text, self.log.read_text()[-4000:]))
+            finally:
+                timer.cancel()
+                tail.kill()
+
     def wait_status(self, condition, seconds=10):
         """carreld's own state, asked for after each thing that its log says."""
         with subprocess.Popen(["tail", "-n", "+1", "-F", self.log], stdout=subprocess.PIPE,
