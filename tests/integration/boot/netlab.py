@@ -101,17 +101,17 @@ class Netlab:
         run(*sw, "link", "add", "br0", "type", "bridge", "stp_state", "0", "forward_delay", "0",
             "mcast_snooping", "0")
         run(*sw, "link", "set", "br0", "up")
-        run(*sw, "link", "add", "srv", "type", "veth", "peer", "name", "eth0", "netns", self.srv)
+        run(*sw, "link", "add", "srv", "type", "veth", "peer", "name", "lan0", "netns", self.srv)
         run(*sw, "link", "set", "srv", "master", "br0", "up")
         run(*sw, "tuntap", "add", "tap0", "mode", "tap")
         run(*sw, "link", "set", "tap0", "master", "br0", "up")
-        run("ip", "-n", self.srv, "link", "set", "eth0", "up")
-        run("ip", "-n", self.srv, "address", "add", self.address + "/24", "dev", "eth0")
+        run("ip", "-n", self.srv, "link", "set", "lan0", "up")
+        run("ip", "-n", self.srv, "address", "add", self.address + "/24", "dev", "lan0")
         self.configure()
 
     def configure(self):
         with open(self.path("carrel.conf"), "w") as f:
-            f.write("[network]\nclient_interface=eth0\nclient_address=%s/24\n"
+            f.write("[network]\nclient_interface=lan0\nclient_address=%s/24\n"
                     "[boot]\nkernel_options=console=tty0 console=ttyS0,115200\n[paths]\n"
                     "state=%s\nrun=%s\nimages=%s\npki=%s\n" % (self.address, self.path("state"),
                     self.path("run"), self.images, self.dir))
