@@ -70,8 +70,11 @@ class Follow:
         self.path = path
 
     def wait(self, word, timeout):
+        self.wait_count(word, 1, timeout)
+
+    def wait_count(self, word, count, timeout):
         until = time.monotonic() + timeout
-        while word not in open(self.path).read():
+        while open(self.path).read().count(word) < count:
             if time.monotonic() > until:
                 raise AssertionError("no %r in %s" % (word, self.path))
             select_pause(0.05)
@@ -169,6 +172,10 @@ class Netlab:
         for name, port in (("nginx", 80), ("nfs", 2049), ("reports", 7480)):
             if name not in without:
                 self.wait_port(name, port)
+
+    def wait_request(self, word, timeout):
+        """Waits until a PC has been sent what has `word` in its address."""
+        Follow(self.path("state/boot/log/http.log")).wait(word, timeout)
 
     def wait_port(self, name, port):
         until = time.monotonic() + 20
