@@ -179,6 +179,7 @@ static enum boot_code http_check(
 	struct fetch *fetch, struct boot *boot, const struct http_head *head)
 {
 	uint64_t total = head->length;
+	fetch->refused = true;
 	if (head->status == 206)
 		total = head->range_total;
 	if ((head->status != 200 && head->status != 206) || !head->has_length) {
@@ -195,6 +196,7 @@ static enum boot_code http_check(
 			"HTTP: the answer is not the range asked for");
 		return BOOT_NO_IMAGE;
 	}
+	fetch->refused = false;
 	return BOOT_OK;
 }
 
@@ -243,10 +245,10 @@ static enum boot_code fetch_http(struct fetch *fetch, struct boot *boot)
 		uint64_t before = fetch->done;
 		nanosleep(&wait, NULL);
 		code = http_once(fetch, boot);
-		if (code != BOOT_NO_IMAGE)
+		if (code != BOOT_NO_IMAGE || fetch->refused)
 			break;
 		if (fetch->done > before)
-			try = 0; /* it goes forward: a weak line is not a dead one */
+			try = -1; /* it goes forward: a weak line is not a dead one */
 	}
 	return code;
 }

@@ -6,6 +6,8 @@
 #ifndef CARREL_CLIENT_FETCH_H
 #define CARREL_CLIENT_FETCH_H
 
+#include <stdbool.h>
+
 #include "client-initrd/boot.h"
 #include "client-initrd/modules.h"
 #include "client-initrd/sha256.h"
@@ -15,6 +17,7 @@ struct fetch {
 	uint64_t done;
 	int64_t start_ms;
 	struct sha256 sum;
+	bool refused; /* the server has answered, and not with the image: no use asking again */
 	const char *source; /* "NFS" or "HTTP": where the last byte came from */
 	char nfs_reason[80], http_reason[80];
 };

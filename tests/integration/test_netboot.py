@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sys
 
 import pytest
@@ -55,6 +56,18 @@ def spoil(path, offset):
         f.write(bytes([byte ^ 1]))
     os.rename(path, path + ".good")
     os.rename(path + ".copy", path)
+
+
+def change(path, old, new):
+    """Changes a rendered file as no administrator should."""
+    text = open(path).read()
+    assert old in text
+    with open(path, "w") as f:
+        f.write(text.replace(old, new))
+
+
+def menu(lab):
+    return lab.path("state/boot/current/tftp/pxelinux.cfg/default")
 
 
 def stages(pc):
@@ -141,11 +154,7 @@ def test_verity_guards_what_the_sum_did_not(lab):
     good = open(path, "rb").read()
     spoil(path, 8)
     bad = open(path, "rb").read()
-    menu = lab.path("state/boot/current/tftp/pxelinux.cfg/default")
-    text = open(menu).read()
-    assert hashlib.sha256(good).hexdigest() in text
-    with open(menu, "w") as f:
-        f.write(text.replace(hashlib.sha256(good).hexdigest(), hashlib.sha256(bad).hexdigest()))
+    change(menu(lab), hashlib.sha256(good).hexdigest(), hashlib.sha256(bad).hexdigest())
     pc = lab.power_on()
     pc.console.wait("CARREL-B07", BOOT_S)
     assert "squashfs: Input/output error" in pc.console.wait("Reason:", 5)
@@ -173,10 +182,62 @@ def test_too_little_memory(lab):
 
 def test_command_line_lacks_a_parameter(lab):
     lab.serve()
-    menu = lab.path("state/boot/current/tftp/pxelinux.cfg/default")
-    text = open(menu).read()
-    with open(menu, "w") as f:
-        f.write(text.replace("carrel.sha256=", "carrel.sum="))
+    change(menu(lab), "carrel.sha256=", "carrel.sum=")
     pc = lab.power_on()
     pc.console.wait("CARREL-B08", BOOT_S)
     assert "carrel.sha256 is missing or malformed" in pc.console.wait("Reason:", 5)
+
+
+def test_silent_nfs_server_does_not_stop_the_boot(lab):
+    lab.serve()
+    lab.daemons["nfs"].send_signal(signal.SIGSTOP)
+    pc = lab.power_on()
+    pc.console.wait("NFS: Connection timed out; trying HTTP", BOOT_S)
+    pc.console.wait("by HTTP is the published one", BOOT_S)
+    lab.daemons["nfs"].send_signal(signal.SIGCONT)
+
+
+def test_no_link(lab):
+    lab.serve()
+    pc = lab.power_on()
+    lab.wait_request("/initrd", BOOT_S)
+    pc.qmp("set_link", name="n0", up=False)
+    pc.console.wait("CARREL-B02", BOOT_S)
+    pc.console.wait("Retry in", 5)
+    pc.qmp("set_link", name="n0", up=True)
+    pc.press("spc")
+    pc.console.wait("STANDIN end", BOOT_S)
+
+
+def test_nomodeset_has_the_firmwares_screen(lab):
+    lab.serve()
+    change(menu(lab), "DEFAULT carrel", "DEFAULT nomodeset")
+    pc = lab.power_on()
+    line = pc.console.wait("STANDIN uid", BOOT_S)
+    assert " dri=no fb=yes " in line
+
+
+def test_viewer_that_ends_is_shown_and_started_again(lab):
+    lab.serve()
+    change(menu(lab), "carrel.server=", "standin=exit carrel.server=")
+    pc = lab.power_on()
+    for _ in range(3):
+        pc.console.wait("STANDIN end", BOOT_S)
+    pc.console.wait("CARREL-B09", BOOT_S)
+    assert "status 3" in pc.console.wait("Reason:", 5)
+    pc.console.wait("Retry in", 5)
+    pc.press("spc")
+    pc.console.wait("STANDIN end", 10)
+    assert {"stage": "failed", "error": "CARREL-B09"}.items() <= lab.reports()[-1].items()
+
+
+def test_lease_is_renewed(lab):
+    lab.bootconf()
+    with open(lab.path("state/boot/current/dnsmasq.conf"), "a") as f:
+        f.write("dhcp-option-force=option:T1,8\n")
+    lab.serve()
+    pc = lab.power_on()
+    pc.console.wait("STANDIN end", BOOT_S)
+    before = open(lab.path("dnsmasq.log")).read().count("DHCPREQUEST")
+    log = netlab.Follow(lab.path("dnsmasq.log"))
+    log.wait_count("DHCPREQUEST", before + 2, 60)

@@ -82,7 +82,7 @@ static void test_malformed(void **state)
 		assert_int_equal(dhcp_parse(packet, cut, 0x01020304, mac, &lease), -1);
 	packet[16] = 224; /* a multicast address is no lease */
 	assert_int_equal(dhcp_parse(packet, n, 0x01020304, mac, &lease), -1);
-	n = answer(packet, DHCP_NAK, NULL, 0);
+	n = answer(packet, DHCP_NAK, good, 0);
 	assert_int_equal(dhcp_parse(packet, n, 0x01020304, mac, &lease), DHCP_NAK);
 }
 

@@ -70,8 +70,11 @@ class Follow:
         self.path = path
 
     def wait(self, word, timeout):
+        self.wait_count(word, 1, timeout)
+
+    def wait_count(self, word, count, timeout):
         until = time.monotonic() + timeout
-        while word not in open(self.path).read():
+        while open(self.path).read().count(word) < count:
             if time.monotonic() > until:
                 raise AssertionError("no %r in %s" % (word, self.path))
             select_pause(0.05)
@@ -101,17 +104,17 @@ class Netlab:
         run(*sw, "link", "add", "br0", "type", "bridge", "stp_state", "0", "forward_delay", "0",
             "mcast_snooping", "0")
         run(*sw, "link", "set", "br0", "up")
-        run(*sw, "link", "add", "srv", "type", "veth", "peer", "name", "eth0", "netns", self.srv)
+        run(*sw, "link", "add", "srv", "type", "veth", "peer", "name", "lan0", "netns", self.srv)
         run(*sw, "link", "set", "srv", "master", "br0", "up")
         run(*sw, "tuntap", "add", "tap0", "mode", "tap")
         run(*sw, "link", "set", "tap0", "master", "br0", "up")
-        run("ip", "-n", self.srv, "link", "set", "eth0", "up")
-        run("ip", "-n", self.srv, "address", "add", self.address + "/24", "dev", "eth0")
+        run("ip", "-n", self.srv, "link", "set", "lan0", "up")
+        run("ip", "-n", self.srv, "address", "add", self.address + "/24", "dev", "lan0")
         self.configure()
 
     def configure(self):
         with open(self.path("carrel.conf"), "w") as f:
-            f.write("[network]\nclient_interface=eth0\nclient_address=%s/24\n"
+            f.write("[network]\nclient_interface=lan0\nclient_address=%s/24\n"
                     "[boot]\nkernel_options=console=tty0 console=ttyS0,115200\n[paths]\n"
                     "state=%s\nrun=%s\nimages=%s\npki=%s\n" % (self.address, self.path("state"),
                     self.path("run"), self.images, self.dir))
@@ -169,6 +172,10 @@ class Netlab:
         for name, port in (("nginx", 80), ("nfs", 2049), ("reports", 7480)):
             if name not in without:
                 self.wait_port(name, port)
+
+    def wait_request(self, word, timeout):
+        """Waits until a PC has been sent what has `word` in its address."""
+        Follow(self.path("state/boot/log/http.log")).wait(word, timeout)
 
     def wait_port(self, name, port):
         until = time.monotonic() + 20
