@@ -146,6 +146,8 @@ enum core_event_type {
 	CORE_EV_FIRST_FRAME,   /* login: the desktop is on the screen */
 	CORE_EV_LOGOUT,        /* login: the user ends the session at the viewer */
 	CORE_EV_SESSION_END,   /* session: an admin ends it */
+	CORE_EV_RESUME,        /* login (a new id), session, client, seat: a viewer that was on
+				  before the daemon's restart is heard of again */
 	/* desktops */
 	CORE_EV_DESKTOP_STARTED,      /* desktop, vnc_port, vnc_host */
 	CORE_EV_DESKTOP_START_FAILED, /* desktop, code, text: certain that no VM runs */
@@ -158,8 +160,8 @@ enum core_event_type {
 	CORE_EV_RELEASE_FAILED,      /* desktop, code, text */
 	CORE_EV_GUEST_SESSION_ENDED, /* desktop: the user logged out inside */
 	/* volumes */
-	CORE_EV_VOLUME_CREATED,       /* volume */
-	CORE_EV_VOLUME_CREATE_FAILED, /* volume, code, text */
+	CORE_EV_VOLUME_CREATED,       /* volume, server (0 = not said) */
+	CORE_EV_VOLUME_CREATE_FAILED, /* volume, server (0 = not said), code, text */
 	CORE_EV_VOLUME_ATTACHED,      /* volume, desktop */
 	CORE_EV_VOLUME_ATTACH_FAILED, /* volume, desktop, code, text, flag=certain that it is not
 					 attached */
@@ -193,10 +195,11 @@ struct core_event {
 
 enum core_action_type {
 	/* rows to be written, all of one step in one transaction, before any effect of that step */
-	CORE_ACT_PERSIST_SERVER,  /* server (a removed one: delete the row) */
-	CORE_ACT_PERSIST_DESKTOP, /* desktop (one in state GONE: delete the row) */
-	CORE_ACT_PERSIST_SESSION, /* session (one in state ENDED: keep as history) */
-	CORE_ACT_PERSIST_VOLUME,  /* volume */
+	CORE_ACT_PERSIST_SERVER,   /* server (a removed one: delete the row) */
+	CORE_ACT_PERSIST_DESKTOP,  /* desktop (one in state GONE: delete the row) */
+	CORE_ACT_PERSIST_SESSION,  /* session (one in state ENDED: keep as history) */
+	CORE_ACT_PERSIST_VOLUME,   /* volume */
+	CORE_ACT_PERSIST_COUNTERS, /* core_counters(): ids are never given twice */
 	/* effects */
 	CORE_ACT_AUTHENTICATE,  /* login: the daemon has the password and gives it to carrel-authd,
 				   once */
@@ -258,8 +261,16 @@ void core_load_server(struct core *core, const struct core_server *row);
 void core_load_desktop(struct core *core, const struct core_desktop *row);
 void core_load_volume(struct core *core, const struct core_volume *row);
 void core_load_session(struct core *core, const struct core_session *row);
-/* After the rows: rebuilds links and counters, arms deadlines from now_ms; its actions are carried
- * out too. */
+
+/* The last id given of each kind. Rows of what is gone are deleted, so the rows cannot tell. */
+struct core_counters {
+	uint64_t server, desktop, volume, session;
+};
+void core_load_counters(struct core *core, const struct core_counters *counters);
+struct core_counters core_counters(const struct core *core);
+
+/* After the rows and counters: rebuilds links and counters, arms deadlines from now_ms; its actions
+ * are carried out too. */
 void core_load_done(struct core *core, int64_t now_ms, struct core_actions *actions);
 
 /* One step. `actions` is emptied first. An event about an id that core does not know changes
