@@ -37,6 +37,13 @@ HARDEN := $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fPIE
 CFLAGS += -std=gnu11 -g $(OPT) $(WARN) $(HARDEN) $(PKG_CFLAGS)
 LDFLAGS += -pie $(if $(SAN),-fsanitize=address$(comma)undefined,-Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now)
 
+# Folders are compiled in: what was built for others is built again.
+FOLDERS := $(PREFIX) $(SYSCONFDIR) $(LOCALSTATEDIR) $(RUNDIR) $(UNITDIR)
+FOLDERS_STAMP := $(B)/folders
+ifneq ($(shell cat $(FOLDERS_STAMP) 2>/dev/null),$(FOLDERS))
+$(shell mkdir -p $(B) && echo '$(FOLDERS)' >$(FOLDERS_STAMP))
+endif
+
 PROGRAMS :=
 TESTS :=
 EXTRA :=
@@ -101,7 +108,7 @@ include $(sort $(wildcard */build.mk) $(wildcard tests/*/build.mk))
 
 all: $(PROGRAMS) $(EXTRA)
 
-$(B)/obj/%.o: %.c
+$(B)/obj/%.o: %.c $(FOLDERS_STAMP)
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<

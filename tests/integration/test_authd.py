@@ -259,6 +259,26 @@ def test_second_instance_is_refused(authd, client):
     client.ok("user-list")
 
 
+def test_socket_from_systemd(program, tmp_path, need):
+    """The socket is handed over, as carrel-authd.socket does it."""
+    need("systemd-socket-activate")
+    config = tmp_path / "carrel.conf"
+    user = pwd.getpwuid(os.getuid()).pw_name
+    config.write_text(CONFIG.format(user=user, method="own", folder=tmp_path), encoding="utf-8")
+    path = tmp_path / "handed.sock"
+    argv = ["systemd-socket-activate", "--seqpacket", "-l", str(path),
+            program("carrel-authd"), "--config", str(config)]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE) as process:
+        assert b"Listening" in process.stderr.readline()
+        client = Client(path)
+        assert client.ok("user-list")["users"] == []
+        client.close()
+        process.terminate()
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+    assert not (tmp_path / "authd.sock").exists()
+
+
 PERMIT = "auth required pam_permit.so\naccount required pam_permit.so\n"
 
 
