@@ -214,8 +214,10 @@ static rfbCredential *on_credential(rfbClient *client, int type)
 	struct rfb *rfb = rfb_of(client);
 	rfbCredential *credential;
 
-	if (type != rfbCredentialTypeX509)
+	if (type != rfbCredentialTypeX509) {
+		rfb->refused_password = true;
 		return NULL;
+	}
 	rfb->asked_x509 = true;
 	credential = calloc(1, sizeof(*credential));
 	if (!credential)
