@@ -435,6 +435,10 @@ static void *rfb_thread(void *context)
 	if (rfb->client) {
 		free(rfb->client->frameBuffer);
 		rfb->client->frameBuffer = NULL;
+		/* Not every version's clean-up frees the cursor; none minds it gone. */
+		free(rfb->client->rcSource);
+		free(rfb->client->rcMask);
+		rfb->client->rcSource = rfb->client->rcMask = NULL;
 		rfbClientCleanup(rfb->client);
 		rfb->client = NULL;
 	}
