@@ -121,6 +121,11 @@ static bool open_screen(struct app *app, char *why, size_t size)
 	screen_init(&app->screen, presenter);
 	if (app->options.place == PLACE_CONSOLE) {
 		app->vt_fd = vt_take();
+		if (app->vt_fd < 0 && strcmp(presenter->ops->name, "fbdev") == 0)
+			log_event(LOG_WARN, "text-console-not-put-aside", "remedy",
+				"start with the console as terminal, or boot with "
+				"vt.global_cursor_default=0",
+				NULL);
 		app->evdev = evdev_open("/dev/input");
 		if (!app->evdev) {
 			snprintf(why, size, "/dev/input: %s; the user needs access to its devices",

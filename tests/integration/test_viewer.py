@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from viewer_lab import (DESKTOP_NAME, SEAT, VIEWER, Authority, Broker, Desktop, Screen, Viewer,
+from viewer_lab import (DESKTOP_NAME, ROOT, SEAT, VIEWER, Authority, Broker, Desktop, Screen, Viewer,
                         closing, wait_for)
 
 NEEDED = ["Xvfb", "xdotool", "qemu-system-x86_64"]
@@ -176,6 +176,21 @@ def test_second_ready_swaps(seat, desktop, lab, tmp_path):
         assert len(second.clients()) == 1
         assert "to=lost" not in seat.viewer.text()
         seat.viewer.close()
+
+
+def test_ready_for_the_same_desktop(seat, desktop):
+    """As after the broker's restart: the server ends the first connection for the second, and the
+    picture stays all the while."""
+    seat.log_in()
+    seat.broker.ready(desktop, "abcd1234")
+    seat.broker.expect("/v1/client/report")
+    with seat.broker.lock:
+        seat.broker.streams[-1].put(None)
+    seat.broker.expect("/v1/client/events")
+    seat.broker.ready(desktop, "efgh5678")
+    seat.broker.expect("/v1/client/report")
+    wait_for("one connection", lambda: len(desktop.clients()) == 1)
+    assert "to=lost" not in seat.viewer.text()
 
 
 def test_desktop_under_another_name_is_refused(seat, desktop):
@@ -380,9 +395,10 @@ def test_korean_site(lab, tmp_path):
 
 def test_command_line():
     help_text = subprocess.run([VIEWER, "--help"], capture_output=True, text=True, check=True)
+    page = (ROOT / "broker/man/carrel-viewer.1").read_text().replace("\\-", "-")
     for option in ("--broker", "--ca", "--seat", "--boot-report", "--console", "--window",
-                   "--font", "--language"):
-        assert option in help_text.stdout
+                   "--font", "--language", "--help", "--version"):
+        assert option in help_text.stdout and option in page
     wrong = subprocess.run([VIEWER, "--seat", "x"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2 and "--broker is needed" in wrong.stderr
     version = subprocess.run([VIEWER, "--version"], capture_output=True, text=True, check=True)
