@@ -5,6 +5,7 @@ VIEWER_SRC := $(filter-out sdl-viewer/app/main.c,$(sort $(foreach d,$(VIEWER_DIR
 VIEWER_PKGS := SDL2_ttf sdl2 libvncclient libcurl jansson libdrm gnutls
 $(call library,viewer,$(VIEWER_SRC))
 $(call program,carrel-viewer,sdl-viewer/app/main.c,viewer shared,$(VIEWER_PKGS),$(BINDIR))
+$(call install_file,broker/man/carrel-viewer.1,$(MANDIR)/man1,644)
 
 $(call unit_test,test_viewer_state,tests/unit/test_viewer_state.c,viewer shared,$(VIEWER_PKGS))
 $(call unit_test,test_viewer_control,tests/unit/test_viewer_control.c,viewer shared,$(VIEWER_PKGS))

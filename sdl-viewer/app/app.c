@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "broker/shared/log.h"
+#include "sdl-viewer/display/vt.h"
 
 #define WINDOW_WIDTH 1280
 #define WINDOW_HEIGHT 800
@@ -119,6 +120,12 @@ static bool open_screen(struct app *app, char *why, size_t size)
 		return false;
 	screen_init(&app->screen, presenter);
 	if (app->options.place == PLACE_CONSOLE) {
+		app->vt_fd = vt_take();
+		if (app->vt_fd < 0 && strcmp(presenter->ops->name, "fbdev") == 0)
+			log_event(LOG_WARN, "text-console-not-put-aside", "remedy",
+				"start with the console as terminal, or boot with "
+				"vt.global_cursor_default=0",
+				NULL);
 		app->evdev = evdev_open("/dev/input");
 		if (!app->evdev) {
 			snprintf(why, size, "/dev/input: %s; the user needs access to its devices",
@@ -148,6 +155,7 @@ bool app_open(struct app *app, const struct options *options, char *why, size_t 
 
 	memset(app, 0, sizeof(*app));
 	app->options = *options;
+	app->vt_fd = -1;
 	app->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	event_queue_init(&app->queue, wake, app);
 	app->cards.language = language_parse(options->language);
@@ -181,6 +189,7 @@ void app_close(struct app *app)
 	draw_close(&app->cards.draw);
 	if (app->screen.presenter)
 		screen_clear(&app->screen);
+	vt_release(app->vt_fd);
 	event_queue_clear(&app->queue);
 	if (app->wake_fd >= 0)
 		close(app->wake_fd);

@@ -43,6 +43,7 @@ struct app {
 
 	struct screen screen;
 	struct evdev *evdev; /* owned; NULL in a window */
+	int vt_fd;           /* the text console that was put aside; -1 = none */
 	struct cards cards;
 	bool view_changed, backdrop_changed;
 

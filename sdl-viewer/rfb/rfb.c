@@ -214,8 +214,10 @@ static rfbCredential *on_credential(rfbClient *client, int type)
 	struct rfb *rfb = rfb_of(client);
 	rfbCredential *credential;
 
-	if (type != rfbCredentialTypeX509)
+	if (type != rfbCredentialTypeX509) {
+		rfb->refused_password = true;
 		return NULL;
+	}
 	rfb->asked_x509 = true;
 	credential = calloc(1, sizeof(*credential));
 	if (!credential)
@@ -433,6 +435,10 @@ static void *rfb_thread(void *context)
 	if (rfb->client) {
 		free(rfb->client->frameBuffer);
 		rfb->client->frameBuffer = NULL;
+		/* Not every version's clean-up frees the cursor; none minds it gone. */
+		free(rfb->client->rcSource);
+		free(rfb->client->rcMask);
+		rfb->client->rcSource = rfb->client->rcMask = NULL;
 		rfbClientCleanup(rfb->client);
 		rfb->client = NULL;
 	}

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from viewer_lab import (DESKTOP_NAME, SEAT, VIEWER, Authority, Broker, Desktop, Screen, Viewer,
+from viewer_lab import (DESKTOP_NAME, ROOT, SEAT, VIEWER, Authority, Broker, Desktop, Screen, Viewer,
                         closing, wait_for)
 
 NEEDED = ["Xvfb", "xdotool", "qemu-system-x86_64"]
@@ -176,6 +176,21 @@ def test_second_ready_swaps(seat, desktop, lab, tmp_path):
         assert len(second.clients()) == 1
         assert "to=lost" not in seat.viewer.text()
         seat.viewer.close()
+
+
+def test_ready_for_the_same_desktop(seat, desktop):
+    """As after the broker's restart: the server ends the first connection for the second, and the
+    picture stays all the while."""
+    seat.log_in()
+    seat.broker.ready(desktop, "abcd1234")
+    seat.broker.expect("/v1/client/report")
+    with seat.broker.lock:
+        seat.broker.streams[-1].put(None)
+    seat.broker.expect("/v1/client/events")
+    seat.broker.ready(desktop, "efgh5678")
+    seat.broker.expect("/v1/client/report")
+    wait_for("one connection", lambda: len(desktop.clients()) == 1)
+    assert "to=lost" not in seat.viewer.text()
 
 
 def test_desktop_under_another_name_is_refused(seat, desktop):
@@ -350,16 +365,24 @@ def test_keys_and_pointer_reach_the_desktop(seat, lab, tmp_path):
     """QEMU's own trace says which key numbers came."""
     with closing(Desktop(tmp_path / "desktop", lab.desktop)) as (desktop,):
         desktop.qmp("trace-event-set-state", name="input_event_key_*", enable=True)
-        desktop.qmp("trace-event-set-state", name="input_event_abs", enable=True)
+        desktop.qmp("trace-event-set-state", name="input_event_rel", enable=True)
         seat.log_in()
         seat.broker.ready(desktop, "abcd1234")
         seat.broker.expect("/v1/client/report")
         seat.screen.key("a", "Hangul", "Alt_R", "Up", "F12")
-        seat.screen.xdotool("mousemove", "640", "400")
         log = tmp_path / "desktop" / "qemu.log"
-        words = ["qcode a,", "qcode up,", "qcode f12,", "qcode alt_r,", "input_event_abs"]
-        wait_for("the keys in QEMU's trace",
-                 lambda: all(w in log.read_text(errors="replace") for w in words))
+
+        def came(*words):
+            return all(word in log.read_text(errors="replace") for word in words)
+        wait_for("the keys in QEMU's trace", lambda: came(
+            "qcode a,", "qcode lang1,", "qcode up,", "qcode f12,", "qcode alt_r,"))
+
+        # The firmware knows no tablet: QEMU makes relative steps of our positions.
+        def moved():
+            seat.screen.xdotool("mousemove", "300", "300")
+            seat.screen.xdotool("mousemove", "640", "400")
+            return came("input_event_rel")
+        wait_for("the pointer in QEMU's trace", moved)
 
 
 def test_korean_site(lab, tmp_path):
@@ -372,10 +395,130 @@ def test_korean_site(lab, tmp_path):
 
 def test_command_line():
     help_text = subprocess.run([VIEWER, "--help"], capture_output=True, text=True, check=True)
+    page = (ROOT / "broker/man/carrel-viewer.1").read_text().replace("\\-", "-")
     for option in ("--broker", "--ca", "--seat", "--boot-report", "--console", "--window",
-                   "--font", "--language"):
-        assert option in help_text.stdout
+                   "--font", "--language", "--help", "--version"):
+        assert option in help_text.stdout and option in page
     wrong = subprocess.run([VIEWER, "--seat", "x"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2 and "--broker is needed" in wrong.stderr
     version = subprocess.run([VIEWER, "--version"], capture_output=True, text=True, check=True)
     assert version.stdout.startswith("carrel-viewer ")
+
+
+class Painter(Rogue):
+    """A server as it should be, by TLS and with the right password, that sends what QEMU's
+    firmware cannot: a cursor, lamps, a change of size; and hears what the viewer sends."""
+
+    def __init__(self, folder, password):
+        self.folder, self.password = folder, password
+        self.encodings, self.updates = [], []
+        self.ready = threading.Event()
+        super().__init__(vencrypt(261, Painter.serve))
+
+    def serve(self, peer):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "server-cert.pem", self.folder / "server-key.pem")
+        peer.sendall(b"\x01")
+        self.tls = context.wrap_socket(peer, server_side=True)
+        self.tls.sendall(CHALLENGE)
+        answer = self.read(self.tls, 16)
+        assert answer == vnc_answer(self.password, CHALLENGE)
+        self.tls.sendall(struct.pack(">I", 0))
+        self.shared = self.read(self.tls, 1)[0]
+        self.tls.sendall(struct.pack(">HH", 640, 400)
+                         + bytes([32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0])
+                         + struct.pack(">I", 1) + b"x")
+        self.hear()
+
+    def hear(self):
+        while True:
+            kind = self.read(self.tls, 1)[0]
+            if kind == 0:
+                self.read(self.tls, 19)
+            elif kind == 2:
+                count = struct.unpack(">xH", self.read(self.tls, 3))[0]
+                self.encodings = list(struct.unpack(f">{count}i", self.read(self.tls, 4 * count)))
+            elif kind == 3:
+                self.updates.append(struct.unpack(">BHHHH", self.read(self.tls, 9)))
+                self.ready.set()
+            elif kind == 4:
+                self.read(self.tls, 7)
+            elif kind == 5:
+                self.read(self.tls, 5)
+            else:
+                raise AssertionError(f"message {kind}")
+
+    def send(self, *rects):
+        self.tls.sendall(struct.pack(">BxH", 0, len(rects)) + b"".join(rects))
+
+
+def rect(x, y, width, height, encoding, data=b""):
+    return struct.pack(">HHHHi", x, y, width, height, encoding) + data
+
+
+def colour(width, height, rgb):
+    return bytes([rgb[2], rgb[1], rgb[0], 0]) * (width * height)
+
+
+def vnc_answer(password, challenge):
+    """DES of the challenge, by a key whose bytes are the password's with their bits reversed."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    key = bytes(int(f"{b:08b}"[::-1], 2) for b in password.encode().ljust(8, b"\0")[:8])
+    cipher = Cipher(algorithms.TripleDES(key * 3), modes.ECB()).encryptor()
+    return cipher.update(challenge) + cipher.finalize()
+
+
+def test_cursor_lamps_and_sizes(seat, lab):
+    with closing(Painter(lab.desktop, "abcd1234")) as (painter,):
+        seat.log_in()
+        seat.broker.ready(None, "abcd1234", port=painter.port)
+        assert painter.ready.wait(20)
+        assert painter.shared == 0
+        assert -308 not in painter.encodings and -257 not in painter.encodings
+        assert {-223, -239, -258, -261, 0, 7} <= set(painter.encodings)
+        # Half of the picture is not a frame.
+        painter.send(rect(0, 0, 640, 200, 0, colour(640, 200, (200, 0, 0))),
+                     rect(0, 0, 1, 1, -261, b"\x04"))
+        wait_for("the next request", lambda: len(painter.updates) > 1)
+        assert "first-frame" not in seat.viewer.text()
+        painter.send(rect(0, 200, 640, 200, 0, colour(640, 200, (0, 200, 0))))
+        assert seat.broker.expect("/v1/client/report")["event"] == "first-frame"
+
+        def pixel(x, y):
+            return seat.screen.grab().convert("RGB").getpixel((x, y))
+        # 640x400 is shown twice as large, as sharp squares.
+        wait_for("the picture", lambda: pixel(10, 399) == (200, 0, 0)
+                 and pixel(1270, 400) == (0, 200, 0))
+        # A blue cursor of 8x8, its hot spot in the middle, the left half clear.
+        painter.send(rect(4, 4, 8, 8, -239, colour(8, 8, (0, 0, 200)) + b"\x0f" * 8))
+        seat.screen.xdotool("mousemove", "600", "300")
+        wait_for("the cursor", lambda: pixel(604, 300) == (0, 0, 200))
+        assert pixel(596, 300) == (200, 0, 0) and pixel(620, 300) == (200, 0, 0)
+        seat.screen.xdotool("mousemove", "900", "700")
+        wait_for("the cursor's new place", lambda: pixel(904, 700) == (0, 0, 200))
+        assert pixel(604, 300) == (200, 0, 0)
+        # A change of size: shown in the middle, pixel for pixel.
+        requests = len(painter.updates)
+        painter.send(rect(0, 0, 1200, 700, -223))
+        wait_for("the request for all of it", lambda: any(
+            u == (0, 0, 0, 1200, 700) for u in painter.updates[requests:]))
+        painter.send(rect(0, 0, 1200, 700, 0, colour(1200, 700, (200, 200, 0))))
+        wait_for("the new size", lambda: pixel(40, 50) == (200, 200, 0)
+                 and pixel(39, 400) == (0, 0, 0) and pixel(640, 49) == (0, 0, 0))
+        # A size that no memory should be given for ends the connection, not the viewer.
+        painter.send(rect(0, 0, 60000, 60000, -223))
+        seat.viewer.wait("to=lost")
+        seat.broker.expect("/v1/client/reconnect")
+
+
+def test_server_that_hangs_up_in_a_rectangle(seat, lab):
+    with closing(Painter(lab.desktop, "abcd1234")) as (painter,):
+        seat.log_in()
+        seat.broker.ready(None, "abcd1234", port=painter.port)
+        assert painter.ready.wait(20)
+        painter.send(rect(0, 0, 640, 400, 0, colour(640, 400, (1, 2, 3))))
+        seat.broker.expect("/v1/client/report")
+        painter.send(rect(0, 0, 640, 400, 7, b"\xff\xff\xff"))
+        painter.tls.shutdown(socket.SHUT_RDWR)
+        seat.viewer.wait("to=lost")
+        seat.broker.expect("/v1/client/reconnect")
