@@ -199,7 +199,7 @@ class Desktop:
         """Types on the VM's keyboard (US layout)."""
         plain = {" ": "spc", "-": "minus", "=": "equal", ".": "dot", "/": "slash", ";": "semicolon",
                  "\n": "ret", "'": "apostrophe", ",": "comma", "`": "grave_accent"}
-        shifted = {">": "dot", "~": "grave_accent", "_": "minus", "&": "7", "|": "backslash",
+        shifted = {">": "dot", "~": "grave_accent", "_": "minus", "&": "7", "|": "backslash", "+": "equal",
                    "$": "4", "*": "8", "(": "9", ")": "0", "!": "1", "?": "slash", ":": "semicolon",
                    "\"": "apostrophe"}
         for c in text:
