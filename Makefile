@@ -25,8 +25,8 @@ B := build/$(if $(SAN),san,out)
 CC := gcc
 PKG_CONFIG := pkg-config
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror
-OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined,-O2)
 comma := ,
+OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined,-O2)
 PKGS := glib-2.0 gio-2.0 gio-unix-2.0 jansson sqlite3 libmicrohttpd gnutls libvirt libnftables sdl2 SDL2_ttf \
 	libvncclient libcurl libdrm libcap-ng
 CPPFLAGS += -D_GNU_SOURCE -DCARREL_VERSION='"$(VERSION)"' -DCARREL_PREFIX='"$(PREFIX)"' \
