@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The desktop's programs, what its VM's initramfs runs, and the builder of images.
-AGENT_SRC := $(filter-out images/agent/agent.c images/agent/waitscreen.c,$(sort $(wildcard images/agent/*.c)))
+AGENT_MAIN := images/agent/agent.c images/agent/waitscreen.c images/agent/ximwait.c
+AGENT_SRC := $(filter-out $(AGENT_MAIN),$(sort $(wildcard images/agent/*.c)))
 $(call library,agent,$(AGENT_SRC))
 $(call program,carrel-agent,images/agent/agent.c,agent,jansson xcb xcb-screensaver,$(LIBEXECDIR))
 $(call program,carrel-waitscreen,images/agent/waitscreen.c,,xft x11,$(LIBEXECDIR))
+$(call program,carrel-ximwait,images/agent/ximwait.c,,x11,$(LIBEXECDIR))
 
 # /init of an initramfs links to nothing. It is made apart: -static and PIE do not go together, nor
 # does the address sanitizer with being the first process.

@@ -32,19 +32,24 @@ static bool volume_ok(const char *volume)
 		       length;
 }
 
-/* The name that people see goes into passwd's GECOS field, where ':' and ',' have a meaning. */
+/*
+ * The name that people see goes into passwd's GECOS field, where ':' and ',' have a meaning. One
+ * that is too long is cut between characters.
+ */
 static void copy_full_name(char *to, size_t size, const char *from)
 {
 	size_t n = 0;
 
-	for (const unsigned char *p = (const unsigned char *)from; *p && n + 1 < size; p++)
-		to[n++] = *p < ' ' || *p == 0x7f || *p == ':' || *p == ',' ? ' ' : (char)*p;
-	while (n > 0 && n + 1 == size && ((unsigned char)to[n - 1] & 0x80)) {
-		/* cut in the middle of a character, perhaps: take the whole character away */
-		bool first = ((unsigned char)to[--n] & 0xc0) == 0xc0;
+	for (; *from && n + 1 < size; from++) {
+		unsigned char c = (unsigned char)*from;
 
-		if (first)
-			break;
+		to[n++] = c < ' ' || c == 0x7f || c == ':' || c == ',' ? ' ' : (char)c;
+	}
+	if (((unsigned char)*from & 0xc0) ==
+		0x80) { /* the next byte belongs to the last character */
+		while (n > 0 && ((unsigned char)to[n - 1] & 0xc0) == 0x80)
+			n--;
+		n -= n > 0;
 	}
 	to[n] = '\0';
 }

@@ -55,7 +55,8 @@ inputs_hash() {
 		done
 		(cd "$recipe" && find . \( -type f -o -type l \) -printf '%P %m %l\n' | sort)
 		(cd "$recipe" && find . -type f ! -name recipe -print0 | sort -z | xargs -0 sha256sum)
-		for f in "$agent" "$init" "$wait" "$lib"/carrel-image-build "$lib"/*.sh; do
+		for f in "$agent" "$init" "${agent%/*}/carrel-waitscreen" "${agent%/*}/carrel-ximwait" \
+			"$self" "$lib"/*.sh; do
 			sha256sum <"$f"
 		done
 	} | sha256sum | cut -d' ' -f1

@@ -22,6 +22,7 @@ tree_build() {
 
 # Hooks that begin with 0 to 4 run before, the others after files are left out.
 tree_hooks() {
+	# shellcheck disable=SC2231 # a pattern
 	for hook in "$recipe"/hooks/$1*.sh; do
 		[ -x "$hook" ] || continue
 		"$hook" "$work/tree" >"$work/hook.log" 2>&1 ||
@@ -33,7 +34,7 @@ tree_base() {
 	key=$({
 		grep -v "/${kernel_package}_" "$work/lock" | cut -d' ' -f1,3
 		lines "$recipe/packages"
-		cat "$lib/tree.sh"
+		sed -n '/^tree_base/,/^}/p' "$lib/tree.sh"
 	} | sha256sum | cut -c1-24)
 	base=$cache/base-$RECIPE_name-$key.tar
 	if [ ! -e "$base" ]; then
@@ -62,7 +63,7 @@ tree_base() {
 tree_overlay() {
 	cp -R --no-preserve=ownership,timestamps "$recipe/overlay/." "$work/tree/"
 	install -D -m 755 "$agent" "$work/tree/usr/libexec/carrel/carrel-agent"
-	install -D -m 755 "$wait" "$work/tree/usr/libexec/carrel/carrel-waitscreen"
+	install -m 755 "${agent%/*}/carrel-waitscreen" "${agent%/*}/carrel-ximwait" "$work/tree/usr/libexec/carrel/"
 	# the modules of the initramfs are loaded by then; their list answers modprobe's questions
 	modules=$work/tree/usr/lib/modules/$kernel_release
 	mkdir -p "$modules"

@@ -41,7 +41,8 @@ class Desktop:
             "-device", "virtio-vga,xres=1024,yres=768",
             "-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci",
             "-device", "virtio-rng-pci",
-            "-device", "pcie-root-port,id=plug0,chassis=1", 
+            "-device", "pcie-root-port,id=plug0,chassis=1",
+            "-device", "pcie-root-port,id=plug1,chassis=2",
             "-drive", f"file={root or files['root']},if=none,id=root,format=raw,readonly=on",
             "-device", "virtio-blk-pci,drive=root,serial=root",
             "-device", "virtio-serial-pci",
@@ -147,11 +148,11 @@ class Desktop:
 
     # Devices
 
-    def plug(self, path, serial):
-        self.qmp("blockdev-add", driver="raw", **{"node-name": "volume"},
+    def plug(self, path, serial, slot=0):
+        self.qmp("blockdev-add", driver="raw", **{"node-name": f"volume{slot}"},
                  file={"driver": "file", "filename": str(path)})
-        self.qmp("device_add", driver="virtio-blk-pci", id="volume-disk", drive="volume",
-                 serial=serial, bus="plug0")
+        self.qmp("device_add", driver="virtio-blk-pci", id=f"disk{slot}", drive=f"volume{slot}",
+                 serial=serial, bus=f"plug{slot}")
 
     def serial(self):
         with open(self.serial_path, encoding="utf-8", errors="replace") as file:
@@ -191,29 +192,27 @@ class Desktop:
                 raise Timeout(f"{what} was not seen in {seconds} s; see {self.dir}/timeout.png")
             select.select([], [], [], 0.3)
 
-    def key(self, *codes):
-        keys = [{"type": "qcode", "data": c} for c in codes]
-        self.qmp("send-key", keys=keys, **{"hold-time": 20})
+    def tap(self, *codes):
+        """Presses keys in order and lets them go in reverse."""
+        for down in (True, False):
+            self.qmp("input-send-event", events=[
+                {"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": c}}}
+                for c in (codes if down else codes[::-1])])
 
     def type(self, text):
         """Types on the VM's keyboard (US layout)."""
         plain = {" ": "spc", "-": "minus", "=": "equal", ".": "dot", "/": "slash", ";": "semicolon",
                  "\n": "ret", "'": "apostrophe", ",": "comma", "`": "grave_accent"}
-        shifted = {">": "dot", "~": "grave_accent", "_": "minus", "&": "7", "|": "backslash",
+        shifted = {">": "dot", "~": "grave_accent", "_": "minus", "&": "7", "|": "backslash", "+": "equal",
                    "$": "4", "*": "8", "(": "9", ")": "0", "!": "1", "?": "slash", ":": "semicolon",
                    "\"": "apostrophe"}
         for c in text:
             if c in shifted:
-                codes = ["shift", shifted[c]]
+                self.tap("shift", shifted[c])
             elif c.isupper():
-                codes = ["shift", c.lower()]
+                self.tap("shift", c.lower())
             else:
-                codes = [plain.get(c, c)]
-            for down in (True, False):
-                order = codes if down else codes[::-1]
-                self.qmp("input-send-event", events=[
-                    {"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": k}}}
-                    for k in order])
+                self.tap(plain.get(c, c))
 
     def close(self):
         if self.process.poll() is None:
