@@ -303,6 +303,24 @@ static void test_names(void **state)
 	assert_string_equal(core_desktop_state_name((enum core_desktop_state)99), "?");
 }
 
+static void test_more_desktops_than_ports(void **state)
+{
+	(void)state;
+	server(1, 65536);
+	for (uint64_t i = 1; i <= 9; i++) {
+		char user[] = {(char)('a' + i), 0};
+		login(i, user, "c1", NULL);
+		STEP(NULL, CORE_EV_VOLUME_CREATED, .volume = i);
+		boots(i, NULL);
+		if (i <= 8)
+			connects(i, i, i);
+	}
+	STEP(NULL, CORE_EV_VOLUME_ATTACHED, .volume = 9, .desktop = 9);
+	STEP("tell-refused L9 too-many", CORE_EV_CLAIMED, .desktop = 9);
+	assert_int_equal(session_is(9), SESSION_DISCONNECTED);
+	assert_ptr_equal(core_session_by_user(bench.core, "j"), core_session_get(bench.core, 9));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +340,7 @@ int main(void)
 		TEST(test_waiting_for_room_ends),
 		TEST(test_smaller_desktops_keep_a_reserve),
 		TEST(test_ports_of_one_client),
+		TEST(test_more_desktops_than_ports),
 		TEST(test_unpublished_image),
 		TEST(test_status),
 		TEST(test_names),
