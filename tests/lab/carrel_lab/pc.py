@@ -13,7 +13,7 @@ from .screen import Screen
 # Software emulation; `qemu64` costs a fifth less than `max` (TCG emulates what a CPU offers).
 # CARREL_LAB_QEMU adds words, e.g. "-accel kvm -cpu host" where guests really start with KVM.
 MACHINE = ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]
-KEY_GAP = 0.03  # between two keys: more than the guest's 8042 needs, less than a repeat
+KEY_GAP = 0.06  # seconds between two keys, a quick typist's
 
 
 class PC:
@@ -163,12 +163,11 @@ class PC:
     # keyboard and mouse
 
     def key(self, *combinations, gap=KEY_GAP):
-        """Presses "ret", "ctrl-alt-t", ... one after the other (QEMU's key names)."""
+        """Presses "ret", "ctrl-alt-t", ... one after the other (QEMU's key names). Press and release
+        travel together: a desktop on a busy machine would take a late release for a held key."""
         for combination in combinations:
             down, up = key_events(combination)
-            self.qmp.batch([("input-send-event", {"events": down})])
-            time.sleep(gap)
-            self.qmp.batch([("input-send-event", {"events": up})])
+            self.qmp("input-send-event", events=down + up)
             time.sleep(gap)
 
     def type(self, text, gap=KEY_GAP):

@@ -9,7 +9,7 @@ import datetime
 import re
 import time
 
-from .errors import LabError, wait_until
+from .errors import LabError, LabTimeout, wait_until
 
 FIRMWARE = r"PXE|SeaBIOS|TFTP"
 LOGIN_FORM = r"pass ?word"
@@ -104,14 +104,25 @@ def wait_terminal(pc, seconds=60):
     return pc.wait_text(r"alice|bob|\$", seconds, region=(0, 0, 1, 0.9))
 
 
-def shell(pc, command, expect=None, seconds=30):
+def shell(pc, command, expect=None, seconds=30, tries=2):
     """Types a command into the terminal on the desktop; waits for `expect` on the screen.
 
-    The expected text must not be in the command itself, else its echo would do."""
+    The expected text must not be in the command itself, else its echo would do. The command must do
+    no harm when it is given twice: on a machine so busy that the desktop's X server takes a key for
+    a held one, a letter comes double, and the line is typed again."""
     if expect and re.search(expect, command, re.IGNORECASE):
         raise LabError(f"the pattern {expect!r} is found in the command itself")
-    pc.type(command + "\n")
-    return pc.wait_text(expect, seconds) if expect else None
+    for remaining in range(tries - 1, -1, -1):
+        pc.type(command + "\n")
+        if not expect:
+            return None
+        try:
+            return pc.wait_text(expect, seconds)
+        except LabTimeout:
+            if not remaining:
+                raise
+            pc.key("ctrl-c")
+    return None
 
 
 def log_out(pc, seconds=90):
