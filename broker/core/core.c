@@ -5,6 +5,8 @@
  * thing follows from another; at the end, what memory came free is given to who waits for it, and
  * the pool of standby desktops is set right. Objects that came to their end stay readable until the
  * next step begins, so that the caller can write their last rows.
+ *
+ * internal.h says which file has what; transitions.c is the shortest way to an overview.
  */
 #include <stdlib.h>
 #include <string.h>
