@@ -49,6 +49,7 @@ static const struct {
 	[CORE_EV_GUEST_SESSION_ENDED] = {"guest-session-ended", BY_DESKTOP},
 	[CORE_EV_VOLUME_CREATED] = {"volume-created", BY_VOLUME},
 	[CORE_EV_VOLUME_CREATE_FAILED] = {"volume-create-failed", BY_VOLUME},
+	[CORE_EV_VOLUME_REPAIRED] = {"volume-repaired", BY_VOLUME},
 	[CORE_EV_VOLUME_ATTACHED] = {"volume-attached", BY_DESKTOP},
 	[CORE_EV_VOLUME_ATTACH_FAILED] = {"volume-attach-failed", BY_DESKTOP},
 	[CORE_EV_VOLUME_DETACHED] = {"volume-detached", BY_DESKTOP},

@@ -180,6 +180,7 @@ enum core_event_type {
 	/* volumes */
 	CORE_EV_VOLUME_CREATED,       /* volume, server (0 = not said) */
 	CORE_EV_VOLUME_CREATE_FAILED, /* volume, server (0 = not said), code, text */
+	CORE_EV_VOLUME_REPAIRED,      /* volume: an admin says that a broken one is whole again */
 	CORE_EV_VOLUME_ATTACHED,      /* volume, desktop */
 	CORE_EV_VOLUME_ATTACH_FAILED, /* volume, desktop, code, text, flag=certain that it is not
 					 attached */

@@ -109,9 +109,14 @@ static void test_damaged_volume(void **state)
 	STEP("desktop-destroy s1 d1; tell-refused L1 volume-damaged", CORE_EV_CLAIM_FAILED,
 		.desktop = 1, .code = "volume-damaged", .text = "e2fsck: 4");
 	assert_int_equal(core_volume_get(bench.core, 1)->state, VOLUME_BROKEN);
+	STEP("", CORE_EV_VOLUME_REPAIRED, .volume = 1); /* it is still in a VM */
 	STEP("", CORE_EV_DESKTOP_GONE, .desktop = 1);
 	login(2, "alice", "c1", "tell-refused L2 volume-damaged");
 	assert_int_equal(core_volume_get(bench.core, 1)->state, VOLUME_BROKEN);
+	STEP("", CORE_EV_VOLUME_REPAIRED, .volume = 1);
+	assert_int_equal(core_volume_get(bench.core, 1)->state, VOLUME_READY);
+	login(3, "alice", "c1", "desktop-start s1 d2 S3");
+	boots(2, "volume-attach s1 d2 S3 v1");
 }
 
 static void test_volume_creation_fails(void **state)
