@@ -307,7 +307,7 @@ static void lane_run(struct worker *worker, enum worker_lane lane,
 	for (;;) {
 		struct job *job = worker_next(worker, lane, -1);
 		g_autoptr(GError) error = NULL;
-		struct virt_conn *conn = worker_connect(worker, NULL, &error);
+		struct virt_conn *conn = worker_connect(worker, lane, NULL, &error);
 
 		if (conn)
 			handle(worker, conn, g_steal_pointer(&job->request));

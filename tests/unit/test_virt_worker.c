@@ -38,7 +38,7 @@ static int set_up(void **state)
 	struct conf *conf = conf_parse("test", text, strlen(text), problems);
 	assert_non_null(conf);
 	bench->worker = worker_new(&fake_driver, NULL, conf, "s1", "qemu:///system", pair[1]);
-	bench->conn = worker_connect(bench->worker, NULL, NULL);
+	bench->conn = worker_connect(bench->worker, LANE_CONTROL, NULL, NULL);
 	*state = bench;
 	return 0;
 }
