@@ -120,7 +120,8 @@ def test_a_session_and_the_next_one(boot, tmp_path, record_property):
     # the host goes and comes back
     vm.disconnect()
     vm.connect()
-    assert vm.wait_event("hello")["state"] == "standby"
+    vm.wait_event("hello")
+    assert vm.hello() == ("standby", "")
     vm.send_raw(b'torn {"op":\n')
     assert vm.wait(lambda m: m.get("code"), 20, "a refusal")["code"] == "bad-request"
     assert vm.claim("root:x", UID, VOLUME)["code"] == "bad-request"
@@ -135,8 +136,7 @@ def test_a_session_and_the_next_one(boot, tmp_path, record_property):
     answer = vm.claim("bob", 20002, "vol-8")
     assert answer["code"] == "volume-damaged", answer
     assert sha256(damaged) == before
-    vm.send(op="hello")
-    assert vm.wait_event("hello")["state"] == "standby"
+    assert vm.hello() == ("standby", "")
 
     del vm.messages[:]
     log_in(vm, volume)
@@ -144,16 +144,15 @@ def test_a_session_and_the_next_one(boot, tmp_path, record_property):
     assert stages(vm) == ["disk", "check", "mount", "session"]
     vm.disconnect()
     vm.connect()
-    hello = vm.wait_event("hello")
-    assert (hello["state"], hello["user"]) == ("active", USER)
+    vm.wait_event("hello")
+    assert vm.hello() == ("active", USER)
     assert vm.claim("bob", 20002, "vol-8")["code"] == "state"
     vm.type("(id -u; pwd; locale charmap; rm -rf /usr/share/fonts 2>/dev/null || echo refused)"
             " > mark.txt; sudo rm -rf /usr/share/fonts /usr/bin/nano;"
             " ls /usr/share/fonts /usr/bin/nano > damage.txt 2>&1; jwm -exit\n")
     vm.wait_event("session-ended", 90)
     assert vm.ask(op="release")["ok"]
-    vm.send(op="hello")
-    assert vm.wait_event("hello")["state"] == "releasing"
+    assert vm.hello() == ("releasing", USER)
     assert vm.claim(USER, UID, VOLUME)["code"] == "state"
     run("e2fsck", "-fn", str(volume))
     vm.close()
@@ -167,7 +166,7 @@ def test_a_session_and_the_next_one(boot, tmp_path, record_property):
     vm.wait_event("hello")
     log_in(vm, volume)
     vm.type("cat mark.txt > again.txt; ls /usr/share/fonts /usr/bin/nano >> again.txt;"
-            " sync; sudo sh -c 'trap \"\" TERM; touch stubborn; sync; while true; do sleep 1; done'\n")
+            " sync; sudo sh -c 'trap \"\" TERM HUP; touch stubborn; sync; while true; do sleep 1; done'\n")
     vm.wait_screen(lambda i: b"stubborn" in names(volume), 60, "the stubborn program")
     start = time.monotonic()
     assert vm.ask(op="release")["ok"]
