@@ -83,7 +83,7 @@ def desktop_is_drawn(image):
     """The panel is at the bottom and the terminal has its prompt."""
     if image.getpixel((image.width // 2, image.height - 3)) != TRAY:
         return False
-    prompt = image.crop((62, 62, 300, 110))
+    prompt = image.crop((66, 84, 300, 110))  # below the title bar
     colours = {c for _, c in prompt.getcolors(prompt.width * prompt.height)}
     return TERMINAL in colours and any(min(c) > 0xc0 for c in colours)
 
@@ -182,6 +182,17 @@ def names(volume):
                           capture_output=True).stdout
 
 
+def toggle_hangul(vm):
+    """Presses the key and waits until the input method's icon in the panel has changed."""
+    def icon(image):
+        return image.crop((image.width - 300, image.height - 27, image.width - 262,
+                           image.height - 1)).tobytes()
+
+    before = icon(vm.screen())
+    vm.tap("lang1")
+    vm.wait_screen(lambda i: icon(i) != before, 30, "the input method's change")
+
+
 def test_hangul_by_its_key(boot, tmp_path):
     volume = tmp_path / "volume"
     make_volume(volume, owner=0)  # a volume of nobody yet becomes the user's
@@ -189,9 +200,9 @@ def test_hangul_by_its_key(boot, tmp_path):
     vm.wait_event("hello")
     log_in(vm, volume)
     vm.type("echo ")
-    vm.tap("lang1")
+    toggle_hangul(vm)
     vm.type("gksrmf ")
-    vm.tap("lang1")
+    toggle_hangul(vm)
     vm.type("> hangul.txt; jwm -exit\n")
     vm.wait_event("session-ended", 60)
     assert vm.ask(op="release")["ok"]
