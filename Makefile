@@ -23,10 +23,10 @@ SAN ?=
 B := build/$(if $(SAN),san,out)
 
 CC := gcc
+comma := ,
 PKG_CONFIG := pkg-config
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror
 OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined,-O2)
-comma := ,
 PKGS := glib-2.0 gio-2.0 gio-unix-2.0 jansson sqlite3 libmicrohttpd gnutls libvirt libnftables sdl2 SDL2_ttf \
 	libvncclient libcurl libdrm libcap-ng
 CPPFLAGS += -D_GNU_SOURCE -DCARREL_VERSION='"$(VERSION)"' -DCARREL_PREFIX='"$(PREFIX)"' \
@@ -36,6 +36,13 @@ PKG_CFLAGS := $(subst -I,-isystem ,$(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev
 HARDEN := $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fPIE
 CFLAGS += -std=gnu11 -g $(OPT) $(WARN) $(HARDEN) $(PKG_CFLAGS)
 LDFLAGS += -pie $(if $(SAN),-fsanitize=address$(comma)undefined,-Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now)
+
+# Folders are compiled in: what was built for others is built again.
+FOLDERS := $(PREFIX) $(SYSCONFDIR) $(LOCALSTATEDIR) $(RUNDIR) $(UNITDIR)
+FOLDERS_STAMP := $(B)/folders
+ifneq ($(shell cat $(FOLDERS_STAMP) 2>/dev/null),$(FOLDERS))
+$(shell mkdir -p $(B) && echo '$(FOLDERS)' >$(FOLDERS_STAMP))
+endif
 
 PROGRAMS :=
 TESTS :=
@@ -101,7 +108,7 @@ include $(sort $(wildcard */build.mk) $(wildcard tests/*/build.mk))
 
 all: $(PROGRAMS) $(EXTRA)
 
-$(B)/obj/%.o: %.c
+$(B)/obj/%.o: %.c $(FOLDERS_STAMP)
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<

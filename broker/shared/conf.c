@@ -378,7 +378,8 @@ struct conf *conf_parse(const char *name, const char *text, gsize length, GPtrAr
 	} else {
 		check_syntax(copy, problems);
 		if (!problems->len &&
-			!g_key_file_load_from_data(file, copy, length, G_KEY_FILE_NONE, &error) &&
+			!g_key_file_load_from_data(
+				file, copy, length, G_KEY_FILE_KEEP_TRANSLATIONS, &error) &&
 			length)
 			problem_add(problems, 0, "%s", error->message);
 	}

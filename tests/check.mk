@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+#   make test          quick: unit tests, simulation, integration without root; under a minute
+#   make check         everything, as root: style, unit tests (also with sanitizers), short fuzzing,
+#                      integration, the virtual lab
+#   make lint          formatting, shell, manual pages, licences, lengths
+#   make fuzz-short    every fuzz target for FUZZ_SECONDS
+# Other folders may still add to TESTS and FUZZERS: hence second expansion.
+PYTHON ?= /usr/bin/python3
+PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 5
+RUN_TESTS := $(PYTHON) scripts/run-tests
+PYTEST_COMMON := -c tests/pytest.ini -q --durations=10
+LINT_CHECKS := format shell man spdx length
+
+.SECONDEXPANSION:
+unit-programs: $$(TESTS)
+
+test: all $$(TESTS)
+	@CARREL_BUILD=$(B) $(RUN_TESTS) $(patsubst %,--unit %,$(TESTS)) \
+		--pytest "$(PYTEST_COMMON) -m 'quick and not root and not lab' $(PYTEST_ARGS) tests"
+
+check: all $$(TESTS)
+	@CARREL_BUILD=$(B) $(RUN_TESTS) \
+		$(foreach c,$(LINT_CHECKS),--step "lint $(c): scripts/lint $(c)") \
+		--step "sanitizers: $(MAKE) --no-print-directory SAN=1 unit" \
+		--step "fuzzing: $(MAKE) --no-print-directory fuzz-short FUZZ_SECONDS=2" \
+		$(patsubst %,--unit %,$(TESTS)) \
+		--pytest "$(PYTEST_COMMON) $(PYTEST_ARGS) tests"
+
+# Unit tests alone; with SAN=1 those of the sanitizer build.
+unit: $$(TESTS)
+	@$(RUN_TESTS) $(patsubst %,--unit %,$(TESTS))
+
+fuzz-short: $$(FUZZERS)
+	@set -e; for f in $(FUZZERS); do name=$$(basename $$f); corpus=tests/fuzz/corpus/$$name; \
+		mkdir -p $(B)/fuzz/found/$$name; echo "  FUZZ $$name"; \
+		[ ! -d $$corpus ] || set -- $$corpus; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -verbosity=0 \
+			-artifact_prefix=$(B)/fuzz/ -print_final_stats=0 \
+			$(B)/fuzz/found/$$name "$$@" || exit 1; set --; done
+
+check-format:
+	@scripts/lint format
+
+lint:
+	@scripts/lint all
+
+.PHONY: unit-programs unit test check fuzz-short check-format lint

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* carrel.conf: any bytes give a configuration, or problems that name what is wrong. */
+#include "broker/shared/conf.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	GPtrArray *problems = conf_problems_new();
+	struct conf *conf = conf_parse("fuzz", (const char *)data, size, problems);
+
+	if ((conf == NULL) != (problems->len > 0))
+		abort();
+	for (guint i = 0; i < problems->len; i++)
+		if (!*((const struct conf_problem *)problems->pdata[i])->text)
+			abort();
+	for (int id = 0; conf && id < CONF_COUNT; id++)
+		if (!conf_string(conf, (enum conf_id)id))
+			abort();
+	conf_free(conf);
+	g_ptr_array_unref(problems);
+	return 0;
+}

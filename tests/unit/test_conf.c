@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* broker/shared/conf: the one configuration file. */
+#include "broker/shared/conf.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+static struct conf *parse(const char *text, GPtrArray *problems)
+{
+	return conf_parse("test.conf", text, strlen(text), problems);
+}
+
+/* The text must be refused with exactly one problem, in `line`, whose sentence holds `words`. */
+static void refused_at(int at, const char *text, unsigned line, const char *words)
+{
+	g_autoptr(GPtrArray) problems = conf_problems_new();
+	struct conf *conf = parse(text, problems);
+	const struct conf_problem *problem;
+
+	if (conf || problems->len != 1)
+		fail_msg("line %d of the test: %u problems with: %s", at, problems->len, text);
+	problem = problems->pdata[0];
+	if (problem->line != line || !strstr(problem->text, words))
+		fail_msg("line %d of the test: got %u: %s", at, problem->line, problem->text);
+}
+#define refused(text, line, words) refused_at(__LINE__, text, line, words)
+
+static void test_empty_is_all_defaults(void **state)
+{
+	g_autoptr(GPtrArray) problems = conf_problems_new();
+	struct conf *conf = parse("", problems);
+
+	(void)state;
+	assert_non_null(conf);
+	assert_string_equal(conf_file(conf), "test.conf");
+	for (int id = 0; id < CONF_COUNT; id++) {
+		assert_string_equal(
+			conf_string(conf, (enum conf_id)id), conf_table[id].default_value);
+		assert_false(conf_is_set(conf, (enum conf_id)id));
+	}
+	conf_free(conf);
+}
+
+/* Each default, written out in a file, is a valid value. */
+static void test_every_default_is_valid(void **state)
+{
+	(void)state;
+	for (int id = 0; id < CONF_COUNT; id++) {
+		const struct conf_key *key = &conf_table[id];
+		g_autoptr(GPtrArray) problems = conf_problems_new();
+		g_autofree char *text = g_strdup_printf(
+			"[%s]\n%s = %s\n", key->group, key->key, key->default_value);
+		struct conf *conf = parse(text, problems);
+
+		if (!conf)
+			fail_msg("%s: %s", text,
+				((const struct conf_problem *)problems->pdata[0])->text);
+		assert_true(conf_is_set(conf, (enum conf_id)id));
+		conf_free(conf);
+	}
+}
+
+static void test_table_is_sound(void **state)
+{
+	(void)state;
+	for (int a = 0; a < CONF_COUNT; a++) {
+		assert_true(strlen(conf_table[a].help) > 10);
+		assert_true((conf_table[a].type == CONF_ENUM) == (conf_table[a].choices != NULL));
+		for (int b = 0; b < a; b++)
+			assert_false(!strcmp(conf_table[a].group, conf_table[b].group) &&
+				     !strcmp(conf_table[a].key, conf_table[b].key));
+	}
+}
+
+static void test_values(void **state)
+{
+	g_autoptr(GPtrArray) problems = conf_problems_new();
+	struct conf *conf = parse("# comment\r\n\n[site]\nname = 컴퓨터실 3\n"
+				  "[network]\nclient_address=192.168.7.1/23  \r\n"
+				  "client_range = 192.168.6.10 - 192.168.7.0\n"
+				  "[paths]\nrun = /run/here\n[broker]\nport = 8443 \n",
+		problems);
+	guint32 address, mask, first, last;
+
+	(void)state;
+	assert_non_null(conf);
+	assert_string_equal(conf_string(conf, CONF_SITE_NAME), "컴퓨터실 3");
+	assert_int_equal(conf_int(conf, CONF_BROKER_PORT), 8443);
+	conf_cidr(conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
+	assert_int_equal(address, 0xc0a80701);
+	assert_int_equal(mask, 0xfffffe00);
+	conf_range(conf, CONF_NETWORK_CLIENT_RANGE, &first, &last);
+	assert_int_equal(first, 0xc0a8060a);
+	assert_int_equal(last, 0xc0a80700);
+	assert_string_equal(conf_ipv4(first), "192.168.6.10");
+	g_autofree char *path = conf_path(conf, CONF_PATH_RUN, "netd.sock");
+	assert_string_equal(path, "/run/here/netd.sock");
+	conf_free(conf);
+}
+
+static void test_unknown_words(void **state)
+{
+	(void)state;
+	refused("[site]\nname = x\n\n[nets]\na = 1\n", 4, "unknown group [nets]");
+	refused("[nets]\n", 1, "site, network, broker");
+	refused("[site]\nname = x\nnam = y\n", 3, "no key \"nam\"");
+	/* a key that another one begins with is not taken for it */
+	refused("[network]\nclient_address = 10.77.0.1/24\nclient = y\n", 3, "no key \"client\"");
+	/* the same key in another group is another key */
+	refused("[volume]\npool = a\n[image]\npool = /b\n", 4, "[image] pool = /b");
+	refused("[site]\nname[ko] = x\n", 2, "name[ko]");
+}
+
+static void test_syntax(void **state)
+{
+	(void)state;
+	refused("[site]\nname\n", 2, "neither [group], key = value nor # comment");
+	refused("[site]\n= x\n", 2, "neither");
+	refused("[site]\nname = a\n[broker]\nport = 1\n[site]\nname = b\n", 6, "first in line 2");
+	refused("[site]\nname = \xff\n", 0, "UTF-8");
+	refused("name = x\n", 0, "");
+	refused("[site]\nname = a\\nb\n", 2, "without control characters");
+}
+
+static void test_values_out_of_bounds(void **state)
+{
+	(void)state;
+	refused("[broker]\nport = 0\n", 2, "1 to 65535");
+	refused("[broker]\nport = 65536\n", 2, "1 to 65535");
+	refused("[broker]\nport = 80x\n", 2, "a whole number");
+	refused("[broker]\nport =\n", 2, "a whole number");
+	refused("[site]\nlanguage = fr\n", 2, "one of en|ko");
+	refused("[site]\nlanguage = en|ko\n", 2, "one of en|ko");
+	refused("[paths]\nrun = run\n", 2, "an absolute path");
+	refused("[network]\nclient_address = 10.77.0.1\n", 2, "prefix");
+	refused("[network]\nclient_address = 10.77.0.1/31\n", 2, "prefix");
+	refused("[network]\nclient_address = 10.77.0.256/24\n", 2, "prefix");
+	refused("[network]\nclient_range = 10.77.0.9-10.77.0.8\n", 2, "from low to high");
+	refused("[network]\nclient_interface = eth1\"; drop\n", 2, "the name of an interface");
+	refused("[network]\nclient_interface = a234567890123456\n", 2, "15 letters");
+	refused("[desktop]\nimage = ../etc\n", 2, "a name of letters");
+	refused("[auth]\npam_service = a/b\n", 2, "a name of letters");
+}
+
+static void test_values_that_disagree(void **state)
+{
+	(void)state;
+	refused("[network]\nclient_range = 10.77.1.5-10.77.1.9\n", 2, "outside the network");
+	refused("[network]\nclient_range = 10.77.0.1-10.77.0.9\n", 2, "own client_address");
+	refused("[network]\nserver_network = 10.77.0.128/25\n", 2, "overlaps the network");
+	refused("[network]\nserver_network = 10.0.0.0/8\n", 2, "overlaps the network");
+	refused("[network]\nclient_address = 10.77.0.0/24\n", 2, "one of a host");
+	refused("[network]\nserver_interface = eth1\n", 2, "client_interface too");
+	refused("[network]\nforward_port = 7440\n", 0, "forwarded to desktops");
+	refused("[broker]\nport = 80\n", 0, "[broker] port too");
+	refused("[desktop]\nmax_mib = 3000\n", 2, "power of two");
+	refused("[desktop]\nmin_mib = 8192\n", 0, "power of two");
+	refused("[desktop]\nnetwork = carrel\n", 2, "bridge:NAME");
+}
+
+/* Everything that is wrong is told at once, in the file's order. */
+static void test_all_problems(void **state)
+{
+	g_autoptr(GPtrArray) problems = conf_problems_new();
+
+	(void)state;
+	assert_null(parse("[broker]\nport = x\nuser = /\n[none]\n", problems));
+	assert_int_equal(problems->len, 3);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(((const struct conf_problem *)problems->pdata[i])->line, i + 2);
+}
+
+static void test_load(void **state)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *folder = g_dir_make_tmp("carrel-conf-XXXXXX", NULL);
+	g_autofree char *path = g_build_filename(folder, "carrel.conf", NULL);
+	struct conf *conf;
+
+	(void)state;
+	assert_null(conf_load(path, &error));
+	assert_true(g_error_matches(error, CONF_ERROR, CONF_ERROR_FILE));
+	assert_non_null(strstr(error->message, path));
+	g_clear_error(&error);
+	assert_true(g_file_set_contents(path, "[broker]\nport = x\nuser = /\n", -1, NULL));
+	assert_null(conf_load(path, &error));
+	assert_true(g_error_matches(error, CONF_ERROR, CONF_ERROR_INVALID));
+	g_autofree char *two = g_strdup_printf("%s:2: [broker] port", path);
+	g_autofree char *three = g_strdup_printf("\n%s:3: [broker] user", path);
+	assert_true(g_str_has_prefix(error->message, two));
+	assert_non_null(strstr(error->message, three));
+	assert_true(g_file_set_contents(path, "[broker]\nport = 8443\n", -1, NULL));
+	conf = conf_load(path, NULL);
+	assert_non_null(conf);
+	conf_free(conf);
+	conf_free(NULL);
+	g_unlink(path);
+	g_rmdir(folder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_empty_is_all_defaults),
+		cmocka_unit_test(test_every_default_is_valid),
+		cmocka_unit_test(test_table_is_sound),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_unknown_words),
+		cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_values_out_of_bounds),
+		cmocka_unit_test(test_values_that_disagree),
+		cmocka_unit_test(test_all_problems),
+		cmocka_unit_test(test_load),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
