@@ -50,9 +50,11 @@ static gboolean run(struct nft *nft, unsigned flags, const char *commands, GErro
 	if (!failed)
 		return TRUE;
 	/* The first line has the cause; the others point at the place in the command. */
-	g_set_error(error, NFT_ERROR,
-		strstr(text, g_strerror(ENOENT)) ? NFT_ERROR_MISSING : NFT_ERROR_FAILED,
-		"nftables: %.*s", (int)strcspn(text, "\n"), text);
+	/* The cause has no other form than the kernel's error as text. */
+	enum nft_error code = strstr(text, g_strerror(ENOENT))   ? NFT_ERROR_MISSING
+			      : strstr(text, g_strerror(EEXIST)) ? NFT_ERROR_EXISTS
+								 : NFT_ERROR_FAILED;
+	g_set_error(error, NFT_ERROR, code, "nftables: %.*s", (int)strcspn(text, "\n"), text);
 	return FALSE;
 }
 
@@ -189,15 +191,28 @@ static void put_delete(GString *commands, const struct forward *f)
 	put_forward(commands, "delete", f);
 }
 
+/*
+ * A new key is the common case and costs the same however many there are; libnftables reads the
+ * whole map before it answers `get element`, so that is left for a key that the kernel says it has
+ * with another server.
+ */
 gboolean nft_forward_add(struct nft *nft, const struct forward *forward, GError **error)
 {
 	g_autoptr(GString) commands = g_string_new(NULL);
+	g_autoptr(GError) cause = NULL;
 	struct forward old = *forward;
 
+	put_forward(commands, "add", forward);
+	if (run(nft, 0, commands->str, &cause))
+		return TRUE;
+	if (!g_error_matches(cause, NFT_ERROR, NFT_ERROR_EXISTS)) {
+		g_propagate_error(error, g_steal_pointer(&cause));
+		return FALSE;
+	}
 	int exists = forward_get(nft, &old, error);
-
 	if (exists < 0)
 		return FALSE;
+	g_string_truncate(commands, 0);
 	if (exists)
 		put_delete(commands, &old);
 	put_forward(commands, "add", forward);

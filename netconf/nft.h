@@ -21,6 +21,7 @@
 GQuark nft_error_quark(void);
 enum nft_error {
 	NFT_ERROR_FAILED,
+	NFT_ERROR_EXISTS,
 	NFT_ERROR_MISSING /* no such table or element: `setup` has not been asked for */
 };
 

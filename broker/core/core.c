@@ -5,6 +5,8 @@
  * thing follows from another; at the end, what memory came free is given to who waits for it, and
  * the pool of standby desktops is set right. Objects that came to their end stay readable until the
  * next step begins, so that the caller can write their last rows.
+ *
+ * internal.h says which file has what; transitions.c is the shortest way to an overview.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +49,7 @@ static const struct {
 	[CORE_EV_GUEST_SESSION_ENDED] = {"guest-session-ended", BY_DESKTOP},
 	[CORE_EV_VOLUME_CREATED] = {"volume-created", BY_VOLUME},
 	[CORE_EV_VOLUME_CREATE_FAILED] = {"volume-create-failed", BY_VOLUME},
+	[CORE_EV_VOLUME_REPAIRED] = {"volume-repaired", BY_VOLUME},
 	[CORE_EV_VOLUME_ATTACHED] = {"volume-attached", BY_DESKTOP},
 	[CORE_EV_VOLUME_ATTACH_FAILED] = {"volume-attach-failed", BY_DESKTOP},
 	[CORE_EV_VOLUME_DETACHED] = {"volume-detached", BY_DESKTOP},

@@ -26,7 +26,9 @@
  *    no event: core asks again;
  *  - a failure is reported as certain only when it is (DESKTOP_START_FAILED, flag of
  *    VOLUME_ATTACH_FAILED): memory and leases are given on at once;
- *  - what one agent says comes in the order in which it was said.
+ *  - what one agent says comes in the order in which it was said;
+ *  - RELEASE may be said twice (after a lost connection); an agent that has released says so
+ *    again. A RELEASE_FAILED of code "unreachable" means only that it was not said.
  * Duplicates, late events, and events about unknown ids change nothing.
  *
  * A session ends at once: its viewer is told and its row is closed, while its desktop goes on to
@@ -180,6 +182,7 @@ enum core_event_type {
 	/* volumes */
 	CORE_EV_VOLUME_CREATED,       /* volume, server (0 = not said) */
 	CORE_EV_VOLUME_CREATE_FAILED, /* volume, server (0 = not said), code, text */
+	CORE_EV_VOLUME_REPAIRED,      /* volume: an admin says that a broken one is whole again */
 	CORE_EV_VOLUME_ATTACHED,      /* volume, desktop */
 	CORE_EV_VOLUME_ATTACH_FAILED, /* volume, desktop, code, text, flag=certain that it is not
 					 attached */

@@ -176,14 +176,37 @@ void desktop_destroy(struct core *core, struct desktop *d, bool failed)
 	ask_destroy(core, d);
 }
 
+static bool server_answers(const struct core *core, const struct desktop *d)
+{
+	const struct server *server = server_of(core, d);
+
+	return server && server->row.up;
+}
+
+static void send_release(struct core *core, struct desktop *d)
+{
+	timer_after(core, &d->object, core->config.claim_timeout_ms);
+	d->release_unsure = !server_answers(core, d);
+	if (d->release_unsure)
+		return; /* said when the agent is heard of again */
+	struct core_action *a = emit(core, CORE_ACT_RELEASE);
+	a->desktop = d->object.id;
+	a->server = d->row.server;
+}
+
 void desktop_release(struct core *core, struct desktop *d)
 {
 	desktop_state(core, d, DESKTOP_DRAINING);
 	desktop_put(core, d);
-	timer_after(core, &d->object, core->config.claim_timeout_ms);
-	struct core_action *a = emit(core, CORE_ACT_RELEASE);
-	a->desktop = d->object.id;
-	a->server = d->row.server;
+	send_release(core, d);
+}
+
+/* Is it, or may it be, that the agent has not heard the word yet? Then what the user has written
+ * last may not be on his volume, and the VM is not destroyed before the agent had its chance. */
+static bool release_pending(const struct desktop *d)
+{
+	return d->row.state == DESKTOP_DRAINING && d->release_unsure && !d->released &&
+	       d->destroys == 0;
 }
 
 /* The session that a dead or useless desktop leaves behind. Called when `d` is on its way out. */
@@ -306,6 +329,11 @@ static void desktop_hello(struct core *core, struct desktop *d, const struct cor
 			desktop_claimed(core, d);
 		else if (anonymous && d->claim_unsure)
 			send_claim(core, d);
+	} else if (release_pending(d)) {
+		if (anonymous)
+			desktop_destroy(core, d, false);
+		else
+			send_release(core, d);
 	}
 	/* An anonymous hello from an active desktop is an agent that was started again: the user's
 	 * programs go on, so nothing is ended for it. */
@@ -424,7 +452,9 @@ void desktop_event(struct core *core, const struct core_event *ev)
 		desktop_released(core, d);
 		break;
 	case CORE_EV_RELEASE_FAILED:
-		if (d->row.state == DESKTOP_DRAINING && !d->released && d->destroys == 0)
+		if (strcmp(ev->code, "unreachable") == 0)
+			d->release_unsure = true;
+		else if (d->row.state == DESKTOP_DRAINING && !d->released && d->destroys == 0)
 			desktop_destroy(core, d, false);
 		break;
 	case CORE_EV_GUEST_SESSION_ENDED:
@@ -453,7 +483,10 @@ void desktop_deadline(struct core *core, struct desktop *d)
 		break;
 	case DESKTOP_DRAINING:
 	case DESKTOP_FAILED:
-		desktop_destroy(core, d, false);
+		if (release_pending(d) && !server_answers(core, d))
+			timer_after(core, &d->object, core->config.claim_timeout_ms);
+		else
+			desktop_destroy(core, d, false);
 		break;
 	default:
 		break;
@@ -487,9 +520,18 @@ void desktop_server_down(struct core *core, struct desktop *d)
 	d->unsure = true;
 	d->seen = false;
 	d->claim_unsure = d->claim_sent;
+	d->release_unsure = d->row.state == DESKTOP_DRAINING;
 	/* Nobody has to wait for a desktop that may never report when there are other servers. */
 	if (s && (d->row.state == DESKTOP_BOOTING || d->row.state == DESKTOP_STANDBY))
 		desktop_fail(core, d, "desktop-failed", "its server is down");
+}
+
+void desktop_server_up(struct core *core, struct desktop *d)
+{
+	if (d->row.state == DESKTOP_FAILED || d->destroys > 0)
+		desktop_destroy(core, d, false);
+	else if (release_pending(d))
+		timer_after(core, &d->object, core->config.claim_timeout_ms);
 }
 
 void desktop_found(struct core *core, struct desktop *d, const struct core_event *ev)

@@ -81,6 +81,7 @@ struct desktop {
 	bool released;         /* the agent has given the volume back */
 	bool claim_sent;       /* the agent was told the user's name */
 	bool claim_unsure;     /* it may not have heard it */
+	bool release_unsure;   /* nor the word to release */
 	unsigned destroys;     /* how often it was asked for */
 	uint64_t volume;       /* whose lease names this desktop; 0 = none */
 	struct tree_node pool; /* in core.pool while it is nobody's and of use */
@@ -222,6 +223,7 @@ void desktop_event(struct core *core, const struct core_event *ev);
 void desktop_deadline(struct core *core, struct desktop *d);
 void desktop_kick(struct core *core); /* starts what is held, where there is room now */
 void desktop_server_down(struct core *core, struct desktop *d);
+void desktop_server_up(struct core *core, struct desktop *d);
 void desktop_found(struct core *core, struct desktop *d, const struct core_event *ev);
 
 /* volume.c */

@@ -87,6 +87,13 @@ static void load_desktop(struct core *core, struct desktop *d)
 		if (!wanted)
 			desktop_release(core, d);
 		break;
+	case DESKTOP_DRAINING:
+		/* How far it had come is not known: the agent is asked once more. */
+		if (d->volume != 0)
+			desktop_release(core, d);
+		else
+			desktop_destroy(core, d, false);
+		break;
 	default:
 		desktop_destroy(core, d, false);
 		break;

@@ -82,14 +82,15 @@ void login_deadline(struct core *core, struct login *l)
 		"The password could not be checked in time. Please try again.");
 }
 
-/* A viewer that was on before the daemon's restart: its picture may never have stopped. */
+/* A viewer that was lost, or was on before the daemon's restart: its picture may never have
+ * stopped. */
 static void login_resume(struct core *core, const struct core_event *ev)
 {
 	struct session *s = table_live(&core->sessions, ev->session);
 
 	if (ev->login == 0 || table_get(&core->logins, ev->login))
 		return;
-	if (!s || s->row.login != 0 || s->row.state != SESSION_DISCONNECTED) {
+	if (!s || s->row.login != 0) {
 		emit_tell(core, CORE_ACT_TELL_ENDED, ev->login, "expired",
 			"This session is over. Please log in again.");
 		return;

@@ -91,9 +91,8 @@ static void server_up(struct core *core, struct server *s, uint32_t memory_mib)
 	server_place(core, s);
 	EACH(desktop, d, &core->desktops)
 	{
-		if (d->row.server == s->object.id &&
-			(d->row.state == DESKTOP_FAILED || d->destroys > 0))
-			desktop_destroy(core, d, false);
+		if (d->row.server == s->object.id)
+			desktop_server_up(core, d);
 	}
 	core->room = true;
 }

@@ -95,6 +95,11 @@ void volume_event(struct core *core, const struct core_event *ev)
 {
 	struct volume *v = table_live(&core->volumes, ev->volume);
 
+	if (ev->type == CORE_EV_VOLUME_REPAIRED) {
+		if (v && v->row.state == VOLUME_BROKEN && v->row.desktop == 0)
+			volume_state(core, v, VOLUME_READY);
+		return;
+	}
 	if (!v || v->row.state != VOLUME_CREATING || v->create_server == 0 ||
 		(ev->server != 0 && ev->server != v->create_server))
 		return;

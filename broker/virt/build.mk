@@ -16,3 +16,9 @@ $(call fuzz_target,virt_lines,tests/fuzz/virt_lines.c broker/virt/lines.c,$(VIRT
 $(call fuzz_target,virt_manifest,tests/fuzz/virt_manifest.c $(VIRT_FUZZ),$(VIRT_PKGS))
 $(call fuzz_target,virt_domain,tests/fuzz/virt_domain.c $(VIRT_FUZZ),$(VIRT_PKGS))
 $(call fuzz_target,virt_request,tests/fuzz/virt_request.c $(VIRT_FUZZ),$(VIRT_PKGS))
+
+$(call install_file,scripts/prepare-server,$(SBINDIR),755)
+$(call install_file,scripts/carrel-pki,$(SBINDIR),755)
+VIRT_TEMPLATES := $(sort $(wildcard scripts/prepare-server.d/*))
+$(foreach f,$(VIRT_TEMPLATES),$(call install_file,$(f),$(DATADIR)/prepare-server.d,644))
+$(foreach m,carrel-virtd prepare-server carrel-pki,$(call install_file,broker/man/$(m).8,$(MANDIR)/man8,644))

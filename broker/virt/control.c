@@ -442,7 +442,7 @@ static struct virt_conn *control_connect(struct worker *worker, GError **error)
 {
 	const struct virt_callbacks callbacks = {
 		.closed = on_closed, .domain = on_domain, .user = worker};
-	struct virt_conn *conn = worker_connect(worker, &callbacks, error);
+	struct virt_conn *conn = worker_connect(worker, LANE_CONTROL, &callbacks, error);
 	struct virt_host host;
 
 	if (!conn)

@@ -8,6 +8,7 @@
 #include "broker/shared/msg.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -133,6 +134,8 @@ int main(int argc, char **argv)
 	int status;
 
 	log_init("carrel-virtd", LOG_INFO);
+	/* A server that closes while libvirt writes to it is an error, not an end. */
+	signal(SIGPIPE, SIG_IGN);
 	if (!options_parse(&options, &argc, &argv, &error)) {
 		fprintf(stderr, "carrel-virtd: %s\n", error->message);
 		options_clear(&options);

@@ -21,6 +21,8 @@
 /* What may wait for a guest that does not read. */
 #define OUTGOING_MAX (4 * LINES_MAX)
 #define READS_A_TURN 8
+/* Lines that a guest may say in a second; what is more waits, in the guest in the end. */
+#define LINES_A_SECOND 200
 
 /* An agent-send that is answered once `end` bytes of its channel are written. */
 struct pending {
@@ -35,6 +37,9 @@ struct channel {
 	struct virt_channel *handle; /* owned; NULL = not open, to be opened at retry_at */
 	gint64 retry_at;             /* monotonic, us */
 	unsigned attempt;
+	gint64 second;    /* monotonic, us: when the second began in which `said` counts */
+	unsigned said;    /* lines in it */
+	gint64 resume_at; /* monotonic, us: not armed until then; 0 = armed */
 	struct lines in;
 	GByteArray *out;  /* owned; not yet written */
 	uint64_t written; /* bytes since it was opened */
@@ -142,6 +147,7 @@ static void on_line(void *user, const char *text, size_t length)
 	struct worker *worker = channel->watch->worker;
 	json_t *message = lines_object(text, length);
 
+	channel->said++;
 	if (!message) {
 		log_event(LOG_WARN, "agent-line-refused", "server", worker->name, "desktop",
 			log_fmt("d%" G_GUINT64_FORMAT, channel->desktop), "bytes",
@@ -200,16 +206,28 @@ static gboolean channel_write(struct channel *channel)
 	return TRUE;
 }
 
+static gboolean channel_too_loud(struct channel *channel)
+{
+	if (now_us() - channel->second >= G_USEC_PER_SEC) {
+		channel->second = now_us();
+		channel->said = 0;
+	}
+	return channel->said > LINES_A_SECOND;
+}
+
 static void channel_turn(struct channel *channel, int what)
 {
 	gboolean good = TRUE;
 
+	channel->resume_at = 0;
 	if (what & (VIRT_CAN_READ | VIRT_BROKEN))
 		good = channel_read(channel);
 	if (good)
 		good = channel_write(channel);
 	if (!good || (what & VIRT_BROKEN))
 		channel_break(channel, "the channel broke");
+	else if (channel_too_loud(channel))
+		channel->resume_at = channel->second + G_USEC_PER_SEC;
 	else
 		channel->watch->worker->channels->arm(channel->handle, channel->out->len > 0);
 }
@@ -388,7 +406,7 @@ static void watch_connect(struct watch *watch)
 		.user = watch->worker};
 	g_autoptr(GError) error = NULL;
 
-	watch->conn = worker_connect(watch->worker, &callbacks, &error);
+	watch->conn = worker_connect(watch->worker, LANE_WATCH, &callbacks, &error);
 	if (watch->conn) {
 		watch->attempt = 0;
 		worker_lane_up(watch->worker, LANE_WATCH);
@@ -502,6 +520,8 @@ static gint64 next_deadline(struct watch *watch)
 
 		if (!channel->handle)
 			next = MIN(next, channel->retry_at);
+		else if (channel->resume_at)
+			next = MIN(next, channel->resume_at);
 	}
 	return next == G_MAXINT64 ? -1 : next;
 }
@@ -520,6 +540,8 @@ static void watch_timers(struct watch *watch)
 
 		if (!channel->handle && now_us() >= channel->retry_at)
 			channel_open(channel);
+		else if (channel->handle && channel->resume_at && now_us() >= channel->resume_at)
+			channel_turn(channel, VIRT_CAN_READ);
 	}
 }
 

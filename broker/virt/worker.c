@@ -124,29 +124,30 @@ void worker_event(struct worker *worker, json_t *event)
 	emit(worker, event);
 }
 
-struct virt_conn *worker_connect(
-	struct worker *worker, const struct virt_callbacks *callbacks, GError **error)
+struct virt_conn *worker_connect(struct worker *worker, enum worker_lane lane,
+	const struct virt_callbacks *callbacks, GError **error)
 {
 	struct virt_conn *conn;
 
 	g_mutex_lock(&worker->lock);
-	if (!worker->connecting++)
-		worker->connecting_since = g_get_monotonic_time();
+	worker->connecting_since[lane] = g_get_monotonic_time();
 	g_mutex_unlock(&worker->lock);
 	conn = worker->driver->open(worker->uri, callbacks, error);
 	g_mutex_lock(&worker->lock);
-	worker->connecting--;
+	worker->connecting_since[lane] = 0;
 	g_mutex_unlock(&worker->lock);
 	return conn;
 }
 
 gint64 worker_connecting_ms(struct worker *worker)
 {
+	gint64 now = g_get_monotonic_time();
 	gint64 ms = 0;
 
 	g_mutex_lock(&worker->lock);
-	if (worker->connecting)
-		ms = 1 + (g_get_monotonic_time() - worker->connecting_since) / 1000;
+	for (int lane = 0; lane < LANE_COUNT; lane++)
+		if (worker->connecting_since[lane])
+			ms = MAX(ms, 1 + (now - worker->connecting_since[lane]) / 1000);
 	g_mutex_unlock(&worker->lock);
 	return ms;
 }

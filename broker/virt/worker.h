@@ -51,14 +51,13 @@ struct worker {
 	GMutex lock;
 	GCond trial_over;
 	/* under lock */
-	bool up[LANE_COUNT];     /* of control and watch: connected */
-	bool announced;          /* server-up was the last that carreld heard */
-	char *down_reason;       /* owned; last one told, or NULL */
-	struct virt_host host;   /* as told in server-up */
-	char *trial_name;        /* owned; the trial that control waits for, or NULL */
-	char *trial_reason;      /* owned; why it ended, or NULL */
-	int connecting;          /* lanes inside driver->open */
-	gint64 connecting_since; /* g_get_monotonic_time of the oldest of them */
+	bool up[LANE_COUNT];                 /* of control and watch: connected */
+	bool announced;                      /* server-up was the last that carreld heard */
+	char *down_reason;                   /* owned; last one told, or NULL */
+	struct virt_host host;               /* as told in server-up */
+	char *trial_name;                    /* owned; the trial that control waits for, or NULL */
+	char *trial_reason;                  /* owned; why it ended, or NULL */
+	gint64 connecting_since[LANE_COUNT]; /* g_get_monotonic_time; 0 = not inside driver->open */
 	/* of the control lane alone */
 	bool kvm_known, kvm;
 };
@@ -83,8 +82,8 @@ void worker_error(struct worker *worker, const struct request *request, const GE
 void worker_event(struct worker *worker, json_t *event);
 
 /* driver->open that main's watch over stuck connects knows of. */
-struct virt_conn *worker_connect(
-	struct worker *worker, const struct virt_callbacks *callbacks, GError **error);
+struct virt_conn *worker_connect(struct worker *worker, enum worker_lane lane,
+	const struct virt_callbacks *callbacks, GError **error);
 /* Milliseconds that the oldest connect under way takes already; 0 = there is none. */
 gint64 worker_connecting_ms(struct worker *worker);
 

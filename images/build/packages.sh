@@ -29,6 +29,7 @@ apt_configure() {
 packages_resolve() {
 	apt_configure
 	names=$(lines "$recipe/packages")
+	# shellcheck disable=SC2016 # apt expands it
 	if ! apt-get indextargets --format '$(CODENAME)' 2>/dev/null | grep -qx "$RECIPE_suite"; then
 		die "apt on this machine knows no suite $RECIPE_suite: run apt-get update, or add the suite to its sources"
 	fi

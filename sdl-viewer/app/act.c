@@ -57,14 +57,22 @@ static void start_login(struct app *app)
 	app->form.error[0] = 0;
 }
 
+/* Codes that are known have words in the site's language; else the broker's own are shown. */
+static const char *words_of(
+	const struct app *app, const struct event *event, enum string_id unreachable)
+{
+	if (strcmp(event->code, "unreachable") == 0 || strcmp(event->code, "closed") == 0)
+		return words(app, unreachable);
+	if (event->type == EVENT_DENIED && (!event->text[0] || app->cards.language != LANGUAGE_EN))
+		return words(app, STR_DENIED);
+	return event->text;
+}
+
 static void form_error(struct app *app, const struct event *event)
 {
-	bool own_words = event->type == EVENT_DENIED &&
-			 (!event->text[0] || app->cards.language != LANGUAGE_EN);
-
 	end_login(app);
 	snprintf(app->form.error, sizeof(app->form.error), "%s",
-		own_words ? words(app, STR_DENIED) : event->text);
+		words_of(app, event, STR_UNREACHABLE));
 	app->form.focus = FORM_PASSWORD;
 }
 
@@ -185,7 +193,8 @@ void act(struct app *app, enum action action, const struct event *event)
 		show_site(app, event);
 		break;
 	case ACTION_TROUBLE:
-		snprintf(app->trouble, sizeof(app->trouble), "%s", event->text);
+		snprintf(app->trouble, sizeof(app->trouble), "%s",
+			words_of(app, event, STR_HELLO_FAILED));
 		break;
 	case ACTION_START_LOGIN:
 		start_login(app);

@@ -2,6 +2,7 @@
 #define SDL_MAIN_HANDLED
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "broker/shared/log.h"
 #include "sdl-viewer/app/app.h"
@@ -27,6 +28,8 @@ int main(int argc, char **argv)
 	case OPTIONS_RUN:
 		break;
 	}
+	/* A dump of memory could have a password in it. */
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 	SDL_SetMainReady();
 	if (app_open(&app, &options, why, sizeof(why))) {
 		app_run(&app);

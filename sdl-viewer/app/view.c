@@ -26,7 +26,7 @@ static SDL_Surface *make_card(struct app *app)
 	switch (app->state) {
 	case STATE_HELLO:
 		return card_message(&app->cards, app->cards.site,
-			words(app, app->trouble[0] ? STR_HELLO_FAILED : STR_HELLO), app->trouble);
+			app->trouble[0] ? app->trouble : words(app, STR_HELLO), "");
 	case STATE_LOGIN:
 		return card_form(&app->cards, &app->form, &app->form_layout);
 	case STATE_LOGGING_IN:

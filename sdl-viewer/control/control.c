@@ -363,8 +363,12 @@ static void take_orders(struct control *control)
 	pthread_mutex_unlock(&control->lock);
 	for (; orders; orders = next) {
 		next = orders->next;
-		if (orders->forget)
+		/* What is left of a login before (a log-out that waits for its next try) must not
+		 * be sent with the new one's token. */
+		if (orders->forget || orders->kind == LOGIN)
 			forget(control);
+		if (orders->forget)
+			wipe_free(orders->body, orders->body_size);
 		else if (kinds[orders->kind].token && !control->token[0])
 			wipe_free(orders->body, orders->body_size);
 		else

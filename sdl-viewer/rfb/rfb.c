@@ -1,41 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The connection on libvncclient. The library is used for the handshake and for decoding; what of
- * it is not fit for use is done here:
- *
- * - The socket is ours (its own connect would take the address for the certificate's name too), so
- *   `serverHost` holds the name that the certificate must bear.
- * - It takes any kind of security that the server proposes, anonymous TLS too. Here it is confined
- *   to VeNCrypt; the password is given only when the X.509 credential was asked for before, and
- *   the outcome is looked at again before anything else is said.
- * - Its SetEncodings announces ExtendedDesktopSize, whose answers from QEMU end the connection, so
- *   ours is sent in its place. The LED state is an extension of ours; with it QEMU leaves caps lock
- *   to the guest.
- * - Its wait looks at the socket only, while bytes may lie in its buffer or in GnuTLS.
- *
- * The thread owns the client; keys and pointer come to it through a list and an eventfd.
+ * The thread owns the protocol (vnc.h); keys and pointer come to it through a list and an eventfd,
+ * which also ends its waits. A read that blocks is ended by shutting the socket down.
  */
 #include "sdl-viewer/rfb/rfb.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <gnutls/gnutls.h>
 #include <poll.h>
-#include <rfb/rfbclient.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/shared/log.h"
 #include "sdl-viewer/app/utf8.h"
 #include "sdl-viewer/rfb/socket.h"
+#include "sdl-viewer/rfb/vnc.h"
 
 #define CONNECT_TIMEOUT_MS 5000
 #define INPUT_MAX 1024
-#define ENCODING_LED (-261)
 
 struct input {
 	bool key, down;
@@ -54,21 +38,14 @@ struct rfb {
 	struct event_queue *queue; /* borrowed */
 	pthread_t thread;
 	int wake_fd;
+	bool frame_posted; /* the thread's own */
 
 	pthread_mutex_t lock;
-	bool quit;       /* under lock */
-	int shutdown_fd; /* under lock: a duplicate of the socket, to end a read; -1 = none */
+	bool quit;                      /* under lock */
+	int shutdown_fd;                /* under lock: a duplicate of the socket; -1 = none */
 	struct input inputs[INPUT_MAX]; /* under lock */
 	int input_count;                /* under lock */
-
-	/* the thread's own */
-	rfbClient *client;
-	bool asked_x509, refused_password, distrust, frame_posted;
-	char reason[256]; /* the library's last words */
 };
-
-static _Thread_local struct rfb *current;
-static char client_tag;
 
 static void post(struct rfb *rfb, enum event_type type, unsigned value, const char *text)
 {
@@ -78,80 +55,6 @@ static void post(struct rfb *rfb, enum event_type type, unsigned value, const ch
 	event->percent = value;
 	utf8_clean(event->text, sizeof(event->text), text);
 	event_queue_post(rfb->queue, event);
-}
-
-static bool is_distrust(const char *line)
-{
-	static const char *const words[] = {"The certificate", "certificate verification",
-		"Certificate validation", "No certificate", "authentication scheme"};
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strstr(line, words[i]))
-			return true;
-	return false;
-}
-
-/* The library says why it gives up only in its log; its words about trust are kept. */
-static void on_log(const char *format, ...)
-{
-	char line[256];
-	size_t n;
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(line, sizeof(line), format, ap);
-	va_end(ap);
-	n = strlen(line);
-	while (n > 0 && line[n - 1] == '\n')
-		line[--n] = 0;
-	log_event(LOG_DEBUG, "rfb", "message", line, NULL);
-	if (!current)
-		return;
-	if (is_distrust(line)) {
-		/* The first of such words is the nearest to the cause. */
-		if (!current->distrust)
-			memcpy(current->reason, line, sizeof(line));
-		current->distrust = true;
-	} else if (!current->distrust) {
-		memcpy(current->reason, line, sizeof(line));
-	}
-}
-
-static struct rfb *rfb_of(rfbClient *client)
-{
-	return rfbClientGetClientData(client, &client_tag);
-}
-
-static rfbBool on_resize(rfbClient *client)
-{
-	struct rfb *rfb = rfb_of(client);
-	bool good;
-
-	pthread_mutex_lock(&rfb->picture->lock);
-	good = picture_resize(rfb->picture, client->width, client->height);
-	pthread_mutex_unlock(&rfb->picture->lock);
-	free(client->frameBuffer);
-	client->frameBuffer = NULL;
-	if (!good)
-		return FALSE;
-	client->updateRect.x = client->updateRect.y = 0;
-	client->updateRect.w = client->width;
-	client->updateRect.h = client->height;
-	client->frameBuffer = calloc((size_t)client->width * (size_t)client->height, 4);
-	return client->frameBuffer != NULL;
-}
-
-static void on_update(rfbClient *client, int x, int y, int w, int h)
-{
-	struct rfb *rfb = rfb_of(client);
-
-	if (!client->frameBuffer)
-		return;
-	pthread_mutex_lock(&rfb->picture->lock);
-	if (rfb->picture->width == client->width && rfb->picture->height == client->height)
-		picture_draw(rfb->picture, (const uint32_t *)(const void *)client->frameBuffer,
-			(struct area){x, y, w, h});
-	pthread_mutex_unlock(&rfb->picture->lock);
 }
 
 /* One EVENT_DAMAGE at a time is on its way. */
@@ -167,14 +70,10 @@ static void tell_damage(struct rfb *rfb)
 		post(rfb, EVENT_DAMAGE, 0, "");
 }
 
-static void on_finished(rfbClient *client)
+static void on_change(void *context, bool whole)
 {
-	struct rfb *rfb = rfb_of(client);
-	bool whole;
+	struct rfb *rfb = context;
 
-	pthread_mutex_lock(&rfb->picture->lock);
-	whole = picture_whole(rfb->picture);
-	pthread_mutex_unlock(&rfb->picture->lock);
 	if (whole && !rfb->frame_posted) {
 		rfb->frame_posted = true;
 		post(rfb, EVENT_FRAME, 0, "");
@@ -182,193 +81,41 @@ static void on_finished(rfbClient *client)
 	tell_damage(rfb);
 }
 
-static void on_cursor(rfbClient *client, int hot_x, int hot_y, int width, int height, int bytes)
+static void on_leds(void *context, unsigned leds)
 {
-	struct rfb *rfb = rfb_of(client);
-
-	if (bytes != 4 || !client->rcSource || !client->rcMask)
-		return;
-	pthread_mutex_lock(&rfb->picture->lock);
-	picture_set_cursor(rfb->picture, hot_x, hot_y, width, height,
-		(const uint32_t *)(const void *)client->rcSource, client->rcMask);
-	pthread_mutex_unlock(&rfb->picture->lock);
-	tell_damage(rfb);
-}
-
-static rfbBool on_encoding(rfbClient *client, rfbFramebufferUpdateRectHeader *rect)
-{
-	struct rfb *rfb = rfb_of(client);
-	uint8_t leds;
-
-	if (!rfb || (int32_t)rect->encoding != ENCODING_LED)
-		return FALSE;
-	if (!ReadFromRFBServer(client, (char *)&leds, 1))
-		return FALSE;
-	rect->r.w = rect->r.h = 0;
-	post(rfb, EVENT_LEDS, leds & 7U, "");
-	return TRUE;
-}
-
-static rfbCredential *on_credential(rfbClient *client, int type)
-{
-	struct rfb *rfb = rfb_of(client);
-	rfbCredential *credential;
-
-	if (type != rfbCredentialTypeX509) {
-		rfb->refused_password = true;
-		return NULL;
-	}
-	rfb->asked_x509 = true;
-	credential = calloc(1, sizeof(*credential));
-	if (!credential)
-		return NULL;
-	credential->x509Credential.x509CACertFile = strdup(rfb->ca_file);
-	credential->x509Credential.x509CrlVerifyMode = rfbX509CrlVerifyNone;
-	return credential;
-}
-
-/* After a verified handshake only: the kind that was agreed upon must be X509Vnc. */
-static bool is_safe(const struct rfb *rfb)
-{
-	const rfbClient *client = rfb->client;
-
-	return rfb->asked_x509 && client->tlsSession && client->authScheme == rfbVeNCrypt &&
-	       client->subAuthScheme == rfbVeNCryptX509VNC;
-}
-
-static char *on_password(rfbClient *client)
-{
-	struct rfb *rfb = rfb_of(client);
-	char *ticket;
-
-	if (!is_safe(rfb)) {
-		rfb->refused_password = true;
-		return NULL;
-	}
-	ticket = strdup(rfb->ticket);
-	explicit_bzero(rfb->ticket, sizeof(rfb->ticket));
-	return ticket;
-}
-
-static void register_extension(void)
-{
-	static int none[] = {0};
-	static rfbClientProtocolExtension extension = {
-		.encodings = none, .handleEncoding = on_encoding};
-
-	rfbClientLog = on_log;
-	rfbClientErr = on_log;
-	rfbClientRegisterExtension(&extension);
-}
-
-static rfbClient *make_client(struct rfb *rfb, int fd)
-{
-	static const uint32_t schemes[] = {rfbVeNCrypt, 0};
-	rfbClient *client = rfbGetClient(8, 3, 4);
-
-	if (!client)
-		return NULL;
-	rfbClientSetClientData(client, &client_tag, rfb);
-	free(client->serverHost);
-	client->serverHost = strdup(rfb->tls_name);
-	client->serverPort = rfb->port;
-	client->sock = fd;
-	SetClientAuthSchemes(client, schemes, -1);
-	client->format.redShift = 16;
-	client->format.greenShift = 8;
-	client->format.blueShift = 0;
-	client->canHandleNewFBSize = TRUE;
-	client->appData.shareDesktop = FALSE;
-	client->MallocFrameBuffer = on_resize;
-	client->GotFrameBufferUpdate = on_update;
-	client->FinishedFrameBufferUpdate = on_finished;
-	client->GotCursorShape = on_cursor;
-	client->GetCredential = on_credential;
-	client->GetPassword = on_password;
-	return client;
-}
-
-static bool send_format(rfbClient *client)
-{
-	/* Tight first: on a LAN it costs little time to decode and a third of hextile's bytes. */
-	static const int32_t encodings[] = {rfbEncodingTight, rfbEncodingZRLE, rfbEncodingHextile,
-		rfbEncodingZlib, rfbEncodingCopyRect, rfbEncodingRaw, (int32_t)rfbEncodingNewFBSize,
-		(int32_t)rfbEncodingRichCursor, (int32_t)rfbEncodingQemuExtendedKeyEvent,
-		ENCODING_LED, (int32_t)rfbEncodingLastRect, (int32_t)rfbEncodingCompressLevel1};
-	enum { COUNT = sizeof(encodings) / sizeof(encodings[0]) };
-	struct {
-		uint8_t type, pad;
-		uint16_t count;
-		uint32_t encodings[COUNT];
-	} message = {.type = rfbSetEncodings, .count = htons(COUNT)};
-	rfbSetPixelFormatMsg format = {.type = rfbSetPixelFormat, .format = client->format};
-
-	format.format.redMax = htons(format.format.redMax);
-	format.format.greenMax = htons(format.format.greenMax);
-	format.format.blueMax = htons(format.format.blueMax);
-	for (int i = 0; i < COUNT; i++)
-		message.encodings[i] = htonl((uint32_t)encodings[i]);
-	return WriteToRFBServer(client, (const char *)&format, sz_rfbSetPixelFormatMsg) &&
-	       WriteToRFBServer(client, (const char *)&message, sizeof(message));
-}
-
-static bool begin(struct rfb *rfb)
-{
-	rfbClient *client = rfb->client;
-
-	if (!InitialiseRFBConnection(client) || !is_safe(rfb))
-		return false;
-	client->width = client->si.framebufferWidth;
-	client->height = client->si.framebufferHeight;
-	return on_resize(client) && send_format(client) &&
-	       SendFramebufferUpdateRequest(client, 0, 0, client->width, client->height, FALSE);
-}
-
-static bool send_input(struct rfb *rfb, const struct input *input)
-{
-	if (!input->key)
-		return SendPointerEvent(rfb->client, input->x, input->y, (int)input->buttons);
-	if (input->number &&
-		SendExtendedKeyEvent(rfb->client, input->keysym, input->number, input->down))
-		return true;
-	return input->keysym == 0 || SendKeyEvent(rfb->client, input->keysym, input->down);
+	post(context, EVENT_LEDS, leds, "");
 }
 
 /* Sends what has been typed and pointed. False when it is time to end. */
-static bool send_inputs(struct rfb *rfb)
+static bool send_inputs(struct rfb *rfb, struct vnc *vnc)
 {
 	struct input inputs[INPUT_MAX];
-	bool quit;
+	bool go_on;
 	int count;
 
 	pthread_mutex_lock(&rfb->lock);
-	quit = rfb->quit;
+	go_on = !rfb->quit;
 	count = rfb->input_count;
 	memcpy(inputs, rfb->inputs, (size_t)count * sizeof(inputs[0]));
 	rfb->input_count = 0;
 	pthread_mutex_unlock(&rfb->lock);
-	for (int i = 0; i < count && !quit; i++)
-		if (!send_input(rfb, &inputs[i]))
-			return false;
-	return !quit;
+	for (int i = 0; i < count && go_on; i++) {
+		const struct input *in = &inputs[i];
+
+		go_on = in->key ? vnc_send_key(vnc, in->number, in->keysym, in->down)
+				: vnc_send_pointer(vnc, in->x, in->y, in->buttons);
+	}
+	return go_on;
 }
 
-static bool has_pending(rfbClient *client)
+static void serve(struct rfb *rfb, struct vnc *vnc)
 {
-	return client->buffered > 0 ||
-	       (client->tlsSession && gnutls_record_check_pending(client->tlsSession) > 0);
-}
-
-static void serve(struct rfb *rfb)
-{
-	for (;;) {
-		struct pollfd polls[] = {{.fd = rfb->client->sock, .events = POLLIN},
+	while (send_inputs(rfb, vnc)) {
+		struct pollfd polls[] = {{.fd = vnc_fd(vnc), .events = POLLIN},
 			{.fd = rfb->wake_fd, .events = POLLIN}};
 		uint64_t count;
 
-		if (!send_inputs(rfb))
-			return;
-		if (!has_pending(rfb->client)) {
+		if (!vnc_has_pending(vnc)) {
 			if (poll(polls, 2, -1) < 0 && errno != EINTR)
 				return;
 			if (polls[1].revents && read(rfb->wake_fd, &count, sizeof(count)) < 0 &&
@@ -377,7 +124,7 @@ static void serve(struct rfb *rfb)
 			if (!polls[0].revents)
 				continue;
 		}
-		if (!HandleRFBServerMessage(rfb->client))
+		if (!vnc_handle(vnc))
 			return;
 	}
 }
@@ -393,66 +140,63 @@ static bool publish_socket(struct rfb *rfb, int fd)
 	return go_on;
 }
 
-static void say_end(struct rfb *rfb, bool begun)
+/* The last event of a connection that was not told to end. */
+static void say_end(struct rfb *rfb, enum event_type type, const char *reason)
 {
 	bool quit;
 
 	pthread_mutex_lock(&rfb->lock);
 	quit = rfb->quit;
 	pthread_mutex_unlock(&rfb->lock);
-	if (quit)
-		return;
-	if (!begun && rfb->client && rfb->refused_password)
-		post(rfb, EVENT_DESKTOP_UNSAFE, 0, "the server offers no verified encryption");
-	else if (!begun && rfb->distrust)
-		post(rfb, EVENT_DESKTOP_UNSAFE, 0, rfb->reason);
-	else
-		post(rfb, EVENT_DESKTOP_LOST, 0, rfb->reason);
+	if (!quit)
+		post(rfb, type, 0, reason);
+}
+
+static void talk(struct rfb *rfb, struct vnc *vnc, int fd)
+{
+	enum vnc_result result = VNC_LOST;
+
+	if (publish_socket(rfb, fd))
+		result = vnc_begin(vnc);
+	if (result == VNC_OK)
+		serve(rfb, vnc);
+	say_end(rfb, result == VNC_UNSAFE ? EVENT_DESKTOP_UNSAFE : EVENT_DESKTOP_LOST,
+		vnc_reason(vnc));
 }
 
 static void *rfb_thread(void *context)
 {
 	struct rfb *rfb = context;
-	int fd = socket_connect(rfb->host, rfb->port, CONNECT_TIMEOUT_MS, rfb->wake_fd);
-	bool begun = false;
+	struct vnc_config config = {.port = rfb->port,
+		.tls_name = rfb->tls_name,
+		.ca_file = rfb->ca_file,
+		.ticket = rfb->ticket,
+		.picture = rfb->picture,
+		.on_change = on_change,
+		.on_leds = on_leds,
+		.context = rfb};
+	struct vnc *vnc;
 
-	current = rfb;
-	if (fd < 0) {
-		snprintf(rfb->reason, sizeof(rfb->reason), "%s", strerror(errno));
-	} else {
-		rfb->client = make_client(rfb, fd);
-		if (!rfb->client)
-			close(fd);
-		else if (publish_socket(rfb, fd)) {
-			begun = begin(rfb);
-			if (begun)
-				serve(rfb);
-			else if (rfb->client->tlsSession && !is_safe(rfb))
-				rfb->distrust = true;
-		}
+	config.fd = socket_connect(rfb->host, rfb->port, CONNECT_TIMEOUT_MS, rfb->wake_fd);
+	if (config.fd < 0) {
+		say_end(rfb, EVENT_DESKTOP_LOST, strerror(errno));
+		return NULL;
 	}
-	say_end(rfb, begun);
-	if (rfb->client) {
-		free(rfb->client->frameBuffer);
-		rfb->client->frameBuffer = NULL;
-		/* Not every version's clean-up frees the cursor; none minds it gone. */
-		free(rfb->client->rcSource);
-		free(rfb->client->rcMask);
-		rfb->client->rcSource = rfb->client->rcMask = NULL;
-		rfbClientCleanup(rfb->client);
-		rfb->client = NULL;
-	}
-	current = NULL;
+	vnc = vnc_new(&config);
+	explicit_bzero(rfb->ticket, sizeof(rfb->ticket));
+	if (vnc)
+		talk(rfb, vnc, config.fd);
+	else
+		say_end(rfb, EVENT_DESKTOP_LOST, strerror(ENOMEM));
+	vnc_free(vnc);
 	return NULL;
 }
 
 struct rfb *rfb_start(
 	const struct rfb_config *config, struct picture *picture, struct event_queue *queue)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct rfb *rfb = calloc(1, sizeof(*rfb));
 
-	pthread_once(&once, register_extension);
 	if (!rfb)
 		abort();
 	rfb->connection = config->connection;

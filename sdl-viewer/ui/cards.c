@@ -247,20 +247,49 @@ SDL_Surface *card_backdrop(const struct cards *cards, int width, int height, con
 	return backdrop;
 }
 
+/* Is the point in the arrow? In sixteenths of a pixel of a screen 800 high; even-odd rule. */
+static bool in_arrow(int x, int y, int grow)
+{
+	static const int corners[][2] = {
+		{1, 1}, {1, 17}, {5, 13}, {8, 20}, {11, 19}, {8, 12}, {13, 12}};
+	enum { COUNT = sizeof(corners) / sizeof(corners[0]) };
+	bool inside = false;
+
+	/* The edge is the same arrow with each point within `grow` of it. */
+	if (grow)
+		return in_arrow(x - grow, y, 0) || in_arrow(x + grow, y, 0) ||
+		       in_arrow(x, y - grow, 0) || in_arrow(x, y + grow, 0) || in_arrow(x, y, 0);
+	for (int i = 0, j = COUNT - 1; i < COUNT; j = i++) {
+		int xi = corners[i][0] * 16, yi = corners[i][1] * 16;
+		int xj = corners[j][0] * 16, yj = corners[j][1] * 16;
+
+		if ((yi > y) != (yj > y) && x < (xj - xi) * (y - yi) / (yj - yi) + xi)
+			inside = !inside;
+	}
+	return inside;
+}
+
 SDL_Surface *card_arrow(const struct cards *cards)
 {
-	int height = px(cards, 22), width = height * 2 / 3 + 2;
+	int width = px(cards, 15), height = px(cards, 22);
 	SDL_Surface *arrow = draw_surface(width, height);
 
-	for (int y = 0; y < height; y++) {
-		/* A triangle whose lower side runs back to the stem, with a dark edge. */
-		int right = y < height * 2 / 3 ? y : (height - y) * 2;
+	for (int i = 0; i < width * height; i++) {
+		int x = i % width, y = i / width;
+		unsigned white = 0, any = 0;
 
-		for (int x = 0; x <= right && x < width; x++) {
-			bool edge = x == 0 || x >= right - 1 || y == height - 1;
+		for (int p = 0; p < 16; p++) {
+			int sx = (int)((float)(16 * x + 4 * (p % 4) + 2) / cards->draw.unit);
+			int sy = (int)((float)(16 * y + 4 * (p / 4) + 2) / cards->draw.unit);
+
+			white += in_arrow(sx, sy, 0);
+			any += in_arrow(sx, sy, 14);
+		}
+		if (any) {
+			Uint32 shade = 0x18 + white * (0xff - 0x18) / any;
 
 			((Uint32 *)arrow->pixels)[y * arrow->pitch / 4 + x] =
-				edge ? 0xff101820 : COLOUR_WHITE;
+				any * 255 / 16 << 24 | shade << 16 | shade << 8 | shade;
 		}
 	}
 	return arrow;

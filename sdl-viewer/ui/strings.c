@@ -15,6 +15,8 @@ static const char *const strings[STR_COUNT][LANGUAGE_COUNT] = {
 	[STR_HELLO] = {"Looking for the server…", "서버를 찾는 중…"},
 	[STR_HELLO_FAILED] = {"The server does not answer. Trying again…",
 		"서버가 응답하지 않습니다. 다시 시도합니다…"},
+	[STR_UNREACHABLE] = {"The server does not answer. Please try again.",
+		"서버가 응답하지 않습니다. 다시 시도하십시오."},
 	[STR_DENIED] = {"User name or password is wrong.", "사용자 이름 또는 비밀번호가 틀립니다."},
 	[STR_EMPTY_USER] = {"Please enter your user name.", "사용자 이름을 입력하십시오."},
 	[STR_LOGGING_IN] = {"Logging in", "로그인 중"},

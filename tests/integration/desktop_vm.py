@@ -101,8 +101,10 @@ class Desktop:
     # The agent channel
 
     def connect(self):
+        """As the protocol has it: an empty line ends a torn one, then hello."""
         self.agent = self._connect(self.agent_path)
         self.buffer = b""
+        self.send_raw(b'\n{"op":"hello"}\n')
 
     def disconnect(self):
         self.agent.close()
@@ -141,6 +143,13 @@ class Desktop:
         self.send(id=number, **message)
         return self.wait(lambda m: m.get("id") == number and "ok" in m, seconds,
                          f"the answer to {message['op']}")
+
+    def hello(self):
+        """Who is there now, as (state, user); earlier hellos in the channel do not count."""
+        self.send(op="hello")
+        self.ask(op="status", seconds=30)
+        last = [m for _, m in self.messages if m.get("event") == "hello"][-1]
+        return last["state"], last["user"]
 
     def claim(self, user, uid, volume, seconds=150, full_name=""):
         return self.ask(seconds, op="claim", user=user, full_name=full_name or user, uid=uid,

@@ -67,7 +67,7 @@ class Authd:
 def authd(program, tmp_path):
     authd = Authd(program, tmp_path)
     yield authd
-    authd.process.stop()
+    assert authd.process.stop() == 0
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def client(authd):
 def pam(program, tmp_path):
     authd = Authd(program, tmp_path, "pam", ("--timeout", "3000"))
     yield authd
-    authd.process.stop()
+    assert authd.process.stop() == 0
 
 
 def add(client, user, password=GOOD, full_name=""):

@@ -83,7 +83,7 @@ def desktop_is_drawn(image):
     """The panel is at the bottom and the terminal has its prompt."""
     if image.getpixel((image.width // 2, image.height - 3)) != TRAY:
         return False
-    prompt = image.crop((62, 62, 300, 110))
+    prompt = image.crop((66, 84, 300, 110))  # below the title bar
     colours = {c for _, c in prompt.getcolors(prompt.width * prompt.height)}
     return TERMINAL in colours and any(min(c) > 0xc0 for c in colours)
 
@@ -120,7 +120,8 @@ def test_a_session_and_the_next_one(boot, tmp_path, record_property):
     # the host goes and comes back
     vm.disconnect()
     vm.connect()
-    assert vm.wait_event("hello")["state"] == "standby"
+    vm.wait_event("hello")
+    assert vm.hello() == ("standby", "")
     vm.send_raw(b'torn {"op":\n')
     assert vm.wait(lambda m: m.get("code"), 20, "a refusal")["code"] == "bad-request"
     assert vm.claim("root:x", UID, VOLUME)["code"] == "bad-request"
@@ -135,8 +136,7 @@ def test_a_session_and_the_next_one(boot, tmp_path, record_property):
     answer = vm.claim("bob", 20002, "vol-8")
     assert answer["code"] == "volume-damaged", answer
     assert sha256(damaged) == before
-    vm.send(op="hello")
-    assert vm.wait_event("hello")["state"] == "standby"
+    assert vm.hello() == ("standby", "")
 
     del vm.messages[:]
     log_in(vm, volume)
@@ -144,16 +144,15 @@ def test_a_session_and_the_next_one(boot, tmp_path, record_property):
     assert stages(vm) == ["disk", "check", "mount", "session"]
     vm.disconnect()
     vm.connect()
-    hello = vm.wait_event("hello")
-    assert (hello["state"], hello["user"]) == ("active", USER)
+    vm.wait_event("hello")
+    assert vm.hello() == ("active", USER)
     assert vm.claim("bob", 20002, "vol-8")["code"] == "state"
     vm.type("(id -u; pwd; locale charmap; rm -rf /usr/share/fonts 2>/dev/null || echo refused)"
             " > mark.txt; sudo rm -rf /usr/share/fonts /usr/bin/nano;"
             " ls /usr/share/fonts /usr/bin/nano > damage.txt 2>&1; jwm -exit\n")
     vm.wait_event("session-ended", 90)
     assert vm.ask(op="release")["ok"]
-    vm.send(op="hello")
-    assert vm.wait_event("hello")["state"] == "releasing"
+    assert vm.hello() == ("releasing", USER)
     assert vm.claim(USER, UID, VOLUME)["code"] == "state"
     run("e2fsck", "-fn", str(volume))
     vm.close()
@@ -167,7 +166,7 @@ def test_a_session_and_the_next_one(boot, tmp_path, record_property):
     vm.wait_event("hello")
     log_in(vm, volume)
     vm.type("cat mark.txt > again.txt; ls /usr/share/fonts /usr/bin/nano >> again.txt;"
-            " sync; sudo sh -c 'trap \"\" TERM; touch stubborn; sync; while true; do sleep 1; done'\n")
+            " sync; sudo sh -c 'trap \"\" TERM HUP; touch stubborn; sync; while true; do sleep 1; done'\n")
     vm.wait_screen(lambda i: b"stubborn" in names(volume), 60, "the stubborn program")
     start = time.monotonic()
     assert vm.ask(op="release")["ok"]
@@ -183,6 +182,17 @@ def names(volume):
                           capture_output=True).stdout
 
 
+def toggle_hangul(vm):
+    """Presses the key and waits until the input method's icon in the panel has changed."""
+    def icon(image):
+        return image.crop((image.width - 300, image.height - 27, image.width - 262,
+                           image.height - 1)).tobytes()
+
+    before = icon(vm.screen())
+    vm.tap("lang1")
+    vm.wait_screen(lambda i: icon(i) != before, 30, "the input method's change")
+
+
 def test_hangul_by_its_key(boot, tmp_path):
     volume = tmp_path / "volume"
     make_volume(volume, owner=0)  # a volume of nobody yet becomes the user's
@@ -190,9 +200,9 @@ def test_hangul_by_its_key(boot, tmp_path):
     vm.wait_event("hello")
     log_in(vm, volume)
     vm.type("echo ")
-    vm.tap("lang1")
+    toggle_hangul(vm)
     vm.type("gksrmf ")
-    vm.tap("lang1")
+    toggle_hangul(vm)
     vm.type("> hangul.txt; jwm -exit\n")
     vm.wait_event("session-ended", 60)
     assert vm.ask(op="release")["ok"]

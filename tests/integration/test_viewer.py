@@ -347,6 +347,17 @@ def test_broker_of_another_ca_is_refused(lab, tmp_path):
             viewer.close()
 
 
+def test_broker_away_at_login(seat):
+    seat.viewer.wait("to=login")
+    seat.broker.server.shutdown()
+    seat.broker.server.server_close()
+    seat.screen.type("alice")
+    seat.screen.key("Tab")
+    seat.screen.type("secret1")
+    seat.screen.key("Return")
+    seat.viewer.wait("state from=logging-in to=login event=login-failed")
+
+
 def test_token_gone_asks_for_a_new_login(seat, desktop):
     """The broker was replaced: the desktop stays while it lasts, then the form comes back."""
     seat.log_in()

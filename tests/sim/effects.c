@@ -224,7 +224,9 @@ static void do_release(struct world *w, const struct core_action *op, bool bad)
 
 	if (!vm->exists)
 		return;
-	if (bad || vm->agent != AGENT_ACTIVE)
+	if (vm->agent == AGENT_RELEASED) /* asked twice: it says so again */
+		vm_answer(w, op->desktop, (struct core_event){.type = CORE_EV_RELEASED});
+	else if (bad || vm->agent != AGENT_ACTIVE)
 		vm_answer(w, op->desktop, fail(CORE_EV_RELEASE_FAILED, "volume-busy"));
 	else
 		in_guest(w, op, 100 + (int64_t)sim_random(w, 2000));

@@ -109,9 +109,14 @@ static void test_damaged_volume(void **state)
 	STEP("desktop-destroy s1 d1; tell-refused L1 volume-damaged", CORE_EV_CLAIM_FAILED,
 		.desktop = 1, .code = "volume-damaged", .text = "e2fsck: 4");
 	assert_int_equal(core_volume_get(bench.core, 1)->state, VOLUME_BROKEN);
+	STEP("", CORE_EV_VOLUME_REPAIRED, .volume = 1); /* it is still in a VM */
 	STEP("", CORE_EV_DESKTOP_GONE, .desktop = 1);
 	login(2, "alice", "c1", "tell-refused L2 volume-damaged");
 	assert_int_equal(core_volume_get(bench.core, 1)->state, VOLUME_BROKEN);
+	STEP("", CORE_EV_VOLUME_REPAIRED, .volume = 1);
+	assert_int_equal(core_volume_get(bench.core, 1)->state, VOLUME_READY);
+	login(3, "alice", "c1", "desktop-start s1 d2 S3");
+	boots(2, "volume-attach s1 d2 S3 v1");
 }
 
 static void test_volume_creation_fails(void **state)
@@ -362,6 +367,39 @@ static void test_restart_while_claiming(void **state)
 	STEP("volume-attach s1 d2 S2 v1", CORE_EV_DESKTOP_GONE, .desktop = 1);
 }
 
+/* What the user wrote last is in the guest's memory until the agent has unmounted: a VM is not
+ * destroyed for a connection or a broker that was away when he logged out. */
+static void test_release_survives_lost_connection(void **state)
+{
+	(void)state;
+	alice_connected();
+	STEP("", CORE_EV_SERVER_DOWN, .server = 1);
+	STEP("tell-ended L1 logout; forward-del S1 c1", CORE_EV_LOGOUT, .login = 1);
+	wait_deadline(30000, ""); /* as long as it is down there is nothing to be done */
+	wait_deadline(30000, "");
+	restart();
+	assert_string_equal(bench.trace, "");
+	STEP("", CORE_EV_RECONCILE_DESKTOP, .server = 1, .desktop = 1, .flag = true);
+	STEP("", CORE_EV_RECONCILE_DONE, .server = 1);
+	STEP("", CORE_EV_SERVER_UP, .server = 1, .memory_mib = 8192);
+	STEP("release s1 d1", CORE_EV_AGENT_HELLO, .desktop = 1, .user = "alice", .flag = true);
+	STEP("", CORE_EV_RELEASE_FAILED, .desktop = 1, .code = "unreachable");
+	STEP("release s1 d1", CORE_EV_AGENT_HELLO, .desktop = 1, .user = "alice", .flag = true);
+	STEP("volume-detach s1 d1 v1", CORE_EV_RELEASED, .desktop = 1);
+}
+
+static void test_agent_never_heard_of_again(void **state)
+{
+	(void)state;
+	alice_connected();
+	STEP("tell-ended L1 logout; forward-del S1 c1; release s1 d1", CORE_EV_LOGOUT, .login = 1);
+	STEP("", CORE_EV_SERVER_DOWN, .server = 1);
+	STEP("", CORE_EV_RECONCILE_DESKTOP, .server = 1, .desktop = 1, .flag = true);
+	STEP("", CORE_EV_RECONCILE_DONE, .server = 1);
+	STEP("", CORE_EV_SERVER_UP, .server = 1, .memory_mib = 8192);
+	wait_deadline(30000, "desktop-destroy s1 d1");
+}
+
 static void test_claim_survives_lost_connection(void **state)
 {
 	(void)state;
@@ -403,6 +441,8 @@ int main(void)
 		TEST(test_restart_adopts),
 		TEST(test_restart_while_claiming),
 		TEST(test_claim_survives_lost_connection),
+		TEST(test_release_survives_lost_connection),
+		TEST(test_agent_never_heard_of_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

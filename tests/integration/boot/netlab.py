@@ -161,8 +161,11 @@ class Netlab:
         with open(self.path("reports.log")) as f:
             return [json.loads(line.split(" ", 1)[1]) for line in f]
 
-    def serve(self, *without):
+    def serve(self, *without, dnsmasq=""):
+        """Renders and starts the daemons, but those named; `dnsmasq`: further lines for it."""
         self.bootconf()
+        with open(self.path("state/boot/current/dnsmasq.conf"), "a") as f:
+            f.write(dnsmasq)
         self.start("setup-ipv6")
         for name in ("dnsmasq", "nginx", "nfs"):
             if name not in without:
@@ -172,10 +175,6 @@ class Netlab:
         for name, port in (("nginx", 80), ("nfs", 2049), ("reports", 7480)):
             if name not in without:
                 self.wait_port(name, port)
-
-    def wait_request(self, word, timeout):
-        """Waits until a PC has been sent what has `word` in its address."""
-        Follow(self.path("state/boot/log/http.log")).wait(word, timeout)
 
     def wait_port(self, name, port):
         until = time.monotonic() + 20

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # hooks/10-system.sh ROOT: what is not a file to copy. The recipe's keys are in the environment as
 # RECIPE_key.
+# shellcheck disable=SC2154 # RECIPE_key
 set -eu
 root=$1
 
