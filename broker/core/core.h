@@ -18,6 +18,26 @@
  * its life and is destroyed after it. A *volume* is a user's disk; it is leased to at most one
  * desktop, and the lease ends only when the disk is known to be out of the VM or the VM is known to
  * be gone.
+ *
+ * What core relies on:
+ *  - each effect that has result events gets one of them, once, or CORE_EV_SERVER_DOWN of its
+ *    server comes: then nothing is known of it, and the reconcile before CORE_EV_SERVER_UP tells.
+ *    Whatever is lost all the same is bounded by a deadline. A VM that cannot be destroyed now is
+ *    no event: core asks again;
+ *  - a failure is reported as certain only when it is (DESKTOP_START_FAILED, flag of
+ *    VOLUME_ATTACH_FAILED): memory and leases are given on at once;
+ *  - what one agent says comes in the order in which it was said;
+ *  - RELEASE may be said twice (after a lost connection); an agent that has released says so
+ *    again. A RELEASE_FAILED of code "unreachable" means only that it was not said.
+ * Duplicates, late events, and events about unknown ids change nothing.
+ *
+ * A session ends at once: its viewer is told and its row is closed, while its desktop goes on to
+ * release, detach and destroy by itself. So a user has one session at most, and a new one of his
+ * may wait for the volume that his last desktop still has. A session's row begins at PLACING.
+ *
+ * After a restart logins are forgotten and sessions are DISCONNECTED, with the forwards that the
+ * store has. CORE_EV_RESUME gives a session back to a viewer whose token the caller has kept and
+ * checked; it is answered by a new TELL_READY.
  */
 #ifndef CARREL_CORE_H
 #define CARREL_CORE_H
@@ -162,6 +182,7 @@ enum core_event_type {
 	/* volumes */
 	CORE_EV_VOLUME_CREATED,       /* volume, server (0 = not said) */
 	CORE_EV_VOLUME_CREATE_FAILED, /* volume, server (0 = not said), code, text */
+	CORE_EV_VOLUME_REPAIRED,      /* volume: an admin says that a broken one is whole again */
 	CORE_EV_VOLUME_ATTACHED,      /* volume, desktop */
 	CORE_EV_VOLUME_ATTACH_FAILED, /* volume, desktop, code, text, flag=certain that it is not
 					 attached */
@@ -305,6 +326,9 @@ struct core_tier_status {
 	uint32_t size_mib;                /* of the tier */
 	uint32_t threshold;               /* U_m */
 	uint32_t reserve_server_free_mib; /* the largest free piece on one server */
+	/* What the next login would do: */
+	uint32_t next_size_mib; /* 0 = it would be refused */
+	uint64_t next_server;
 };
 void core_tier_status(const struct core *core, struct core_tier_status *status);
 

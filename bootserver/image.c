@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "bootserver/image.h"
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <jansson.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bootserver/error.h"
+
+#define MANIFEST_MAX 65536
+
+G_DEFINE_QUARK(carrel - bootconf - error, bootconf_error)
+
+static const char *const file_keys[IMAGE_FILE_COUNT] = {"kernel", "initrd", "root"};
+
+static gboolean matches(const char *text, const char *pattern)
+{
+	return g_regex_match_simple(pattern, text, G_REGEX_DOLLAR_ENDONLY, 0);
+}
+
+static gboolean is_hex(const char *text, gsize length)
+{
+	gsize n = strlen(text);
+	return (length ? n == length : n > 0 && n <= 64 && n % 2 == 0) &&
+	       strspn(text, "0123456789abcdef") == n;
+}
+
+static gboolean set_problem(GError **error, const char *what)
+{
+	g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE, "%s", what);
+	return FALSE;
+}
+
+static gboolean parse_file(json_t *root, enum image_file_id id, struct image *image, GError **error)
+{
+	const char *name, *sum;
+	json_int_t size;
+	struct image_file *file = &image->files[id];
+	if (json_unpack(root, "{s:{s:{s:s, s:I, s:s}}}", "files", file_keys[id], "file", &name,
+		    "size", &size, "sha256", &sum) < 0 ||
+		!matches(name, "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$") || size <= 0 ||
+		!is_hex(sum, 64)) {
+		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE,
+			"files.%s needs file (a plain name), size and sha256", file_keys[id]);
+		return FALSE;
+	}
+	file->name = g_strdup(name);
+	file->size = (guint64)size;
+	file->sha256 = g_strdup(sum);
+	return TRUE;
+}
+
+static gboolean parse_root(json_t *root, struct image *image, GError **error)
+{
+	const char *format, *hash, *salt;
+	json_int_t blocks, block_size;
+	if (json_unpack(root, "{s:{s:s, s:I, s:I, s:s, s:s}}", "root", "format", &format,
+		    "data_blocks", &blocks, "block_size", &block_size, "root_hash", &hash, "salt",
+		    &salt) < 0)
+		return set_problem(
+			error, "root needs format, data_blocks, block_size, root_hash and salt");
+	if (strcmp(format, "squashfs") && strcmp(format, "erofs"))
+		return set_problem(error, "root.format must be squashfs or erofs");
+	if (block_size != 4096 || blocks <= 0 || blocks > (json_int_t)1 << 32 ||
+		(guint64)blocks >= image->files[IMAGE_ROOT].size / 4096)
+		return set_problem(
+			error, "root.data_blocks of 4096 bytes do not fit into the file");
+	if (!is_hex(hash, 64) || !is_hex(salt, 0))
+		return set_problem(error, "root.root_hash and root.salt must be lower case hex");
+	image->data_blocks = (guint64)blocks;
+	image->root_hash = g_strdup(hash);
+	image->salt = g_strdup(salt);
+	return TRUE;
+}
+
+static gboolean parse_head(json_t *root, struct image *image, GError **error)
+{
+	const char *name, *version, *kind, *cmdline;
+	if (json_unpack(root, "{s:s, s:s, s:s, s:s}", "name", &name, "version", &version, "kind",
+		    &kind, "cmdline", &cmdline) < 0)
+		return set_problem(error, "name, version, kind and cmdline are needed");
+	if (strcmp(kind, "client"))
+		return set_problem(error, "kind must be client");
+	if (!matches(name, "^[a-z0-9][a-z0-9-]{0,31}$"))
+		return set_problem(error, "name must be of a-z, 0-9 and -");
+	if (!matches(version, "^[0-9]{8}\\.[0-9]{1,4}$"))
+		return set_problem(error, "version must be YYYYMMDD.N");
+	if (!matches(cmdline, "^[ -~]{0,500}$"))
+		return set_problem(error, "cmdline must be one line of printable ASCII");
+	image->name = g_strdup(name);
+	image->version = g_strdup(version);
+	image->cmdline = g_strdup(cmdline);
+	return TRUE;
+}
+
+struct image *image_parse(const char *text, gsize length, GError **error)
+{
+	json_error_t problem;
+	json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
+	if (!root) {
+		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE, "line %d: %s", problem.line,
+			problem.text);
+		return NULL;
+	}
+	struct image *image = g_new0(struct image, 1);
+	gboolean good = parse_head(root, image, error);
+	for (int id = 0; good && id < IMAGE_FILE_COUNT; id++)
+		good = parse_file(root, (enum image_file_id)id, image, error);
+	if (!good || !parse_root(root, image, error)) {
+		image_free(image);
+		image = NULL;
+	}
+	json_decref(root);
+	return image;
+}
+
+struct image *image_load_published(const char *images, const char *name, GError **error)
+{
+	g_autofree char *link = g_build_filename(images, name, "current", NULL);
+	g_autofree char *path = g_build_filename(link, "manifest.json", NULL);
+	g_autofree char *text = NULL;
+	gsize length;
+	GError *cause = NULL;
+	if (!g_file_get_contents(path, &text, &length, &cause)) {
+		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE,
+			"no image `%s` is published: %s; build one with images/client/build", name,
+			cause->message);
+		g_error_free(cause);
+		return NULL;
+	}
+	struct image *image = length > MANIFEST_MAX ? NULL : image_parse(text, length, &cause);
+	if (!image) {
+		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE, "%s: %s", path,
+			cause ? cause->message : "is too long for a manifest");
+		g_clear_error(&cause);
+		return NULL;
+	}
+	image->folder = g_steal_pointer(&link);
+	return image;
+}
+
+void image_free(struct image *image)
+{
+	if (!image)
+		return;
+	for (int id = 0; id < IMAGE_FILE_COUNT; id++) {
+		g_free(image->files[id].name);
+		g_free(image->files[id].sha256);
+	}
+	g_free(image->folder);
+	g_free(image->name);
+	g_free(image->version);
+	g_free(image->root_hash);
+	g_free(image->salt);
+	g_free(image->cmdline);
+	g_free(image);
+}
+
+static char *sum_of(int fd)
+{
+	GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
+	g_autofree guchar *buffer = g_malloc(1 << 20);
+	ssize_t n;
+	while ((n = read(fd, buffer, 1 << 20)) > 0)
+		g_checksum_update(sum, buffer, n);
+	char *text = n < 0 ? NULL : g_strdup(g_checksum_get_string(sum));
+	g_checksum_free(sum);
+	return text;
+}
+
+gboolean image_check_file(const struct image_file *file, const char *path, GError **error)
+{
+	struct stat about;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &about) < 0 || !S_ISREG(about.st_mode)) {
+		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE, "%s: %s", path,
+			fd < 0 ? g_strerror(errno) : "is no file");
+		if (fd >= 0)
+			close(fd);
+		return FALSE;
+	}
+	g_autofree char *sum = (guint64)about.st_size == file->size ? sum_of(fd) : NULL;
+	close(fd);
+	if (sum && !strcmp(sum, file->sha256))
+		return TRUE;
+	g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE,
+		"%s is not what its manifest says (%s): build the image again", path,
+		(guint64)about.st_size == file->size ? "sha256" : "size");
+	return FALSE;
+}
+
+gboolean image_check(const struct image *image, GError **error)
+{
+	for (int id = 0; id < IMAGE_FILE_COUNT; id++) {
+		g_autofree char *path =
+			g_build_filename(image->folder, image->files[id].name, NULL);
+		if (!image_check_file(&image->files[id], path, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+char *image_root_name(const struct image *image)
+{
+	return g_strdup_printf("%s-%s.root", image->name, image->version);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "bootserver/render.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "bootserver/error.h"
+#include "bootserver/template.h"
+
+#define GANESHA_PLUGINS "/usr/lib/x86_64-linux-gnu/ganesha"
+#define NFS_PSEUDO "/client"
+
+static gboolean matches(const char *text, const char *pattern)
+{
+	return g_regex_match_simple(pattern, text, G_REGEX_DOLLAR_ENDONLY, 0);
+}
+
+static gboolean check_value(const struct conf *conf, enum conf_id id, const char *pattern,
+	const char *allowed, GError **error)
+{
+	if (matches(conf_string(conf, id), pattern))
+		return TRUE;
+	g_set_error(error, BOOTCONF_ERROR, BOOTCONF_CONFIG,
+		"[%s] %s = %s cannot be given to the daemons: allowed are %s", conf_table[id].group,
+		conf_table[id].key, conf_string(conf, id), allowed);
+	return FALSE;
+}
+
+gboolean render_check_site(const struct site *site, GError **error)
+{
+	static const char path[] = "^/[A-Za-z0-9/._+@-]*$";
+	static const char path_words[] = "letters, digits and / . _ + @ -";
+	const struct conf *conf = site->conf;
+	return check_value(conf, CONF_NETWORK_CLIENT_INTERFACE, "^[A-Za-z0-9._-]{1,15}$",
+		       "names of interfaces", error) &&
+	       check_value(conf, CONF_BOOT_IMAGE, "^[a-z0-9][a-z0-9-]{0,31}$", "a-z, 0-9 and -",
+		       error) &&
+	       check_value(conf, CONF_BOOT_KERNEL_OPTIONS, "^[ -~]{0,500}$",
+		       "one line of 500 printable ASCII characters", error) &&
+	       check_value(conf, CONF_PATH_STATE, path, path_words, error) &&
+	       check_value(conf, CONF_PATH_RUN, path, path_words, error);
+}
+
+char *render_client_network(const struct conf *conf)
+{
+	guint32 address, mask;
+	conf_cidr(conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
+	return g_strdup_printf("%s/%d", conf_ipv4(address & mask), __builtin_popcount(mask));
+}
+
+char *render_ra_prefix(const struct conf *conf)
+{
+	guint32 address, mask;
+	conf_cidr(conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
+	address &= mask;
+	/* fd00::/8 are private prefixes; 40 further bits of our own choice (RFC 4193) */
+	return g_strdup_printf("fd63:6172:%x:%x::", address >> 16, address & 0xffff);
+}
+
+/* The kernel's nfsd exports a folder under its own name, ganesha under the one we give. */
+static char *nfs_path(const struct site *site)
+{
+	return site->nfs == NFS_KERNEL ? g_strconcat(site->boot, "/http/images", NULL)
+				       : g_strdup(NFS_PSEUDO);
+}
+
+char *render_cmdline(const struct site *site, const struct image *image)
+{
+	const struct conf *conf = site->conf;
+	guint32 address, mask;
+	conf_cidr(conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
+	g_autofree char *path = nfs_path(site);
+	g_autofree char *nfs = site->nfs == NFS_OFF
+				       ? g_strdup("off")
+				       : g_strdup_printf("%s:%s", conf_ipv4(address), path);
+	g_autofree char *root = image_root_name(image);
+	g_autoptr(GString) line = g_string_new(NULL);
+	g_string_printf(line,
+		"carrel.server=%s carrel.http=%d carrel.report=%d carrel.broker=%d carrel.nfs=%s "
+		"carrel.root=%s carrel.size=%" G_GUINT64_FORMAT
+		" carrel.sha256=%s carrel.verity=%" G_GUINT64_FORMAT ":%s:%s",
+		conf_ipv4(address), (int)conf_int(conf, CONF_BOOT_HTTP_PORT),
+		(int)conf_int(conf, CONF_BROKER_REPORT_PORT), (int)conf_int(conf, CONF_BROKER_PORT),
+		nfs, root, image->files[IMAGE_ROOT].size, image->files[IMAGE_ROOT].sha256,
+		image->data_blocks, image->root_hash, image->salt);
+	if (image->cmdline[0])
+		g_string_append_printf(line, " %s", image->cmdline);
+	if (conf_string(conf, CONF_BOOT_KERNEL_OPTIONS)[0])
+		g_string_append_printf(line, " %s", conf_string(conf, CONF_BOOT_KERNEL_OPTIONS));
+	return g_string_free(g_steal_pointer(&line), FALSE);
+}
+
+static void put(GHashTable *values, const char *key, char *value)
+{
+	g_hash_table_insert(values, g_strdup(key), value);
+}
+
+static void put_network(GHashTable *values, const struct conf *conf)
+{
+	guint32 address, mask, first, last;
+	int port = (int)conf_int(conf, CONF_BOOT_HTTP_PORT);
+	conf_cidr(conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
+	conf_range(conf, CONF_NETWORK_CLIENT_RANGE, &first, &last);
+	put(values, "INTERFACE", g_strdup(conf_string(conf, CONF_NETWORK_CLIENT_INTERFACE)));
+	put(values, "ADDRESS", g_strdup(conf_ipv4(address)));
+	put(values, "NETMASK", g_strdup(conf_ipv4(mask)));
+	put(values, "FIRST", g_strdup(conf_ipv4(first)));
+	put(values, "LAST", g_strdup(conf_ipv4(last)));
+	put(values, "LEASE_MINUTES",
+		g_strdup_printf("%d", (int)conf_int(conf, CONF_NETWORK_LEASE)));
+	put(values, "HTTP_LISTEN", g_strdup_printf("%s:%d", conf_ipv4(address), port));
+	put(values, "HTTP", g_strdup_printf("http://%s:%d", conf_ipv4(address), port));
+	put(values, "RA_PREFIX", render_ra_prefix(conf));
+	put(values, "CLIENT_NETWORK", render_client_network(conf));
+}
+
+static GHashTable *all_values(const struct site *site, const struct image *image)
+{
+	GHashTable *values = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	put_network(values, site->conf);
+	put(values, "BOOT", g_strdup(site->boot));
+	put(values, "VERSION", g_strdup(image->version));
+	put(values, "CMDLINE", render_cmdline(site, image));
+	/* nginx knows the directive only as root; its workers are then somebody else */
+	put(values, "NGINX_USER", g_strdup(geteuid() == 0 ? "user www-data;" : ""));
+	put(values, "NGINX_RUN", g_strdup(conf_string(site->conf, CONF_PATH_RUN)));
+	put(values, "NGINX_LOG", g_strconcat(site->boot, "/log/http.log", NULL));
+	put(values, "NFS_PATH", nfs_path(site));
+	put(values, "GANESHA_PLUGINS", g_strdup(GANESHA_PLUGINS));
+	put(values, "EXPORT_OPTIONS", g_strdup(RENDER_EXPORT_OPTIONS));
+	return values;
+}
+
+static char *fill_file(
+	const struct site *site, const char *template, GHashTable *values, GError **error)
+{
+	g_autofree char *path = g_build_filename(site->templates, template, NULL);
+	g_autofree char *text = NULL;
+	GError *cause = NULL;
+	if (!g_file_get_contents(path, &text, NULL, &cause)) {
+		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_FAILED,
+			"%s; is Carrel installed whole? (--templates names another folder)",
+			cause->message);
+		g_error_free(cause);
+		return NULL;
+	}
+	return template_fill(path, text, values, error);
+}
+
+static const struct {
+	const char *name, *template;
+	int nfs; /* enum nfs_kind that needs it, or -1: always */
+} file_table[] = {
+	{RENDER_DNSMASQ, "dnsmasq.conf.in", -1},
+	{RENDER_NGINX, "nginx.conf.in", -1},
+	{RENDER_PXELINUX, "pxelinux.cfg.in", -1},
+	{RENDER_GANESHA, "ganesha.conf.in", NFS_GANESHA},
+	{RENDER_EXPORTS, "exports.in", NFS_KERNEL},
+};
+
+GHashTable *render_all(const struct site *site, const struct image *image, GError **error)
+{
+	g_autoptr(GHashTable) values = all_values(site, image);
+	g_autoptr(GHashTable) files =
+		g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	for (gsize i = 0; i < G_N_ELEMENTS(file_table); i++) {
+		if (file_table[i].nfs >= 0 && file_table[i].nfs != (int)site->nfs)
+			continue;
+		char *text = fill_file(site, file_table[i].template, values, error);
+		if (!text)
+			return NULL;
+		g_hash_table_insert(files, g_strdup(file_table[i].name), text);
+	}
+	return g_steal_pointer(&files);
+}
+
+char *render_nginx_check(
+	const struct site *site, const struct image *image, const char *scratch, GError **error)
+{
+	g_autoptr(GHashTable) values = all_values(site, image);
+	put(values, "HTTP_LISTEN", g_strdup_printf("unix:%s/socket", scratch));
+	put(values, "NGINX_RUN", g_strdup(scratch));
+	put(values, "NGINX_LOG", g_strconcat(scratch, "/http.log", NULL));
+	return fill_file(site, "nginx.conf.in", values, error);
+}

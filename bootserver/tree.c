@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "bootserver/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bootserver/error.h"
+
+#define VERSION_FILE "version"
+#define VERSIONS_KEPT 2
+
+static const char *const programs[] = {"lpxelinux.0", "ldlinux.c32"};
+
+static gboolean failed(GError **error, const char *path, const char *what)
+{
+	g_set_error(error, BOOTCONF_ERROR, BOOTCONF_FAILED, "%s: %s", path, what);
+	return FALSE;
+}
+
+static gboolean make_folder(const char *path, GError **error)
+{
+	if (g_mkdir_with_parents(path, 0755) < 0)
+		return failed(error, path, g_strerror(errno));
+	return TRUE;
+}
+
+gboolean tree_prepare(const char *boot, GError **error)
+{
+	static const char *const folders[] = {"gen", "http/boot", "http/images", "log", "ganesha"};
+	for (gsize i = 0; i < G_N_ELEMENTS(folders); i++) {
+		g_autofree char *path = g_build_filename(boot, folders[i], NULL);
+		if (!make_folder(path, error))
+			return FALSE;
+	}
+	g_autofree char *lock = g_build_filename(boot, ".lock", NULL);
+	int fd = g_open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return failed(error, lock,
+			fd >= 0 && errno == EWOULDBLOCK
+				? "another carrel-bootconf is at work; wait "
+				  "for it"
+				: g_strerror(errno));
+	return TRUE; /* the descriptor stays open: it is the lock */
+}
+
+gboolean tree_check_reachable(const char *boot, GError **error)
+{
+	g_autofree char *path = g_strdup(boot);
+	for (;;) {
+		struct stat about;
+		if (stat(path, &about) == 0 && !(about.st_mode & S_IXOTH)) {
+			g_set_error(error, BOOTCONF_ERROR, BOOTCONF_FAILED,
+				"%s: other users may not pass through it, so dnsmasq and nginx "
+				"cannot read the boot tree; run: chmod o+x %s",
+				path, path);
+			return FALSE;
+		}
+		if (!strcmp(path, "/"))
+			return TRUE;
+		char *up = g_path_get_dirname(path);
+		g_free(path);
+		path = up;
+	}
+}
+
+static gboolean write_text(const char *path, const char *text, GError **error)
+{
+	g_autofree char *folder = g_path_get_dirname(path);
+	GError *cause = NULL;
+	if (!make_folder(folder, error))
+		return FALSE;
+	if (!g_file_set_contents_full(
+		    path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0644, &cause)) {
+		failed(error, path, cause->message);
+		g_error_free(cause);
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean copy_file(const char *from, const char *to, GError **error)
+{
+	g_autoptr(GFile) source = g_file_new_for_path(from);
+	g_autoptr(GFile) target = g_file_new_for_path(to);
+	GError *cause = NULL;
+	if (!g_file_copy(source, target, G_FILE_COPY_OVERWRITE, NULL, NULL, NULL, &cause)) {
+		failed(error, to, cause->message);
+		g_error_free(cause);
+		return FALSE;
+	}
+	return g_chmod(to, 0644) == 0 || failed(error, to, g_strerror(errno));
+}
+
+static gboolean copy_program(const char *folders, const char *name, const char *to, GError **error)
+{
+	g_auto(GStrv) list = g_strsplit(folders, ":", -1);
+	for (char **folder = list; *folder; folder++) {
+		g_autofree char *from = g_build_filename(*folder, name, NULL);
+		if (g_file_test(from, G_FILE_TEST_IS_REGULAR))
+			return copy_file(from, to, error);
+	}
+	g_set_error(error, BOOTCONF_ERROR, BOOTCONF_FAILED,
+		"%s is not in %s: install the packages pxelinux and syslinux-common", name,
+		folders);
+	return FALSE;
+}
+
+gboolean tree_write(const char *folder, GHashTable *texts, const char *pxelinux,
+	const char *version, GError **error)
+{
+	GHashTableIter at;
+	gpointer name, text;
+	g_hash_table_iter_init(&at, texts);
+	while (g_hash_table_iter_next(&at, &name, &text)) {
+		g_autofree char *path = g_build_filename(folder, name, NULL);
+		if (!write_text(path, text, error))
+			return FALSE;
+	}
+	for (gsize i = 0; i < G_N_ELEMENTS(programs); i++) {
+		g_autofree char *to = g_build_filename(folder, "tftp", programs[i], NULL);
+		if (!copy_program(pxelinux, programs[i], to, error))
+			return FALSE;
+	}
+	g_autofree char *path = g_build_filename(folder, VERSION_FILE, NULL);
+	return write_text(path, version, error);
+}
+
+static gboolean same_file(const char *one, const char *other)
+{
+	g_autofree char *a = NULL, *b = NULL;
+	gsize a_length, b_length;
+	return g_file_get_contents(one, &a, &a_length, NULL) &&
+	       g_file_get_contents(other, &b, &b_length, NULL) && a_length == b_length &&
+	       !memcmp(a, b, a_length);
+}
+
+/* Is all that is in `one` in `other` too, and the same? */
+static gboolean contains(const char *one, const char *other)
+{
+	g_autoptr(GDir) dir = g_dir_open(one, 0, NULL);
+	const char *name;
+	while (dir && (name = g_dir_read_name(dir))) {
+		g_autofree char *a = g_build_filename(one, name, NULL);
+		g_autofree char *b = g_build_filename(other, name, NULL);
+		if (g_file_test(a, G_FILE_TEST_IS_DIR) ? !contains(a, b) : !same_file(a, b))
+			return FALSE;
+	}
+	return dir != NULL;
+}
+
+gboolean tree_same(const char *one, const char *other)
+{
+	return contains(one, other) && contains(other, one);
+}
+
+static gboolean publish_file(
+	const struct image_file *file, const char *from, const char *to, GError **error)
+{
+	struct stat a, b;
+	g_autofree char *temporary = g_strconcat(to, ".new", NULL);
+	gboolean there = stat(to, &b) == 0;
+	if (there && stat(from, &a) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev)
+		return TRUE;
+	if (there && image_check_file(file, to, NULL))
+		return TRUE;
+	g_unlink(temporary);
+	if (link(from, temporary) < 0 && !copy_file(from, temporary, error))
+		return FALSE;
+	if (g_chmod(temporary, 0644) < 0)
+		return failed(error, temporary, g_strerror(errno));
+	if (!image_check_file(file, temporary, error)) {
+		g_unlink(temporary);
+		return FALSE;
+	}
+	return g_rename(temporary, to) == 0 || failed(error, to, g_strerror(errno));
+}
+
+gboolean tree_publish(const char *boot, const struct image *image, GError **error)
+{
+	g_autofree char *folder = g_build_filename(boot, "http/boot", image->version, NULL);
+	g_autofree char *root = image_root_name(image);
+	char *to[IMAGE_FILE_COUNT] = {
+		[IMAGE_KERNEL] = g_build_filename(folder, "vmlinuz", NULL),
+		[IMAGE_INITRD] = g_build_filename(folder, "initrd", NULL),
+		[IMAGE_ROOT] = g_build_filename(boot, "http/images", root, NULL),
+	};
+	gboolean good = make_folder(folder, error);
+	for (int id = 0; id < IMAGE_FILE_COUNT; id++) {
+		g_autofree char *from =
+			g_build_filename(image->folder, image->files[id].name, NULL);
+		good = good && publish_file(&image->files[id], from, to[id], error);
+		g_free(to[id]);
+	}
+	return good;
+}
+
+guint tree_next(const char *boot)
+{
+	g_autofree char *path = g_build_filename(boot, "gen", NULL);
+	g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+	const char *name;
+	guint last = 0;
+	while (dir && (name = g_dir_read_name(dir)))
+		last = MAX(last, (guint)strtoul(name, NULL, 10));
+	return last + 1;
+}
+
+static gboolean set_link(const char *boot, const char *link, const char *name, GError **error)
+{
+	g_autofree char *target = g_build_filename("gen", name, NULL);
+	g_autofree char *path = g_build_filename(boot, link, NULL);
+	g_autofree char *temporary = g_strconcat(path, ".new", NULL);
+	g_unlink(temporary);
+	if (symlink(target, temporary) < 0 || g_rename(temporary, path) < 0)
+		return failed(error, path, g_strerror(errno));
+	return TRUE;
+}
+
+gboolean tree_switch(const char *boot, const char *name, GError **error)
+{
+	g_autofree char *before = tree_linked(boot, TREE_CURRENT);
+	if (before && strcmp(before, name) && !set_link(boot, TREE_PREVIOUS, before, error))
+		return FALSE;
+	return set_link(boot, TREE_CURRENT, name, error);
+}
+
+char *tree_linked(const char *boot, const char *link)
+{
+	g_autofree char *path = g_build_filename(boot, link, NULL);
+	g_autofree char *target = g_file_read_link(path, NULL);
+	return target && g_str_has_prefix(target, "gen/") ? g_strdup(target + 4) : NULL;
+}
+
+char *tree_version(const char *boot, const char *name)
+{
+	g_autofree char *path = g_build_filename(boot, "gen", name, VERSION_FILE, NULL);
+	char *text = NULL;
+	return g_file_get_contents(path, &text, NULL, NULL) ? g_strstrip(text) : NULL;
+}
+
+gboolean tree_check_generation(const char *boot, const char *name, GError **error)
+{
+	static const char *const files[] = {"vmlinuz", "initrd"};
+	g_autofree char *version = tree_version(boot, name);
+	g_autofree char *menu =
+		g_build_filename(boot, "gen", name, "tftp/pxelinux.cfg/default", NULL);
+	if (!version || !g_file_test(menu, G_FILE_TEST_IS_REGULAR))
+		return failed(error, menu, "is missing: this generation is not whole");
+	for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+		g_autofree char *path =
+			g_build_filename(boot, "http/boot", version, files[i], NULL);
+		if (!g_file_test(path, G_FILE_TEST_IS_REGULAR))
+			return failed(error, path, "is missing: its image was removed");
+	}
+	return TRUE;
+}
+
+void tree_remove(const char *folder)
+{
+	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	const char *name;
+	while (dir && (name = g_dir_read_name(dir))) {
+		g_autofree char *path = g_build_filename(folder, name, NULL);
+		if (!g_file_test(path, G_FILE_TEST_IS_SYMLINK) &&
+			g_file_test(path, G_FILE_TEST_IS_DIR))
+			tree_remove(path);
+		else
+			g_unlink(path);
+	}
+	g_rmdir(folder);
+}
+
+/* "20260301.2" before "20260301.10": the newest first. */
+static int by_version(gconstpointer a, gconstpointer b)
+{
+	return strverscmp(*(char *const *)b, *(char *const *)a);
+}
+
+static GPtrArray *names_in(const char *boot, const char *below)
+{
+	g_autofree char *path = g_build_filename(boot, below, NULL);
+	g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+	GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+	const char *name;
+	while (dir && (name = g_dir_read_name(dir)))
+		g_ptr_array_add(names, g_strdup(name));
+	g_ptr_array_sort(names, by_version);
+	return names;
+}
+
+static void remove_images(const char *boot, const char *version)
+{
+	g_autofree char *folder = g_build_filename(boot, "http/boot", version, NULL);
+	g_autofree char *ending = g_strdup_printf("-%s.root", version);
+	g_autoptr(GPtrArray) images = names_in(boot, "http/images");
+	tree_remove(folder);
+	for (guint i = 0; i < images->len; i++) {
+		g_autofree char *path =
+			g_build_filename(boot, "http/images", images->pdata[i], NULL);
+		if (g_str_has_suffix(images->pdata[i], ending))
+			g_unlink(path);
+	}
+}
+
+void tree_prune(const char *boot)
+{
+	char *kept[] = {tree_linked(boot, TREE_CURRENT), tree_linked(boot, TREE_PREVIOUS)};
+	char *used[] = {kept[0] ? tree_version(boot, kept[0]) : NULL,
+		kept[1] ? tree_version(boot, kept[1]) : NULL};
+	g_autoptr(GPtrArray) generations = names_in(boot, "gen");
+	g_autoptr(GPtrArray) versions = names_in(boot, "http/boot");
+	for (guint i = 0; i < generations->len; i++) {
+		const char *name = generations->pdata[i];
+		g_autofree char *path = g_build_filename(boot, "gen", name, NULL);
+		if (g_strcmp0(name, kept[0]) && g_strcmp0(name, kept[1]))
+			tree_remove(path);
+	}
+	for (guint i = VERSIONS_KEPT; i < versions->len; i++) {
+		const char *version = versions->pdata[i];
+		if (g_strcmp0(version, used[0]) && g_strcmp0(version, used[1]))
+			remove_images(boot, version);
+	}
+	for (int i = 0; i < 2; i++) {
+		g_free(kept[i]);
+		g_free(used[i]);
+	}
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What viewers and PCs without a viewer ask. */
+#include "broker/api/limit.h"
+#include "broker/api/routes.h"
+#include "broker/api/viewer.h"
+#include "broker/shared/log.h"
+
+#include <string.h>
+
+#define PENDING_LOGINS 16 /* of one address, those that core has refused included */
+#define BOOTS_KEPT 1024
+
+static const char *const boot_stages[] = {
+	"kernel", "modules", "network", "fetch", "verify", "root", "viewer", "failed", NULL};
+
+void client_hello(struct call *call)
+{
+	const struct conf *conf = call->api->broker->conf;
+
+	http_reply(call->request, 200,
+		json_pack("{s:s, s:s, s:s}", "site", conf_string(conf, CONF_SITE_NAME), "language",
+			conf_string(conf, CONF_SITE_LANGUAGE), "version", CARREL_VERSION));
+}
+
+/* "" or six pairs of hexadecimal digits; written in lower case. */
+static gboolean mac_read(const char *text, char mac[CORE_MAC_MAX])
+{
+	size_t length = strlen(text);
+
+	g_strlcpy(mac, text, CORE_MAC_MAX);
+	for (size_t i = 0; i < length; i++) {
+		if (i % 3 == 2 ? text[i] != ':' : !g_ascii_isxdigit(text[i]))
+			return FALSE;
+		mac[i] = g_ascii_tolower(text[i]);
+	}
+	return length == 0 || length == 17;
+}
+
+static gboolean boot_is_good(const json_t *boot)
+{
+	size_t i;
+	const json_t *item;
+
+	json_array_foreach (boot, i, item) {
+		const char *stage = json_string_value(json_object_get(item, "stage"));
+		const json_t *ms = json_object_get(item, "ms");
+
+		if (!stage || !g_strv_contains(boot_stages, stage) || !json_is_integer(ms) ||
+			json_integer_value(ms) < 0 || json_integer_value(ms) > G_MAXINT32)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+void client_login(struct call *call)
+{
+	const char *client = http_client(call->request);
+	const json_t *boot = json_object_get(call->body, "boot");
+	char mac[CORE_MAC_MAX];
+
+	if (!mac_read(shape_text(call->body, "seat"), mac)) {
+		http_reply_error(call->request, 400, "bad-request",
+			"\"seat\" must be a MAC address such as 52:54:00:77:00:01, or empty");
+	} else if (!boot_is_good(boot)) {
+		http_reply_error(call->request, 400, "bad-request",
+			"\"boot\" must be an array of boot stages with \"stage\" and \"ms\"");
+	} else if (viewer_pending(call->api, client) >= PENDING_LOGINS) {
+		http_reply_error(call->request, 429, "too-many",
+			"too many logins of this PC are waiting for their answer; try again later");
+	} else {
+		const char *token = viewer_login(call->api, client, shape_text(call->body, "user"),
+			(char *)shape_text(call->body, "password"), mac, boot);
+
+		http_reply(call->request, 202, json_pack("{s:s}", "login", token));
+	}
+}
+
+void client_events(struct call *call)
+{
+	viewer_open_stream(call->viewer, call->request);
+}
+
+static void post(struct call *call, enum core_event_type type)
+{
+	broker_post(call->api->broker,
+		&(struct core_event){.type = type, .login = viewer_id(call->viewer)});
+}
+
+void client_report(struct call *call)
+{
+	const char *event = shape_text(call->body, "event");
+	json_int_t ms = json_integer_value(json_object_get(call->body, "ms"));
+
+	if (!strcmp(event, "first-frame")) {
+		post(call, CORE_EV_FIRST_FRAME);
+	} else if (!strcmp(event, "lost")) {
+		log_event(LOG_INFO, "viewer-lost-desktop", "client", http_client(call->request),
+			"ms", log_fmt("%d", (int)ms), NULL);
+	} else {
+		http_reply_error(
+			call->request, 400, "bad-request", "\"event\" must be first-frame or lost");
+		return;
+	}
+	http_reply(call->request, 204, NULL);
+}
+
+void client_reconnect(struct call *call)
+{
+	http_reply(call->request, 202, json_object());
+	post(call, CORE_EV_RECONNECT);
+}
+
+void client_logout(struct call *call)
+{
+	http_reply(call->request, 202, json_object());
+	post(call, CORE_EV_LOGOUT);
+}
+
+void boot_report(struct call *call)
+{
+	const char *stage = shape_text(call->body, "stage");
+	const char *client = http_client(call->request);
+	json_int_t ms = json_integer_value(json_object_get(call->body, "ms"));
+	char mac[CORE_MAC_MAX];
+
+	if (!mac_read(shape_text(call->body, "mac"), mac) || !*mac ||
+		!g_strv_contains(boot_stages, stage)) {
+		http_reply_error(call->request, 400, "bad-request",
+			"\"mac\" or \"stage\" is not one of a boot report");
+		return;
+	}
+	log_event(strcmp(stage, "failed") ? LOG_INFO : LOG_WARN, "boot", "seat", mac, "client",
+		client, "stage", stage, "ms", log_fmt("%d", (int)ms), "error",
+		shape_text(call->body, "error"), NULL);
+	if (g_hash_table_contains(call->api->boots, mac) ||
+		g_hash_table_size(call->api->boots) < BOOTS_KEPT)
+		g_hash_table_replace(call->api->boots, g_strdup(mac),
+			json_pack("{s:s, s:s, s:s, s:I, s:s, s:I}", "mac", mac, "client", client,
+				"stage", stage, "ms", ms, "error", shape_text(call->body, "error"),
+				"wall_ms", (json_int_t)(g_get_real_time() / 1000)));
+	http_reply(call->request, 204, NULL);
+}

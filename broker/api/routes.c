@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "broker/api/routes.h"
+
+#include <string.h>
+
+#define USER_MAX (CORE_NAME_MAX - 1)
+#define PASSWORD_MAX 1024
+
+static const struct shape_field login_shape[] = {
+	{"user", SHAPE_TEXT, USER_MAX, 0},
+	{"password", SHAPE_TEXT, PASSWORD_MAX, SHAPE_SECRET | SHAPE_EMPTY},
+	{"seat", SHAPE_TEXT, CORE_MAC_MAX - 1, SHAPE_EMPTY},
+	{"boot", SHAPE_ARRAY, 64, SHAPE_OPTIONAL},
+	{0},
+};
+static const struct shape_field report_shape[] = {
+	{"event", SHAPE_TEXT, 32, 0},
+	{"ms", SHAPE_INT, G_MAXINT32, SHAPE_OPTIONAL},
+	{0},
+};
+static const struct shape_field boot_shape[] = {
+	{"mac", SHAPE_TEXT, CORE_MAC_MAX - 1, 0},
+	{"stage", SHAPE_TEXT, 32, 0},
+	{"ms", SHAPE_INT, G_MAXINT32, 0},
+	{"bytes", SHAPE_INT, G_MAXINT64, SHAPE_OPTIONAL},
+	{"error", SHAPE_TEXT, 32, SHAPE_OPTIONAL | SHAPE_EMPTY},
+	{0},
+};
+static const struct shape_field user_shape[] = {
+	{"user", SHAPE_TEXT, USER_MAX, 0},
+	{"password", SHAPE_TEXT, PASSWORD_MAX, SHAPE_SECRET},
+	{"full_name", SHAPE_TEXT, USER_MAX, SHAPE_OPTIONAL | SHAPE_EMPTY},
+	{0},
+};
+static const struct shape_field password_shape[] = {
+	{"password", SHAPE_TEXT, PASSWORD_MAX, SHAPE_SECRET},
+	{0},
+};
+static const struct shape_field server_shape[] = {
+	{"name", SHAPE_TEXT, 63, 0},
+	{"uri", SHAPE_TEXT, 511, 0},
+	{0},
+};
+static const struct shape_field drain_shape[] = {
+	{"drain", SHAPE_BOOL, 0, 0},
+	{0},
+};
+
+const struct route routes[] = {
+	{DOOR_CLIENT, "GET", "/v1/client/hello", NULL, FALSE, client_hello},
+	{DOOR_CLIENT, "POST", "/v1/client/login", login_shape, FALSE, client_login},
+	{DOOR_CLIENT, "GET", "/v1/client/events", NULL, TRUE, client_events},
+	{DOOR_CLIENT, "POST", "/v1/client/report", report_shape, TRUE, client_report},
+	{DOOR_CLIENT, "POST", "/v1/client/reconnect", NULL, TRUE, client_reconnect},
+	{DOOR_CLIENT, "POST", "/v1/client/logout", NULL, TRUE, client_logout},
+	{DOOR_REPORT, "POST", "/v1/boot/report", boot_shape, FALSE, boot_report},
+	{DOOR_ADMIN, "GET", "/v1/status", NULL, FALSE, admin_status},
+	{DOOR_ADMIN, "GET", "/v1/sessions", NULL, FALSE, admin_sessions},
+	{DOOR_ADMIN, "DELETE", "/v1/sessions/*", NULL, FALSE, admin_session_end},
+	{DOOR_ADMIN, "GET", "/v1/users", NULL, FALSE, admin_users},
+	{DOOR_ADMIN, "POST", "/v1/users", user_shape, FALSE, admin_user_add},
+	{DOOR_ADMIN, "PUT", "/v1/users/*/password", password_shape, FALSE, admin_user_passwd},
+	{DOOR_ADMIN, "DELETE", "/v1/users/*", NULL, FALSE, admin_user_del},
+	{DOOR_ADMIN, "GET", "/v1/servers", NULL, FALSE, admin_servers},
+	{DOOR_ADMIN, "POST", "/v1/servers", server_shape, FALSE, admin_server_add},
+	{DOOR_ADMIN, "POST", "/v1/servers/*/drain", drain_shape, FALSE, admin_server_drain},
+	{DOOR_ADMIN, "DELETE", "/v1/servers/*", NULL, FALSE, admin_server_remove},
+	{DOOR_ADMIN, "GET", "/v1/desktops", NULL, FALSE, admin_desktops},
+	{DOOR_ADMIN, "GET", "/v1/ledger", NULL, FALSE, admin_ledger},
+	{DOOR_ADMIN, "POST", "/v1/reload", NULL, FALSE, admin_reload},
+};
+const size_t routes_count = G_N_ELEMENTS(routes);
+
+/* TRUE when `path` has the shape of `pattern`; `param` is set to the text of its "*". */
+static gboolean path_fits(const char *pattern, const char *path, char **param)
+{
+	const char *star = strchr(pattern, '*');
+
+	if (!star)
+		return !strcmp(pattern, path);
+	size_t before = (size_t)(star - pattern);
+	const char *after = star + 1;
+	if (strncmp(path, pattern, before) != 0)
+		return FALSE;
+	size_t length = strcspn(path + before, "/");
+	if (!length || strcmp(path + before + length, after) != 0 ||
+		!g_utf8_validate(path + before, (gssize)length, NULL))
+		return FALSE;
+	*param = g_strndup(path + before, length);
+	return TRUE;
+}
+
+const struct route *route_find(
+	enum door door, const char *method, const char *path, char **param, gboolean *allowed)
+{
+	*param = NULL;
+	*allowed = FALSE;
+	for (size_t i = 0; i < routes_count; i++) {
+		if (routes[i].door != door || !path_fits(routes[i].path, path, param))
+			continue;
+		if (!strcmp(routes[i].method, method))
+			return &routes[i];
+		*allowed = TRUE;
+		g_clear_pointer(param, g_free);
+	}
+	return NULL;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table of all requests that carreld answers: which door, which method, which path, what body,
+ * which function. docs/protocols.md has the same list in words.
+ */
+#ifndef CARREL_ROUTES_H
+#define CARREL_ROUTES_H
+
+#include "broker/api/http.h"
+#include "broker/api/shape.h"
+#include "broker/daemon/broker.h"
+
+enum door { DOOR_CLIENT, DOOR_REPORT, DOOR_ADMIN };
+
+struct limit;
+struct viewer;
+
+struct api {
+	struct broker *broker;          /* borrowed */
+	struct http_server *servers[3]; /* owned, by door */
+	struct limit *limit;            /* owned */
+	GHashTable *viewers;            /* login id -> struct viewer, owned */
+	GHashTable *boots;              /* MAC (owned) -> last boot report, json_t (owned) */
+	guint64 last_login;
+	guint keepalive;
+};
+
+/* One request on its way through a handler. */
+struct call {
+	struct api *api;              /* borrowed */
+	struct http_request *request; /* borrowed */
+	json_t *body;                 /* borrowed; an object that fits the route's shape */
+	const char *param;            /* what stands for the * in the path, or NULL; borrowed */
+	struct viewer *viewer;        /* whose token it is; NULL where none is asked for */
+};
+
+struct route {
+	enum door door;
+	const char *method;
+	const char *path;                /* one segment may be "*" */
+	const struct shape_field *shape; /* NULL: no body */
+	gboolean token;                  /* only with a viewer's token */
+	void (*handle)(struct call *call);
+};
+
+extern const struct route routes[];
+extern const size_t routes_count;
+
+/*
+ * Finds the route of a request. `param` (the caller frees it) is the text of the path's "*", or
+ * NULL. Without a route, `allowed` says whether the path exists with another method.
+ */
+const struct route *route_find(
+	enum door door, const char *method, const char *path, char **param, gboolean *allowed);
+
+/* Handlers; client.c and admin.c. */
+void client_hello(struct call *call);
+void client_login(struct call *call);
+void client_events(struct call *call);
+void client_report(struct call *call);
+void client_reconnect(struct call *call);
+void client_logout(struct call *call);
+void boot_report(struct call *call);
+void admin_status(struct call *call);
+void admin_sessions(struct call *call);
+void admin_session_end(struct call *call);
+void admin_users(struct call *call);
+void admin_user_add(struct call *call);
+void admin_user_passwd(struct call *call);
+void admin_user_del(struct call *call);
+void admin_servers(struct call *call);
+void admin_server_add(struct call *call);
+void admin_server_drain(struct call *call);
+void admin_server_remove(struct call *call);
+void admin_desktops(struct call *call);
+void admin_ledger(struct call *call);
+void admin_reload(struct call *call);
+
+#endif

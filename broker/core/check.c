@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The invariants, each as a sentence that would be wrong. */
+#include <string.h>
+
+#include "broker/core/internal.h"
+
+static const char *check_desktop(const struct core *core, const struct desktop *d)
+{
+	const struct session *s = table_live(&core->sessions, d->row.session);
+	const struct volume *v = table_live(&core->volumes, d->volume);
+	enum core_desktop_state state = d->row.state;
+	bool mine = s && s->row.desktop == d->object.id;
+	bool pooled = d->pool.linked;
+
+	if (state == DESKTOP_GONE)
+		return "a desktop that is gone is still there";
+	if (d->held && (state != DESKTOP_BOOTING || d->volume != 0))
+		return "a desktop without a VM has come further than booting";
+	if (pooled && (d->row.session != 0 || d->place.server ||
+			      (state != DESKTOP_BOOTING && state != DESKTOP_STANDBY)))
+		return "a desktop of the pool is somebody's";
+	if (state < DESKTOP_DRAINING && !mine && !pooled)
+		return "a desktop is nobody's and not in the pool";
+	if ((state == DESKTOP_CLAIMING || state == DESKTOP_ACTIVE) &&
+		(!v || v->row.desktop != d->object.id))
+		return "a desktop is in use without a volume's lease";
+	if (d->volume != 0 && (!v || v->row.desktop != d->object.id))
+		return "a desktop thinks that it has a volume";
+	if (d->object.deadline_ms == 0 && state != DESKTOP_STANDBY && state != DESKTOP_ACTIVE)
+		return "a desktop waits without a deadline";
+	if ((d->row.session != 0) != (d->place.server != NULL) &&
+		table_live(&core->servers, d->row.server))
+		return "the allocator does not know of a desktop";
+	return NULL;
+}
+
+static const char *check_volume(const struct core *core, const struct volume *v)
+{
+	const struct desktop *d = table_live(&core->desktops, v->row.desktop);
+
+	if (v->row.desktop == 0)
+		return v->row.attached ? "a volume is attached without a lease" : NULL;
+	if (!d)
+		return "a volume is leased to a desktop that is not there";
+	if (d->volume != v->object.id)
+		return "a volume is leased to a desktop that has another one";
+	if (d->row.state < DESKTOP_CLAIMING || d->row.state == DESKTOP_GONE)
+		return "a volume is leased to a desktop that nobody has claimed";
+	if (v->row.state != VOLUME_READY && v->row.state != VOLUME_BROKEN)
+		return "a volume is leased that was never made";
+	if (v->create_server != 0)
+		return "a volume is being made while it is leased";
+	return NULL;
+}
+
+static const char *check_session_desktop(const struct core *core, const struct session *s)
+{
+	const struct desktop *d = table_live(&core->desktops, s->row.desktop);
+	const struct volume *v = table_live(&core->volumes, s->row.volume);
+
+	if (!v)
+		return "a session has no volume";
+	if ((s->row.state == SESSION_PLACING) != (d == NULL))
+		return "a session that is placed has no desktop, or one that is not has one";
+	if (!d)
+		return NULL;
+	if (d->row.session != s->object.id)
+		return "a session's desktop is another session's";
+	if (s->row.state == SESSION_WAITING)
+		return d->row.state <= DESKTOP_STANDBY ? NULL
+						       : "a session waits for a desktop in use";
+	if (v->row.desktop != d->object.id)
+		return "a session's volume is not leased to its desktop";
+	if (d->row.state != (s->row.state == SESSION_CLAIMING ? DESKTOP_CLAIMING : DESKTOP_ACTIVE))
+		return "a session and its desktop are in states that do not go together";
+	return NULL;
+}
+
+static const char *check_session(const struct core *core, const struct session *s)
+{
+	const struct login *l = table_live(&core->logins, s->row.login);
+	enum core_session_state state = s->row.state;
+
+	EACH(session, other, &core->sessions)
+	{
+		if (other == s)
+			continue;
+		if (strcmp(other->row.user, s->row.user) == 0)
+			return "a user has two sessions";
+		if (s->row.forward_port != 0 && other->row.forward_port == s->row.forward_port &&
+			strcmp(other->row.client, s->row.client) == 0)
+			return "two sessions have the same forward";
+	}
+	if (state == SESSION_ENDED)
+		return "a session that has ended is still there";
+	if (s->row.login != 0 && (!l || l->session != s->object.id))
+		return "a session's viewer is not its own";
+	if (l && state == SESSION_DISCONNECTED)
+		return "a disconnected session has a viewer";
+	if (!l && state != SESSION_DISCONNECTED && state != SESSION_CLAIMING)
+		return "a session that needs a viewer has none";
+	if (s->row.forward_port != 0 && state != SESSION_CONNECTED &&
+		state != SESSION_DISCONNECTED && state != SESSION_MOVING)
+		return "a session has a forward before it has a desktop";
+	if ((s->row.forward_port != 0) != (s->row.client[0] != '\0'))
+		return "a forward has no client";
+	if (s->object.deadline_ms == 0 && state != SESSION_CLAIMING &&
+		!(state == SESSION_CONNECTED && s->way.told))
+		return "a session waits without a deadline";
+	return check_session_desktop(core, s);
+}
+
+static const char *check_server(const struct core *core, const struct server *s)
+{
+	uint64_t started = 0, placed = 0;
+	unsigned held = 0;
+
+	EACH(desktop, d, &core->desktops)
+	{
+		if (d->row.server != s->object.id)
+			continue;
+		started += d->held ? 0 : d->units;
+		placed += d->place.server ? d->units : 0;
+		held += d->held;
+	}
+	if (started != s->started || held != s->held)
+		return "a server's used memory is miscounted";
+	if (placed != s->place.used)
+		return "the allocator's used memory is miscounted";
+	if (started > s->place.capacity && !s->shrunk)
+		return "a server's capacity is exceeded";
+	return NULL;
+}
+
+static const char *check_login(const struct core *core, const struct login *l)
+{
+	const struct session *s = table_live(&core->sessions, l->session);
+
+	if (l->authenticating)
+		return l->object.deadline_ms != 0 ? NULL : "a login waits without a deadline";
+	return s && s->row.login == l->object.id ? NULL : "a login is nobody's";
+}
+
+#define CHECK_ALL(type, table)                                                                     \
+	EACH(type, type##_, &core->table)                                                          \
+	{                                                                                          \
+		const char *broken = check_##type(core, type##_);                                  \
+		if (broken)                                                                        \
+			return broken;                                                             \
+	}
+
+const char *core_check(const struct core *core)
+{
+	if (core->violation)
+		return core->violation;
+	CHECK_ALL(server, servers)
+	CHECK_ALL(desktop, desktops)
+	CHECK_ALL(volume, volumes)
+	CHECK_ALL(session, sessions)
+	CHECK_ALL(login, logins)
+	return NULL;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of core share among themselves; nobody else includes this.
+ *
+ * Every object is its public row and, behind it, what need not survive a restart. Rows are found
+ * by id; pointers between objects are looked up, not kept, except where the allocator needs them.
+ *
+ *   login.c    viewers: from the login to a session, roaming, being gone
+ *   session.c  a user's presence: placing, waiting, claiming, connected, ended; a second try
+ *   way.c      ticket and forward: the way from a viewer to its desktop
+ *   desktop.c  one VM from its start to its certain end
+ *   volume.c   a user's disk and its lease
+ *   server.c   up, down, drained, reconciled
+ *   pool.c     standby desktops
+ *   load.c     from the store's rows back to a running state
+ *   transitions.c  the tables of what may follow what; check.c  the invariants
+ */
+#ifndef CARREL_CORE_INTERNAL_H
+#define CARREL_CORE_INTERNAL_H
+
+#include "broker/core/core.h"
+#include "broker/core/placement.h"
+
+/* Waits that are not configured, ms. */
+#define AUTH_MS 60000     /* carrel-authd's answer */
+#define WAY_MS 20000      /* ticket and forward both answered */
+#define WAY_RETRY_MS 1000 /* pause before they are asked for again */
+#define WAY_TRIES 3
+#define DETACH_MS 30000      /* the hypervisor's answer to a detach */
+#define DESTROY_MS 30000     /* until a destroy is asked for again */
+#define POOL_BACKOFF_MS 5000 /* after the first failed boot; doubles */
+#define POOL_BACKOFF_MAX 600000
+#define LOGINS_PER_CLIENT 4 /* under way at once */
+#define FORWARD_PORTS 8
+#define DESKTOP_TRIES 2 /* desktops that a login may use up */
+
+enum object_kind {
+	OBJECT_SERVER,
+	OBJECT_DESKTOP,
+	OBJECT_VOLUME,
+	OBJECT_SESSION,
+	OBJECT_LOGIN,
+	OBJECT_POOL,
+	OBJECT_KINDS
+};
+
+/* The head of every object: its id and its one deadline. */
+struct object {
+	uint64_t id;
+	enum object_kind kind;
+	bool dead;              /* taken off the tables at the start of the next step */
+	uint64_t persisted;     /* the step in which its row was last put among the actions */
+	int64_t deadline_ms;    /* 0 = none */
+	struct tree_node timer; /* in core.timers while a deadline is set */
+};
+
+/* Objects of one kind by rising id. */
+struct table {
+	struct object **items; /* owned, as are the objects */
+	size_t count, capacity;
+};
+
+struct server {
+	struct object object;
+	struct core_server row;
+	struct placement_server place;
+	uint64_t started; /* units of the desktops whose VM is, or may be, there */
+	unsigned held;    /* desktops placed here that wait for room */
+	bool shrunk;      /* more is used than there is since its capacity fell */
+};
+
+struct desktop {
+	struct object object;
+	struct core_desktop row;
+	struct placement_desktop place; /* put while it is some session's, and until it is gone */
+	uint64_t units;
+	bool held;             /* not asked for yet: standby desktops have to go first */
+	bool hello;            /* its agent has reported */
+	bool unsure;           /* the server's connection was lost: reconciling will tell */
+	bool seen;             /* found while reconciling */
+	bool released;         /* the agent has given the volume back */
+	bool claim_sent;       /* the agent was told the user's name */
+	bool claim_unsure;     /* it may not have heard it */
+	bool release_unsure;   /* nor the word to release */
+	unsigned destroys;     /* how often it was asked for */
+	uint64_t volume;       /* whose lease names this desktop; 0 = none */
+	struct tree_node pool; /* in core.pool while it is nobody's and of use */
+};
+
+struct volume {
+	struct object object;
+	struct core_volume row;
+	uint64_t create_server; /* where creation is under way; 0 = nowhere */
+	uint64_t avoid;         /* where it failed last */
+};
+
+/* Where a viewer's ticket and forward stand. */
+struct way {
+	unsigned tickets, forwards; /* asked for and not answered */
+	bool failed;                /* one of the answers was bad */
+	bool told;                  /* the viewer knows */
+	bool ticket_live;           /* a ticket may be valid: to be cleared */
+	unsigned tries;
+};
+
+struct session {
+	struct object object;
+	struct core_session row;
+	struct way way;
+	unsigned tries;        /* desktops used up */
+	unsigned volume_tries; /* creations that failed */
+	uint64_t avoid;        /* server of the desktop that failed; 0 = none */
+	unsigned percent;      /* last shown */
+};
+
+struct login {
+	struct object object;
+	bool authenticating;
+	uint64_t session; /* 0 while authenticating */
+	char user[CORE_NAME_MAX], client[CORE_ADDR_MAX], seat[CORE_MAC_MAX];
+};
+
+struct core {
+	struct core_config config;
+	struct core_counters counters;
+	struct placement placement;
+	struct table servers, desktops, volumes, sessions, logins;
+	struct tree timers;
+	struct tree pool;         /* standby desktops, booting ones too, by id */
+	struct object pool_timer; /* its deadline is the end of the back-off */
+	unsigned pool_failures;
+	bool any_dead;
+	bool room; /* memory came free in this step */
+	uint64_t step;
+	uint64_t counters_persisted;
+	int64_t now_ms, wall_ms;
+	struct core_actions *actions; /* borrowed, during a step */
+	const char *violation;        /* the first transition that was not allowed */
+};
+
+/* core.c: a step's beginning, and its end */
+void core_begin(struct core *core, int64_t now_ms, struct core_actions *actions);
+void core_settle(struct core *core);
+
+/* table.c: objects of one kind, and the clock */
+void *table_get(const struct table *table, uint64_t id); /* the dead too */
+void *table_live(const struct table *table, uint64_t id);
+void *table_next(const struct table *table, uint64_t after); /* the dead are passed over */
+/* A new zeroed object of `size` bytes whose first member is a struct object. Aborts when memory is
+ * out. */
+void *table_add(struct table *table, size_t size, enum object_kind kind, uint64_t id);
+void table_remove(struct core *core, struct table *table, struct object *object);
+void table_clear(struct table *table);
+void table_sweep(struct core *core, struct table *table);
+void timer_set(struct core *core, struct object *object, int64_t deadline_ms); /* 0 = none */
+void timer_after(struct core *core, struct object *object, int64_t ms);
+
+#define EACH(type, var, table_)                                                                    \
+	for (struct type *var = table_next((table_), 0); var;                                      \
+		var = table_next((table_), var->object.id))
+
+/* emit.c: actions */
+struct core_action *emit(struct core *core, enum core_action_type type);
+void emit_server(struct core *core, struct server *s); /* the row, once a step */
+void emit_desktop(struct core *core, struct desktop *d);
+void emit_volume(struct core *core, struct volume *v);
+void emit_session(struct core *core, struct session *s);
+void emit_counters(struct core *core);
+void emit_tell(struct core *core, enum core_action_type type, uint64_t login, const char *code,
+	const char *format, ...) __attribute__((format(printf, 5, 6)));
+void emit_stage(struct core *core, struct session *s, const char *stage, unsigned percent,
+	const char *format, ...) __attribute__((format(printf, 5, 6)));
+void emit_audit(struct core *core, const char *code, uint64_t session, uint64_t desktop,
+	const char *format, ...) __attribute__((format(printf, 5, 6)));
+void core_copy_text(char *to, size_t size, const char *from);
+#define COPY(to, from) core_copy_text((to), sizeof(to), (from))
+
+/* transitions.c: set a state, persist the row; a transition that the tables lack is a violation */
+void desktop_state(struct core *core, struct desktop *d, enum core_desktop_state next);
+void session_state(struct core *core, struct session *s, enum core_session_state next);
+void volume_state(struct core *core, struct volume *v, enum core_volume_state next);
+
+/* login.c */
+void login_event(struct core *core, const struct core_event *ev);
+void login_deadline(struct core *core, struct login *l);
+void login_over(struct core *core, uint64_t id); /* forgets it; the last word has been told */
+
+/* session.c */
+struct session *session_of_user(const struct core *core, const char *user);
+struct session *session_new(struct core *core, struct login *l, const struct core_event *ev);
+void session_take(struct core *core, struct session *s, struct login *l); /* roams to this viewer */
+void session_place(struct core *core, struct session *s);
+void session_advance(struct core *core, struct session *s);
+/* Its desktop is no use: another one, or the end. `d` is on its way out already. */
+void session_retry(
+	struct core *core, struct session *s, struct desktop *d, const char *code, const char *why);
+void session_end(struct core *core, struct session *s, const char *code, const char *text);
+void session_refuse(struct core *core, struct session *s, const char *code, const char *text);
+void session_viewer_gone(struct core *core, struct session *s);
+void session_started(struct core *core, struct session *s); /* claimed */
+void session_deadline(struct core *core, struct session *s);
+void session_close(struct core *core, struct session *s); /* the end, without a word */
+void session_room(struct core *core);                     /* memory came free: who waits for it? */
+
+/* way.c */
+void way_open(struct core *core, struct session *s, const struct login *l);
+void way_close(struct core *core, struct session *s);
+void way_event(struct core *core, const struct core_event *ev);
+void way_deadline(struct core *core, struct session *s);
+void way_first_frame(struct core *core, struct session *s);
+
+/* desktop.c */
+struct desktop *desktop_new(
+	struct core *core, struct server *server, uint32_t memory_mib, struct session *s);
+void desktop_assign(struct core *core, struct desktop *d, struct session *s);
+void desktop_unassign(struct core *core, struct desktop *d); /* back to the pool, unclaimed */
+void desktop_put(struct core *core, struct desktop *d);      /* tells the allocator of it */
+void desktop_claim(struct core *core, struct desktop *d, struct session *s, struct volume *v);
+void desktop_release(struct core *core, struct desktop *d);
+void desktop_destroy(struct core *core, struct desktop *d, bool failed);
+void desktop_gone(struct core *core, struct desktop *d, const char *why);
+void desktop_event(struct core *core, const struct core_event *ev);
+void desktop_deadline(struct core *core, struct desktop *d);
+void desktop_kick(struct core *core); /* starts what is held, where there is room now */
+void desktop_server_down(struct core *core, struct desktop *d);
+void desktop_server_up(struct core *core, struct desktop *d);
+void desktop_found(struct core *core, struct desktop *d, const struct core_event *ev);
+
+/* volume.c */
+struct volume *volume_of_user(const struct core *core, const char *user);
+struct volume *volume_new(struct core *core, const char *user, uint32_t uid);
+void volume_want(struct core *core, struct volume *v); /* creates it if nobody is doing so */
+void volume_free(struct core *core, struct volume *v); /* the lease ends */
+void volume_event(struct core *core, const struct core_event *ev);
+void volume_server_down(struct core *core, uint64_t server);
+
+/* server.c */
+void server_event(struct core *core, const struct core_event *ev);
+void server_place(struct core *core, struct server *s);
+uint64_t server_room(const struct server *s); /* units not taken by any VM */
+bool server_usable(const struct server *s);   /* up and not draining */
+struct server *server_any_up(const struct core *core, uint64_t avoid); /* that one last */
+void server_config(struct core *core); /* builds the allocator anew */
+void object_end(struct core *core, struct object *object);
+
+/* pool.c */
+bool pool_plan(
+	const struct core *core, struct placement_plan *plan); /* what an admission does today */
+struct desktop *pool_take(struct core *core, uint32_t memory_mib, uint64_t avoid);
+void pool_make_room(struct core *core, struct server *server);
+void pool_result(struct core *core, bool booted);
+void pool_balance(struct core *core);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Standby desktops: booted, anonymous, of the size that the next admission needs. They lie in free
+ * memory and never keep anybody out: what is in the way of a user's desktop is destroyed, and is
+ * not replaced until there is room again. One that fails to boot delays the next by a back-off, so
+ * that a broken image does not keep the servers busy.
+ */
+#include <string.h>
+
+#include "broker/core/internal.h"
+
+bool pool_plan(const struct core *core, struct placement_plan *plan)
+{
+	*plan = placement_next(&core->placement);
+	if (plan->result == PLACEMENT_NO_SERVER)
+		return false;
+	if (plan->result == PLACEMENT_ADMIT && plan->keeps_reserve && !plan->handoff)
+		return true;
+	/* Nobody can be handed off yet, so the new user gets what leaves a reserve. */
+	enum placement_result result = plan->result;
+	if (placement_without_handoff(&core->placement, plan->tier, plan))
+		return true;
+	plan->result = result;
+	return false;
+}
+
+static struct desktop *pool_next(const struct core *core, uint64_t after)
+{
+	struct tree_node *node = tree_at_least(&core->pool, after + 1);
+
+	return node ? TREE_ENTRY(node, struct desktop, pool) : NULL;
+}
+
+static bool fits(const struct core *core, const struct desktop *d, uint32_t memory_mib)
+{
+	return d->row.memory_mib == memory_mib && strcmp(d->row.image, core->config.image) == 0;
+}
+
+static struct server *server_of(const struct core *core, const struct desktop *d)
+{
+	return table_live(&core->servers, d->row.server);
+}
+
+struct desktop *pool_take(struct core *core, uint32_t memory_mib, uint64_t avoid)
+{
+	struct desktop *best = NULL;
+
+	for (struct desktop *d = pool_next(core, 0); d; d = pool_next(core, d->object.id)) {
+		const struct server *server = server_of(core, d);
+		if (!server_usable(server) || !fits(core, d, memory_mib) ||
+			d->row.server == avoid || placement_server_free(&server->place) < d->units)
+			continue;
+		if (!best ||
+			(best->row.state == DESKTOP_BOOTING && d->row.state == DESKTOP_STANDBY))
+			best = d;
+	}
+	return best;
+}
+
+void pool_make_room(struct core *core, struct server *server)
+{
+	uint64_t need = 0, have = server_room(server);
+	struct desktop *next;
+
+	EACH(desktop, d, &core->desktops)
+	{
+		if (d->row.server != server->object.id)
+			continue;
+		if (d->held)
+			need += d->row.session != 0 ? d->units : 0;
+		else if (d->row.state == DESKTOP_DRAINING || d->row.state == DESKTOP_FAILED)
+			have += d->units;
+	}
+	for (struct desktop *d = pool_next(core, 0); d && have < need; d = next) {
+		next = pool_next(core, d->object.id);
+		if (d->row.server != server->object.id)
+			continue;
+		have += d->held ? 0 : d->units;
+		desktop_destroy(core, d, false);
+	}
+}
+
+void pool_result(struct core *core, bool booted)
+{
+	unsigned shift = core->pool_failures < 16 ? core->pool_failures : 16;
+	int64_t pause = (int64_t)POOL_BACKOFF_MS << shift;
+
+	if (booted) {
+		core->pool_failures = 0;
+		timer_set(core, &core->pool_timer, 0);
+		return;
+	}
+	core->pool_failures++;
+	timer_after(core, &core->pool_timer, pause < POOL_BACKOFF_MAX ? pause : POOL_BACKOFF_MAX);
+}
+
+/* Where a standby desktop boots: where the next user goes, else where most is free. */
+static struct server *pool_server(struct core *core, const struct placement_plan *plan)
+{
+	uint64_t units = tier_units(&core->placement.tiers, plan->tier);
+	struct server *best = TREE_ENTRY(plan->server, struct server, place);
+
+	if (best->held == 0 && server_room(best) >= units)
+		return best;
+	best = NULL;
+	EACH(server, s, &core->servers)
+	{
+		if (server_usable(s) && s->held == 0 && server_room(s) >= units &&
+			(!best || server_room(s) > server_room(best)))
+			best = s;
+	}
+	return best;
+}
+
+void pool_balance(struct core *core)
+{
+	struct placement_plan plan;
+	struct desktop *next;
+	uint32_t size = 0, good = 0;
+
+	if (core->config.standby == 0 && !core->pool.root)
+		return;
+	if (core->config.standby > 0 && core->config.image[0] && pool_plan(core, &plan))
+		size = tier_size_mib(&core->placement.tiers, plan.tier);
+	for (struct desktop *d = pool_next(core, 0); d; d = next) {
+		const struct server *server = server_of(core, d);
+		next = pool_next(core, d->object.id);
+		if (!server || !server->row.up)
+			continue; /* looked at again when it is back */
+		if (server_usable(server) && fits(core, d, size) && good < core->config.standby)
+			good++;
+		else
+			desktop_destroy(core, d, false);
+	}
+	while (size > 0 && good < core->config.standby && core->pool_timer.deadline_ms == 0) {
+		struct server *server = pool_server(core, &plan);
+		if (!server)
+			return;
+		desktop_new(core, server, size, NULL);
+		good++;
+	}
+}

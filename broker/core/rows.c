@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the daemon may look at. */
+#include <string.h>
+
+#include "broker/core/internal.h"
+
+#define GETTERS(type, table)                                                                       \
+	const struct core_##type *core_##type##_get(const struct core *core, uint64_t id)          \
+	{                                                                                          \
+		const struct type *object = table_get(&core->table, id);                           \
+		return object ? &object->row : NULL;                                               \
+	}                                                                                          \
+	const struct core_##type *core_##type##_next(const struct core *core, uint64_t after)      \
+	{                                                                                          \
+		const struct type *object = table_next(&core->table, after);                       \
+		return object ? &object->row : NULL;                                               \
+	}
+
+GETTERS(server, servers)
+GETTERS(desktop, desktops)
+GETTERS(volume, volumes)
+GETTERS(session, sessions)
+
+const struct core_server *core_server_by_name(const struct core *core, const char *name)
+{
+	EACH(server, s, &core->servers)
+	{
+		if (strcmp(s->row.name, name) == 0)
+			return &s->row;
+	}
+	return NULL;
+}
+
+const struct core_session *core_session_by_user(const struct core *core, const char *user)
+{
+	const struct session *s = session_of_user(core, user);
+
+	return s ? &s->row : NULL;
+}
+
+struct core_counters core_counters(const struct core *core)
+{
+	return core->counters;
+}
+
+static uint32_t mib(const struct core *core, uint64_t units)
+{
+	uint64_t size = units * core->placement.tiers.unit_mib;
+
+	return size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+}
+
+uint32_t core_server_capacity_mib(const struct core *core, uint64_t server)
+{
+	const struct server *s = table_live(&core->servers, server);
+
+	return s ? mib(core, s->place.capacity) : 0;
+}
+
+uint32_t core_server_used_mib(const struct core *core, uint64_t server)
+{
+	const struct server *s = table_live(&core->servers, server);
+
+	return s ? mib(core, s->started) : 0;
+}
+
+void core_tier_status(const struct core *core, struct core_tier_status *status)
+{
+	const struct placement *p = &core->placement;
+	const struct tree_node *largest = tree_last(&p->by_free);
+	unsigned tier = placement_target(p, (uint64_t)p->users + p->standby);
+	int64_t threshold = placement_threshold(p, tier);
+	struct placement_plan next;
+	bool admitted = pool_plan(core, &next);
+
+	*status = (struct core_tier_status){
+		.users = p->users,
+		.capacity_users = (uint32_t)placement_capacity(p),
+		.tier = tier,
+		.tiers = p->tiers.last + 1,
+		.size_mib = tier_size_mib(&p->tiers, tier),
+		.threshold = threshold > 0 ? (uint32_t)threshold : 0,
+		.reserve_server_free_mib = largest ? mib(core, largest->key) : 0,
+		.next_size_mib = admitted ? tier_size_mib(&p->tiers, next.tier) : 0,
+		.next_server = admitted ? next.server->id : 0,
+	};
+}

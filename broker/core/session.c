@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A user's presence, from the first login to the end.
+ *
+ * A session needs two things before its desktop can be claimed: a booted desktop and a volume that
+ * is ready and nobody's. Both are sought at once (session_place, volume_want), each reports when it
+ * is there, and session_advance, called at each such report, claims when both are. Nothing here
+ * remembers "which comes first": the state of the two objects says what is missing.
+ *
+ *  - The desktop may fail, in any of several ways; each ends in session_retry, which takes another
+ *    one once, on another server if there is one, and then gives up with a text.
+ *  - The volume may still be in the user's last desktop, which is being put away. Waiting for it is
+ *    waiting for volume_free. The session before this one is over already: a session ends when its
+ *    viewer is told so, and the desktop finds its own way to its end (desktop.c).
+ *  - Memory may be all taken, though somebody is just leaving: the session stays in PLACING, and
+ *    session_room tries again when a desktop is gone.
+ *  - The viewer may change at any moment: a login elsewhere takes the session over where it stands
+ *    (session_take). It may also go: a session that has no desktop of its own yet ends with it, one
+ *    that is being claimed goes on, and is DISCONNECTED when it is there.
+ *
+ * Each of these waits has a deadline, the session's own or that of its desktop.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/core/internal.h"
+
+struct session *session_of_user(const struct core *core, const char *user)
+{
+	EACH(session, s, &core->sessions)
+	{
+		if (strcmp(s->row.user, user) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+static void session_link(struct core *core, struct session *s, struct login *l)
+{
+	l->session = s->object.id;
+	s->row.login = l->object.id;
+	COPY(s->row.seat, l->seat);
+	emit_session(core, s);
+}
+
+struct session *session_new(struct core *core, struct login *l, const struct core_event *ev)
+{
+	uint64_t id = ++core->counters.session;
+	struct session *s = table_add(&core->sessions, sizeof(*s), OBJECT_SESSION, id);
+	struct volume *v = volume_of_user(core, ev->user);
+
+	emit_counters(core);
+	s->row.id = id;
+	s->row.sequence = id;
+	s->row.state = SESSION_PLACING;
+	s->row.uid = ev->uid;
+	s->row.gid = ev->gid;
+	s->row.started_wall_ms = core->wall_ms;
+	COPY(s->row.user, ev->user);
+	COPY(s->row.full_name, ev->full_name);
+	if (!v)
+		v = volume_new(core, ev->user, ev->uid);
+	s->row.volume = v->object.id;
+	session_link(core, s, l);
+	return s;
+}
+
+/* Says to the viewer where the session stands. */
+static void session_show(struct core *core, struct session *s)
+{
+	const struct desktop *d = table_live(&core->desktops, s->row.desktop);
+	const struct volume *v = table_live(&core->volumes, s->row.volume);
+
+	if (s->row.state == SESSION_PLACING)
+		emit_stage(core, s, "placing", 10, "Looking for a desktop");
+	else if (s->row.state == SESSION_CLAIMING)
+		emit_stage(core, s, "claiming", 60, "Opening your home");
+	else if (d && d->row.state == DESKTOP_BOOTING)
+		emit_stage(core, s, "starting", 20, "Starting your desktop");
+	else if (v && v->row.state != VOLUME_READY)
+		emit_stage(core, s, "waiting", 50, "Making your home");
+	else
+		emit_stage(core, s, "waiting", 50, "Your last desktop is being put away");
+}
+
+/* Any up server but the one to be avoided on which a desktop of that tier fits. */
+static struct server *another_server(struct core *core, const struct session *s, unsigned tier)
+{
+	uint64_t units = tier_units(&core->placement.tiers, tier);
+	struct server *best = NULL;
+
+	EACH(server, server, &core->servers)
+	{
+		uint64_t free = placement_server_free(&server->place);
+		if (server->object.id != s->avoid && server_usable(server) && free >= units &&
+			(!best || free < placement_server_free(&best->place)))
+			best = server;
+	}
+	return best;
+}
+
+static bool somebody_leaves(struct core *core)
+{
+	EACH(desktop, d, &core->desktops)
+	{
+		const struct server *server = table_get(&core->servers, d->row.server);
+		if ((d->row.state == DESKTOP_DRAINING || d->row.state == DESKTOP_FAILED) &&
+			server && server_usable(server))
+			return true;
+	}
+	return false;
+}
+
+/* There is no room: wait for who is just leaving, or say so. */
+static void session_no_room(struct core *core, struct session *s, enum placement_result result)
+{
+	char text[CORE_TEXT_MAX];
+
+	if (result == PLACEMENT_NO_SERVER) {
+		session_refuse(core, s, "no-server",
+			"No server for desktops is available. Please tell the administrator.");
+	} else if (somebody_leaves(core)) {
+		if (s->object.deadline_ms == 0)
+			timer_after(core, &s->object, core->config.boot_timeout_ms);
+		session_show(core, s);
+	} else {
+		snprintf(text, sizeof(text),
+			"All desktops are taken: %u users are connected. There will be room when "
+			"one of them logs out or the administrator adds a server.",
+			core->placement.users);
+		session_refuse(core, s, "full", text);
+	}
+}
+
+static void refuse_damaged(struct core *core, struct session *s)
+{
+	session_refuse(core, s, "volume-damaged",
+		"Your home is damaged and is not opened, so that nothing in it is lost. The "
+		"administrator can repair it.");
+}
+
+void session_place(struct core *core, struct session *s)
+{
+	const struct volume *v = table_live(&core->volumes, s->row.volume);
+	struct placement_plan plan;
+	struct desktop *d;
+
+	session_state(core, s, SESSION_PLACING);
+	if (v->row.state == VOLUME_BROKEN) {
+		refuse_damaged(core, s);
+		return;
+	}
+	if (core->config.image[0] == '\0') {
+		session_refuse(core, s, "desktop-failed",
+			"No desktop image is published. The administrator has to publish one.");
+		return;
+	}
+	if (!pool_plan(core, &plan)) {
+		session_no_room(core, s, plan.result);
+		return;
+	}
+	uint32_t size = tier_size_mib(&core->placement.tiers, plan.tier);
+	d = pool_take(core, size, s->avoid);
+	if (d) {
+		desktop_assign(core, d, s);
+	} else {
+		struct server *server = TREE_ENTRY(plan.server, struct server, place);
+		struct server *other =
+			s->avoid == server->object.id ? another_server(core, s, plan.tier) : NULL;
+		d = desktop_new(core, other ? other : server, size, s);
+	}
+	session_state(core, s, SESSION_WAITING);
+	timer_after(core, &s->object,
+		(int64_t)core->config.boot_timeout_ms + core->config.claim_timeout_ms);
+	session_advance(core, s);
+}
+
+void session_advance(struct core *core, struct session *s)
+{
+	struct desktop *d = table_live(&core->desktops, s->row.desktop);
+	struct volume *v = table_live(&core->volumes, s->row.volume);
+
+	if (s->row.state != SESSION_WAITING)
+		return;
+	if (v->row.state != VOLUME_READY)
+		volume_want(core, v);
+	if (d && d->row.state == DESKTOP_STANDBY && v->row.state == VOLUME_READY &&
+		v->row.desktop == 0) {
+		timer_set(core, &s->object, 0);
+		session_state(core, s, SESSION_CLAIMING);
+		desktop_claim(core, d, s, v);
+	}
+	session_show(core, s);
+}
+
+void session_retry(
+	struct core *core, struct session *s, struct desktop *d, const char *code, const char *why)
+{
+	char text[CORE_TEXT_MAX];
+
+	s->row.desktop = 0;
+	s->tries++;
+	if (s->row.login == 0) {
+		session_close(core, s);
+		return;
+	}
+	emit_audit(core, "desktop-failed", s->object.id, d->object.id, "%s", why);
+	const struct volume *v = table_live(&core->volumes, s->row.volume);
+	if (v->row.state == VOLUME_BROKEN) {
+		refuse_damaged(core, s);
+		return;
+	}
+	if (s->tries >= DESKTOP_TRIES) {
+		snprintf(text, sizeof(text),
+			"Your desktop could not be started (%.120s). Please try again, or tell the "
+			"administrator.",
+			why);
+		session_refuse(core, s, code, text);
+		return;
+	}
+	s->avoid = d->row.server;
+	s->percent = 0;
+	timer_set(core, &s->object, 0);
+	session_place(core, s);
+}
+
+void session_close(struct core *core, struct session *s)
+{
+	struct desktop *d = table_live(&core->desktops, s->row.desktop);
+
+	login_over(core, s->row.login);
+	s->row.login = 0;
+	way_close(core, s);
+	session_state(core, s, SESSION_ENDED);
+	object_end(core, &s->object);
+	if (!d)
+		return;
+	if (d->row.state == DESKTOP_BOOTING || d->row.state == DESKTOP_STANDBY)
+		desktop_unassign(core, d);
+	else if (d->row.state == DESKTOP_CLAIMING)
+		desktop_destroy(core, d, false);
+	else if (d->row.state == DESKTOP_ACTIVE)
+		desktop_release(core, d);
+}
+
+void session_end(struct core *core, struct session *s, const char *code, const char *text)
+{
+	emit_tell(core, CORE_ACT_TELL_ENDED, s->row.login, code, "%s", text);
+	emit_audit(core, "session-ended", s->object.id, s->row.desktop, "%s", code);
+	session_close(core, s);
+}
+
+void session_refuse(struct core *core, struct session *s, const char *code, const char *text)
+{
+	emit_tell(core, CORE_ACT_TELL_REFUSED, s->row.login, code, "%s", text);
+	emit_audit(core, "login-refused", s->object.id, s->row.desktop, "%s", code);
+	session_close(core, s);
+}
+
+void session_take(struct core *core, struct session *s, struct login *l)
+{
+	/* A forward without a viewer is one that a restart has kept, perhaps with its picture. */
+	bool same = s->row.login == 0 && strcmp(s->row.client, l->client) == 0;
+
+	if (s->row.login != 0) {
+		emit_tell(core, CORE_ACT_TELL_MOVED, s->row.login, "moved",
+			"You have logged in at another place; your desktop is there now.");
+		login_over(core, s->row.login);
+	}
+	session_link(core, s, l);
+	switch (s->row.state) {
+	case SESSION_CONNECTED:
+	case SESSION_DISCONNECTED:
+		if (!same)
+			way_close(core, s);
+		session_state(core, s, SESSION_CONNECTED);
+		way_open(core, s, l);
+		break;
+	default:
+		session_show(core, s);
+		break;
+	}
+}
+
+/* The desktop runs and nobody looks. */
+static void session_alone(struct core *core, struct session *s)
+{
+	way_close(core, s);
+	session_state(core, s, SESSION_DISCONNECTED);
+	if (core->config.disconnected_ms > 0)
+		timer_after(core, &s->object, core->config.disconnected_ms);
+	else
+		session_end(core, s, "expired", "The session has ended with its viewer.");
+}
+
+void session_viewer_gone(struct core *core, struct session *s)
+{
+	s->row.login = 0;
+	if (s->row.state == SESSION_PLACING || s->row.state == SESSION_WAITING)
+		session_close(core, s);
+	else if (s->row.state == SESSION_CONNECTED)
+		session_alone(core, s);
+	else
+		emit_session(core, s);
+}
+
+void session_started(struct core *core, struct session *s)
+{
+	const struct login *l = table_live(&core->logins, s->row.login);
+
+	if (l) {
+		session_state(core, s, SESSION_CONNECTED);
+		way_open(core, s, l);
+	} else {
+		session_alone(core, s);
+	}
+}
+
+static void session_waited(struct core *core, struct session *s)
+{
+	const struct volume *v = table_live(&core->volumes, s->row.volume);
+	const struct desktop *holder = table_live(&core->desktops, v->row.desktop);
+	const struct server *server = holder ? table_get(&core->servers, holder->row.server) : NULL;
+	char text[CORE_TEXT_MAX];
+
+	if (s->row.state == SESSION_PLACING) {
+		session_refuse(core, s, "full",
+			"All desktops are taken, and none came free in time. Please try again.");
+	} else if (v->row.desktop != 0) {
+		snprintf(text, sizeof(text),
+			"Your home is still in your last desktop, on server %s, which does not "
+			"answer. Please tell the administrator.",
+			server ? server->row.name : "?");
+		session_refuse(core, s, "volume-failed", text);
+	} else if (v->row.state != VOLUME_READY) {
+		session_refuse(core, s, "volume-failed",
+			"Your home could not be made in time. Please tell the administrator.");
+	} else {
+		session_refuse(core, s, "desktop-failed",
+			"Your desktop was not ready in time. Please try again.");
+	}
+}
+
+void session_deadline(struct core *core, struct session *s)
+{
+	switch (s->row.state) {
+	case SESSION_PLACING:
+	case SESSION_WAITING:
+		session_waited(core, s);
+		break;
+	case SESSION_CONNECTED:
+		way_deadline(core, s);
+		break;
+	case SESSION_DISCONNECTED:
+		session_end(core, s, "expired", "The session was left for too long.");
+		break;
+	default:
+		break;
+	}
+}
+
+void session_room(struct core *core)
+{
+	EACH(session, s, &core->sessions)
+	{
+		if (s->row.state == SESSION_PLACING)
+			session_place(core, s);
+		else if (s->row.state == SESSION_WAITING)
+			volume_want(core, table_live(&core->volumes, s->row.volume));
+	}
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What may follow what. Every change of a state goes through here, and core_check reports the first
+ * one that these tables do not allow. A state "follows itself" when its row is written again.
+ */
+#include "broker/core/internal.h"
+
+#define TO(state) (1u << (state))
+
+/*
+ *              +--------------------------- no use any more ----------------------------+
+ *              |                                                                        v
+ *   BOOTING --> STANDBY --> CLAIMING --> ACTIVE --> DRAINING (release, detach, destroy) --> GONE
+ *      |           |            |           |           |                               ^
+ *      +-----------+------------+-----------+-----------+--> FAILED (destroy) ----------+
+ */
+static const unsigned desktop_next[] = {
+	[DESKTOP_BOOTING] =
+		TO(DESKTOP_STANDBY) | TO(DESKTOP_DRAINING) | TO(DESKTOP_FAILED) | TO(DESKTOP_GONE),
+	[DESKTOP_STANDBY] =
+		TO(DESKTOP_CLAIMING) | TO(DESKTOP_DRAINING) | TO(DESKTOP_FAILED) | TO(DESKTOP_GONE),
+	[DESKTOP_CLAIMING] =
+		TO(DESKTOP_ACTIVE) | TO(DESKTOP_DRAINING) | TO(DESKTOP_FAILED) | TO(DESKTOP_GONE),
+	[DESKTOP_ACTIVE] = TO(DESKTOP_DRAINING) | TO(DESKTOP_FAILED) | TO(DESKTOP_GONE),
+	[DESKTOP_DRAINING] = TO(DESKTOP_FAILED) | TO(DESKTOP_GONE),
+	[DESKTOP_FAILED] = TO(DESKTOP_GONE),
+	[DESKTOP_GONE] = 0,
+};
+
+/*
+ * A session's row begins at PLACING: before it a login only has somebody's word for who he is.
+ *
+ *   PLACING <--> WAITING --> CLAIMING --> CONNECTED <--> DISCONNECTED --> ENDED
+ *      ^            ^           |             |               |
+ *      +------------+-----------+             +--> MOVING <---+      (ENDED follows any)
+ */
+static const unsigned session_next[] = {
+	[SESSION_AUTHENTICATING] = TO(SESSION_PLACING) | TO(SESSION_ENDED),
+	[SESSION_PLACING] = TO(SESSION_WAITING) | TO(SESSION_ENDED),
+	[SESSION_WAITING] = TO(SESSION_PLACING) | TO(SESSION_CLAIMING) | TO(SESSION_ENDED),
+	[SESSION_CLAIMING] = TO(SESSION_PLACING) | TO(SESSION_CONNECTED) |
+			     TO(SESSION_DISCONNECTED) | TO(SESSION_ENDED),
+	[SESSION_CONNECTED] = TO(SESSION_DISCONNECTED) | TO(SESSION_MOVING) | TO(SESSION_ENDED),
+	[SESSION_DISCONNECTED] = TO(SESSION_CONNECTED) | TO(SESSION_MOVING) | TO(SESSION_ENDED),
+	[SESSION_MOVING] = TO(SESSION_CONNECTED) | TO(SESSION_DISCONNECTED) | TO(SESSION_ENDED),
+	[SESSION_ENDED] = 0,
+};
+
+/* READY only ever comes from CREATING: what was once handed out is never made again. */
+static const unsigned volume_next[] = {
+	[VOLUME_ABSENT] = TO(VOLUME_CREATING),
+	[VOLUME_CREATING] = TO(VOLUME_READY),
+	[VOLUME_READY] = TO(VOLUME_BROKEN),
+	[VOLUME_BROKEN] = TO(VOLUME_READY),
+};
+
+static void check(
+	struct core *core, const unsigned *table, unsigned from, unsigned to, const char *violation)
+{
+	if (from != to && !(table[from] & TO(to)) && !core->violation)
+		core->violation = violation;
+}
+
+void desktop_state(struct core *core, struct desktop *d, enum core_desktop_state next)
+{
+	check(core, desktop_next, d->row.state, next, "a desktop's transition is not in the table");
+	d->row.state = next;
+	emit_desktop(core, d);
+}
+
+void session_state(struct core *core, struct session *s, enum core_session_state next)
+{
+	check(core, session_next, s->row.state, next, "a session's transition is not in the table");
+	s->row.state = next;
+	emit_session(core, s);
+}
+
+void volume_state(struct core *core, struct volume *v, enum core_volume_state next)
+{
+	check(core, volume_next, v->row.state, next, "a volume's transition is not in the table");
+	v->row.state = next;
+	emit_volume(core, v);
+}
+
+static const char *const desktop_names[] = {
+	[DESKTOP_BOOTING] = "booting",
+	[DESKTOP_STANDBY] = "standby",
+	[DESKTOP_CLAIMING] = "claiming",
+	[DESKTOP_ACTIVE] = "active",
+	[DESKTOP_DRAINING] = "draining",
+	[DESKTOP_GONE] = "gone",
+	[DESKTOP_FAILED] = "failed",
+};
+
+static const char *const session_names[] = {
+	[SESSION_AUTHENTICATING] = "authenticating",
+	[SESSION_PLACING] = "placing",
+	[SESSION_WAITING] = "waiting",
+	[SESSION_CLAIMING] = "claiming",
+	[SESSION_CONNECTED] = "connected",
+	[SESSION_DISCONNECTED] = "disconnected",
+	[SESSION_MOVING] = "moving",
+	[SESSION_ENDED] = "ended",
+};
+
+static const char *const volume_names[] = {
+	[VOLUME_ABSENT] = "absent",
+	[VOLUME_CREATING] = "creating",
+	[VOLUME_READY] = "ready",
+	[VOLUME_BROKEN] = "broken",
+};
+
+#define NAME(names, i) ((size_t)(i) < sizeof(names) / sizeof(*(names)) ? (names)[i] : "?")
+
+const char *core_desktop_state_name(enum core_desktop_state state)
+{
+	return NAME(desktop_names, state);
+}
+
+const char *core_session_state_name(enum core_session_state state)
+{
+	return NAME(session_names, state);
+}
+
+const char *core_volume_state_name(enum core_volume_state state)
+{
+	return NAME(volume_names, state);
+}

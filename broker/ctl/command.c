@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "broker/ctl/command.h"
+
+#include <string.h>
+
+const struct command commands[] = {
+	{"status", "", 0, 0, "Users, memory tier, servers, and what needs attention.",
+		command_status},
+	{"session list", "", 0, 0, "Who is logged in, where, on which desktop.",
+		command_session_list},
+	{"session end", "ID", 1, 1, "End a session; its desktop is put away in order.",
+		command_session_end},
+	{"user add", "NAME [--full-name TEXT] [--password-stdin]", 1, 1,
+		"Add a user to carrel's own list.", command_user_add},
+	{"user passwd", "NAME [--password-stdin]", 1, 1, "Give a user a new password.",
+		command_user_passwd},
+	{"user del", "NAME", 1, 1, "Remove a user from the list; the home stays.",
+		command_user_del},
+	{"user list", "", 0, 0, "The users of carrel's own list.", command_user_list},
+	{"server add", "NAME URI", 2, 2,
+		"Add a virtualization server, such as qemu+tls://NAME/system.", command_server_add},
+	{"server list", "", 0, 0, "The virtualization servers and their memory.",
+		command_server_list},
+	{"server drain", "NAME [--off]", 1, 1,
+		"Start no more desktops on a server; --off takes it back.", command_server_drain},
+	{"server remove", "NAME", 1, 1, "Forget a server that has no desktops.",
+		command_server_remove},
+	{"desktop list", "", 0, 0, "Every desktop and its state.", command_desktop_list},
+	{"ledger", "", 0, 0, "Where the time of the last logins went, ms.", command_ledger},
+	{"reload", "", 0, 0, "Let carreld read carrel.conf again.", command_reload},
+	{"config check", "[FILE]", 0, 1, "Check a configuration; says FILE:LINE: and the mistake.",
+		command_config_check},
+	{"config show", "", 0, 0, "Every key with its value and where it comes from.",
+		command_config_show},
+};
+const size_t commands_count = G_N_ELEMENTS(commands);
+
+const struct command *command_find(char **words, int *used)
+{
+	for (size_t i = 0; i < commands_count; i++) {
+		g_auto(GStrv) own = g_strsplit(commands[i].words, " ", -1);
+		int n = 0;
+
+		while (own[n] && words[n] && !strcmp(own[n], words[n]))
+			n++;
+		if (!own[n]) {
+			*used = n;
+			return &commands[i];
+		}
+	}
+	return NULL;
+}
+
+char *command_list(void)
+{
+	GString *out = g_string_new("Commands:\n");
+
+	for (size_t i = 0; i < commands_count; i++) {
+		g_autofree char *usage =
+			g_strdup_printf("%s %s", commands[i].words, commands[i].args);
+
+		g_string_append_printf(
+			out, "  %s\n      %s\n", g_strchomp(usage), commands[i].help);
+	}
+	return g_string_free(out, FALSE);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The commands of carrel(1) are one table; help, the manual page's check and the dispatch read it.
+ * A command returns the exit status: 0 done, 1 refused or not reachable, 2 wrong use.
+ */
+#ifndef CARREL_COMMAND_H
+#define CARREL_COMMAND_H
+
+#include <glib.h>
+#include <jansson.h>
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* What was said on the command line beside the command's own words; all borrowed. */
+struct context {
+	const char *conf_path;
+	gboolean json, password_stdin, off;
+	const char *full_name; /* NULL: not given */
+	char **args;           /* after the command's words, NULL at the end */
+};
+
+struct command {
+	const char *words; /* "session end" */
+	const char *args;  /* for help: "ID" */
+	int least, most;   /* number of arguments */
+	const char *help;
+	int (*run)(const struct context *context);
+};
+
+extern const struct command commands[];
+extern const size_t commands_count;
+
+/*
+ * The command that begins `words` (a NULL-terminated list); `used` is how many of the words it is.
+ * NULL when there is none.
+ */
+const struct command *command_find(char **words, int *used);
+
+/* A line for each command, for --help; the caller frees it. */
+char *command_list(void);
+
+int command_status(const struct context *context);
+int command_session_list(const struct context *context);
+int command_session_end(const struct context *context);
+int command_user_add(const struct context *context);
+int command_user_passwd(const struct context *context);
+int command_user_del(const struct context *context);
+int command_user_list(const struct context *context);
+int command_server_add(const struct context *context);
+int command_server_list(const struct context *context);
+int command_server_drain(const struct context *context);
+int command_server_remove(const struct context *context);
+int command_desktop_list(const struct context *context);
+int command_ledger(const struct context *context);
+int command_reload(const struct context *context);
+int command_config_check(const struct context *context);
+int command_config_show(const struct context *context);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* carrel: what an admin types. */
+#include "broker/ctl/command.h"
+#include "broker/shared/conf.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Help of one command: its usage line. */
+static void print_help(const struct command *command)
+{
+	if (command) {
+		printf("Usage: carrel %s%s%s [--config FILE] [--json]\n%s\n", command->words,
+			*command->args ? " " : "", command->args, command->help);
+		return;
+	}
+	g_autofree char *list = command_list();
+	printf("Usage: carrel COMMAND [ARGUMENT...] [OPTION...]\n\n%s\nOptions:\n"
+	       "  --config FILE     instead of " CONF_DEFAULT_FILE "\n"
+	       "  --json            JSON for programs instead of tables for people\n"
+	       "  --password-stdin  the password is the first line of standard input\n"
+	       "  --full-name TEXT  with user add\n"
+	       "  --off             with server drain\n"
+	       "  --help, --version\n",
+		list);
+}
+
+static int usage(const char *problem, const char *what)
+{
+	fprintf(stderr, "carrel: %s%s; see carrel --help\n", problem, what);
+	return EXIT_USAGE;
+}
+
+static int run(struct context *context, char **words, gboolean help)
+{
+	int used = 0;
+	const struct command *command = command_find(words, &used);
+
+	if (help) {
+		print_help(command);
+		return EXIT_DONE;
+	}
+	if (!command) {
+		g_autofree char *typed = g_strjoinv(" ", words);
+
+		return *words ? usage("there is no command ", typed)
+			      : usage("a command is missing", "");
+	}
+	context->args = words + used;
+	int count = (int)g_strv_length(context->args);
+	if (count < command->least || count > command->most) {
+		g_autofree char *form = g_strdup_printf("%s %s", command->words, command->args);
+
+		return usage("use it as: carrel ", g_strchomp(form));
+	}
+	return command->run(context);
+}
+
+int main(int argc, char **argv)
+{
+	g_autofree char *conf_path = NULL;
+	g_autofree char *full_name = NULL;
+	g_auto(GStrv) words = NULL;
+	gboolean help = FALSE, version = FALSE;
+	struct context context = {0};
+	const GOptionEntry options[] = {
+		{"config", 'c', 0, G_OPTION_ARG_FILENAME, &conf_path, NULL, NULL},
+		{"json", 0, 0, G_OPTION_ARG_NONE, &context.json, NULL, NULL},
+		{"password-stdin", 0, 0, G_OPTION_ARG_NONE, &context.password_stdin, NULL, NULL},
+		{"full-name", 0, 0, G_OPTION_ARG_STRING, &full_name, NULL, NULL},
+		{"off", 0, 0, G_OPTION_ARG_NONE, &context.off, NULL, NULL},
+		{"help", 'h', 0, G_OPTION_ARG_NONE, &help, NULL, NULL},
+		{"version", 0, 0, G_OPTION_ARG_NONE, &version, NULL, NULL},
+		{G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &words, NULL, NULL},
+		G_OPTION_ENTRY_NULL};
+	g_autoptr(GOptionContext) parser = g_option_context_new(NULL);
+	g_autoptr(GError) error = NULL;
+	static char *none[] = {NULL};
+
+	/* Names in other scripts come in, and go out, in the terminal's encoding. */
+	setlocale(LC_CTYPE, "C.UTF-8");
+	g_option_context_add_main_entries(parser, options, NULL);
+	g_option_context_set_help_enabled(parser, FALSE);
+	if (!g_option_context_parse(parser, &argc, &argv, &error))
+		return usage(error->message, "");
+	if (version) {
+		puts("carrel " CARREL_VERSION);
+		return EXIT_DONE;
+	}
+	context.conf_path = conf_path ? conf_path : CONF_DEFAULT_FILE;
+	context.full_name = full_name;
+	return run(&context, words ? words : none, help);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The broker: what lives in the main loop around the pure core. Everything here happens in one
+ * thread.
+ *
+ *   API, workers, agents, helpers, timer --broker_post--> core_step --> dispatch.c --> effects
+ *
+ * A step's rows are stored first, in one transaction, then its effects are begun. When they cannot
+ * be stored the broker stops (exit status 1) and leaves every desktop running: nothing is done that
+ * a restart would not know of.
+ */
+#ifndef CARREL_BROKER_H
+#define CARREL_BROKER_H
+
+#include <glib.h>
+
+#include "broker/core/core.h"
+#include "broker/daemon/helper.h"
+#include "broker/shared/conf.h"
+#include "broker/store/store.h"
+
+struct agents;
+struct api;
+struct ledger;
+struct worker;
+
+struct broker {
+	char *conf_path;   /* owned */
+	struct conf *conf; /* owned; replaced by a reload */
+	struct core_config config;
+	struct core *core;         /* owned */
+	struct store *store;       /* owned */
+	GMainLoop *loop;           /* owned */
+	struct helper *netd;       /* owned */
+	struct helper *authd;      /* owned */
+	struct ledger *ledger;     /* owned */
+	struct agents *agents;     /* owned */
+	struct api *api;           /* owned; NULL until it listens */
+	GHashTable *workers;       /* server id -> struct worker, owned */
+	GHashTable *uris;          /* server name -> URI, owned strings */
+	GHashTable *tickets;       /* session id -> one-time ticket, owned, wiped */
+	char *worker_program;      /* owned; path of carrel-virtd */
+	char *image_problem;       /* owned; why there is no desktop image, or NULL */
+	char *next_image;          /* owned; published, on its way to the servers; or NULL */
+	GHashTable *image_pending; /* ids (owned) of servers that have not answered about it */
+	GQueue events;             /* of struct core_event, owned */
+	struct core_actions actions;
+	gboolean stepping, stopping;
+	guint timer; /* for the next deadline; 0 = none */
+	int exit_status;
+};
+
+/* Reads the configuration and the image, opens the store and loads it; starts nothing. */
+struct broker *broker_new(const char *conf_path, GError **error);
+/* Starts workers and helpers, then carries out what core wants after loading. */
+void broker_start(struct broker *broker);
+/* Frees all, in the reverse order; desktops go on running. NULL is allowed. */
+void broker_free(struct broker *broker);
+
+/* Hands an event to core (copied; its times are filled in here) and carries out what follows. */
+void broker_post(struct broker *broker, const struct core_event *event);
+
+/* Reads carrel.conf again; with a mistake in it nothing changes. */
+gboolean broker_reload(struct broker *broker, GError **error);
+
+/* Ends the main loop. */
+void broker_stop(struct broker *broker, int exit_status);
+
+/*
+ * Servers. The remedy of a refusal is in the error's text. Adding stores the server and starts its
+ * worker; removing is refused while users have desktops on it, or while it is up and has any.
+ */
+#define BROKER_ERROR (broker_error_quark())
+GQuark broker_error_quark(void);
+enum broker_error {
+	BROKER_ERROR_INVALID,
+	BROKER_ERROR_EXISTS,
+	BROKER_ERROR_BUSY,
+	BROKER_ERROR_UNKNOWN
+};
+gboolean broker_server_add(
+	struct broker *broker, const char *name, const char *uri, GError **error);
+gboolean broker_server_drain(
+	struct broker *broker, const char *name, gboolean drain, GError **error);
+gboolean broker_server_remove(struct broker *broker, const char *name, GError **error);
+
+/* CLOCK_BOOTTIME in ms, core's clock. */
+gint64 broker_now_ms(void);
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "broker/daemon/reconcile.h"
+#include "broker/shared/log.h"
+
+#include <string.h>
+
+#define ENSURE_RETRY_MS 10000
+#define NETD_TIMEOUT_MS 10000
+
+/* A question to one worker, void when the server has gone down or come again since. */
+struct round {
+	struct broker *broker; /* borrowed */
+	guint64 server;
+	unsigned number;
+	char image[CORE_NAME_MAX];
+};
+
+static struct round *round_new(struct worker *worker, const char *image)
+{
+	struct round *round = g_new0(struct round, 1);
+
+	round->broker = worker_broker(worker);
+	round->server = worker_server(worker);
+	round->number = worker_round(worker);
+	g_strlcpy(round->image, image, sizeof(round->image));
+	return round;
+}
+
+static struct worker *round_worker(const struct round *round)
+{
+	struct worker *worker = worker_get(round->broker, round->server);
+
+	return worker && worker_round(worker) == round->number ? worker : NULL;
+}
+
+static void on_desktop_list(const json_t *answer, gpointer data)
+{
+	struct round *round = data;
+	struct worker *worker = round_worker(round);
+	const json_t *list = json_object_get(answer, "desktops");
+	size_t i;
+	const json_t *item;
+
+	if (!worker)
+		return;
+	if (!helper_ok(answer)) {
+		worker_problem(worker, helper_message(answer));
+		log_event(LOG_ERROR, "desktop-list", "server", worker_name(worker), "reason",
+			helper_message(answer), NULL);
+		return; /* the worker says server-down and, later, server-up again */
+	}
+	json_array_foreach (list, i, item) {
+		struct core_event event = {.type = CORE_EV_RECONCILE_DESKTOP,
+			.server = round->server,
+			.desktop = (guint64)json_integer_value(json_object_get(item, "desktop")),
+			.flag = json_is_true(json_object_get(item, "running")),
+			.vnc_port = (guint16)json_integer_value(json_object_get(item, "vnc_port")),
+			.memory_mib =
+				(guint32)json_integer_value(json_object_get(item, "memory_mib"))};
+		const char *host = json_string_value(json_object_get(item, "vnc_host"));
+
+		g_strlcpy(event.vnc_host, host ? host : "", sizeof(event.vnc_host));
+		broker_post(round->broker, &event);
+	}
+	broker_post(round->broker,
+		&(struct core_event){.type = CORE_EV_RECONCILE_DONE, .server = round->server});
+	worker_prepared(worker);
+}
+
+static void list(struct worker *worker)
+{
+	worker_call(worker, json_pack("{s:s}", "op", "desktop-list"), on_desktop_list,
+		round_new(worker, ""));
+}
+
+static gboolean on_ensure_retry(gpointer data)
+{
+	struct worker *worker = round_worker(data);
+
+	if (worker)
+		reconcile_server(worker);
+	return G_SOURCE_REMOVE;
+}
+
+static void on_ensured(const json_t *answer, gpointer data)
+{
+	struct round *round = data;
+	struct worker *worker = round_worker(round);
+
+	if (!worker)
+		return;
+	if (helper_ok(answer)) {
+		list(worker);
+		return;
+	}
+	g_autofree char *text = g_strdup_printf("the image %s could not be put on the server: %s",
+		round->image, helper_message(answer));
+	log_event(LOG_ERROR, "image-ensure", "server", worker_name(worker), "image", round->image,
+		"code", helper_code(answer), "reason", helper_message(answer), NULL);
+	worker_problem(worker, text);
+	g_timeout_add_full(G_PRIORITY_DEFAULT, ENSURE_RETRY_MS, on_ensure_retry,
+		g_memdup2(round, sizeof(*round)), g_free);
+}
+
+static json_t *ensure_request(const char *image)
+{
+	return json_pack("{s:s, s:s}", "op", "image-ensure", "image", image);
+}
+
+void reconcile_server(struct worker *worker)
+{
+	const struct broker *broker = worker_broker(worker);
+	const char *image = broker->next_image ? broker->next_image : broker->config.image;
+
+	/* Without an image no desktop can start, but those that run can be adopted. */
+	if (*image)
+		worker_call(worker, ensure_request(image), on_ensured, round_new(worker, image));
+	else
+		list(worker);
+}
+
+/* --- a newly published image --- */
+
+static void image_answer(struct worker *worker, const struct round *round, const json_t *answer)
+{
+	if (helper_ok(answer)) {
+		if (worker_state(worker) == WORKER_UP)
+			worker_problem(worker, "");
+		return;
+	}
+	log_event(LOG_ERROR, "image-ensure", "server", worker_name(worker), "image", round->image,
+		"code", helper_code(answer), "reason", helper_message(answer), NULL);
+	worker_problem(worker, helper_message(answer));
+}
+
+static void on_image_sent(const json_t *answer, gpointer data)
+{
+	struct round *round = data;
+	struct worker *worker = worker_get(round->broker, round->server);
+
+	if (worker)
+		image_answer(worker, round, answer);
+	/* Another one may have been published meanwhile: its own answers count. */
+	if (g_strcmp0(round->broker->next_image, round->image) != 0)
+		return;
+	g_hash_table_remove(round->broker->image_pending, &round->server);
+	reconcile_image_check(round->broker);
+}
+
+void reconcile_image_check(struct broker *broker)
+{
+	GHashTableIter iter;
+	gpointer id;
+
+	g_hash_table_iter_init(&iter, broker->image_pending);
+	while (g_hash_table_iter_next(&iter, &id, NULL))
+		if (!g_hash_table_contains(broker->workers, id))
+			g_hash_table_iter_remove(&iter);
+	if (!broker->next_image || g_hash_table_size(broker->image_pending))
+		return;
+	g_strlcpy(broker->config.image, broker->next_image, sizeof(broker->config.image));
+	g_clear_pointer(&broker->next_image, g_free);
+	log_event(LOG_INFO, "image-published", "image", broker->config.image, NULL);
+	broker_post(
+		broker, &(struct core_event){.type = CORE_EV_CONFIG, .config = &broker->config});
+}
+
+void reconcile_image(struct broker *broker)
+{
+	GHashTableIter iter;
+	gpointer value;
+
+	g_hash_table_remove_all(broker->image_pending);
+	g_hash_table_iter_init(&iter, broker->workers);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		guint64 id = worker_server(value);
+
+		if (worker_state(value) != WORKER_UP)
+			continue; /* it is sent when the server is reached */
+		g_hash_table_add(broker->image_pending, g_memdup2(&id, sizeof(id)));
+		worker_call(value, ensure_request(broker->next_image), on_image_sent,
+			round_new(value, broker->next_image));
+	}
+	reconcile_image_check(broker);
+}
+
+static void on_image_sent_again(const json_t *answer, gpointer data)
+{
+	struct round *round = data;
+	struct worker *worker = round_worker(round);
+
+	if (worker)
+		image_answer(worker, round, answer);
+}
+
+void reconcile_image_again(struct worker *worker)
+{
+	const char *image = worker_broker(worker)->config.image;
+
+	if (*image)
+		worker_call(worker, ensure_request(image), on_image_sent_again,
+			round_new(worker, image));
+}
+
+/* --- forwards --- */
+
+static void on_forward_removed(const json_t *answer, gpointer data)
+{
+	(void)data;
+	if (!helper_ok(answer))
+		log_event(LOG_ERROR, "forward-del", "reason", helper_message(answer), NULL);
+}
+
+static void on_forward_restored(const json_t *answer, gpointer data)
+{
+	struct round *round = data;
+	struct core_event event = {.type = CORE_EV_FORWARD_FAILED, .session = round->server};
+
+	if (helper_ok(answer))
+		return;
+	g_strlcpy(event.code, helper_code(answer), sizeof(event.code));
+	g_strlcpy(event.text, helper_message(answer), sizeof(event.text));
+	broker_post(round->broker, &event);
+}
+
+static gboolean forward_is(const struct core_session *session, const char *client, json_int_t port)
+{
+	return session->forward_port && session->forward_port == port &&
+	       !strcmp(session->client, client);
+}
+
+static void forward_restore(struct broker *broker, const struct core_session *session)
+{
+	const struct core_desktop *desktop = core_desktop_get(broker->core, session->desktop);
+	struct round *round;
+
+	if (!desktop || !desktop->vnc_port || !desktop->vnc_host[0])
+		return;
+	log_event(LOG_WARN, "forward-missing", "client", session->client, "port",
+		log_fmt("%u", session->forward_port), "action", "made again", NULL);
+	round = g_new0(struct round, 1);
+	round->broker = broker;
+	round->server = session->id; /* of the session here */
+	helper_call(broker->netd,
+		json_pack("{s:s, s:s, s:i, s:s, s:i}", "op", "forward-add", "client",
+			session->client, "port", (int)session->forward_port, "server",
+			desktop->vnc_host, "server_port", (int)desktop->vnc_port),
+		NETD_TIMEOUT_MS, on_forward_restored, round);
+}
+
+static void remove_stale(struct broker *broker, const json_t *forwards)
+{
+	size_t i;
+	const json_t *item;
+
+	json_array_foreach (forwards, i, item) {
+		const char *client = json_string_value(json_object_get(item, "client"));
+		json_int_t port = json_integer_value(json_object_get(item, "port"));
+		const struct core_session *session = core_session_next(broker->core, 0);
+
+		if (!client)
+			continue;
+		while (session && !forward_is(session, client, port))
+			session = core_session_next(broker->core, session->id);
+		if (session)
+			continue;
+		log_event(LOG_WARN, "forward-stale", "client", client, "port",
+			log_fmt("%d", (int)port), "action", "removed", NULL);
+		helper_call(broker->netd,
+			json_pack("{s:s, s:s, s:I}", "op", "forward-del", "client", client, "port",
+				port),
+			NETD_TIMEOUT_MS, on_forward_removed, NULL);
+	}
+}
+
+static void on_forward_list(const json_t *answer, gpointer data)
+{
+	struct broker *broker = *(struct broker **)data;
+	const json_t *forwards = json_object_get(answer, "forwards");
+
+	if (!helper_ok(answer)) {
+		log_event(LOG_ERROR, "forward-list", "reason", helper_message(answer), NULL);
+		return;
+	}
+	remove_stale(broker, forwards);
+	for (const struct core_session *session = core_session_next(broker->core, 0); session;
+		session = core_session_next(broker->core, session->id)) {
+		gboolean found = !session->forward_port || !session->client[0];
+		size_t i;
+		const json_t *item;
+
+		json_array_foreach (forwards, i, item) {
+			const char *client = json_string_value(json_object_get(item, "client"));
+
+			found = found ||
+				(client &&
+					forward_is(session, client,
+						json_integer_value(json_object_get(item, "port"))));
+		}
+		if (!found)
+			forward_restore(broker, session);
+	}
+}
+
+static void on_setup(const json_t *answer, gpointer data)
+{
+	(void)data;
+	if (!helper_ok(answer))
+		log_event(LOG_ERROR, "netd-setup", "reason", helper_message(answer), NULL);
+}
+
+static void on_netd_up(gpointer data)
+{
+	struct broker *broker = data;
+
+	helper_call(
+		broker->netd, json_pack("{s:s}", "op", "setup"), NETD_TIMEOUT_MS, on_setup, NULL);
+	helper_call(broker->netd, json_pack("{s:s}", "op", "forward-list"), NETD_TIMEOUT_MS,
+		on_forward_list, g_memdup2(&broker, sizeof(broker)));
+}
+
+const struct helper_ops *reconcile_netd_ops(void)
+{
+	static const struct helper_ops ops = {.up = on_netd_up};
+
+	return &ops;
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "broker/store/store.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SCHEMA_VERSION 1
+#define LEDGER_KEPT 1000
+
+G_DEFINE_QUARK(carrel - store - error, store_error)
+
+struct store {
+	sqlite3 *db; /* owned */
+	char *path;  /* owned */
+};
+
+/* "until" of a session is the moment at which it ended; 0 while it lives. */
+static const char schema[] =
+	"CREATE TABLE server(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, uri TEXT NOT NULL,"
+	" memory_mib INTEGER NOT NULL, draining INTEGER NOT NULL);"
+	"CREATE TABLE desktop(id INTEGER PRIMARY KEY, server INTEGER NOT NULL, session INTEGER NOT "
+	"NULL,"
+	" memory_mib INTEGER NOT NULL, state INTEGER NOT NULL, vnc_port INTEGER NOT NULL,"
+	" vnc_host TEXT NOT NULL, image TEXT NOT NULL);"
+	"CREATE TABLE volume(id INTEGER PRIMARY KEY, user TEXT NOT NULL UNIQUE, uid INTEGER NOT "
+	"NULL,"
+	" size_mib INTEGER NOT NULL, state INTEGER NOT NULL, desktop INTEGER NOT NULL,"
+	" attached INTEGER NOT NULL);"
+	"CREATE TABLE session(id INTEGER PRIMARY KEY, user TEXT NOT NULL, full_name TEXT NOT NULL,"
+	" uid INTEGER NOT NULL, gid INTEGER NOT NULL, state INTEGER NOT NULL, desktop INTEGER NOT "
+	"NULL,"
+	" volume INTEGER NOT NULL, sequence INTEGER NOT NULL, started_wall_ms INTEGER NOT NULL,"
+	" client TEXT NOT NULL, seat TEXT NOT NULL, forward_port INTEGER NOT NULL,"
+	" until INTEGER NOT NULL DEFAULT 0);"
+	"CREATE INDEX session_until ON session(until);"
+	"CREATE TABLE ledger(id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL);"
+	"CREATE TABLE token(session INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE,"
+	" client TEXT NOT NULL, seat TEXT NOT NULL);"
+	"CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+	"PRAGMA user_version = 1;";
+
+static gboolean fail(struct store *store, enum store_error code, GError **error)
+{
+	g_set_error(error, STORE_ERROR, (gint)code, "the database %s: %s", store->path,
+		sqlite3_errmsg(store->db));
+	return FALSE;
+}
+
+static gboolean exec(struct store *store, const char *sql, GError **error)
+{
+	return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK ||
+	       fail(store, STORE_ERROR_SQL, error);
+}
+
+/* Prepares `sql` and binds one argument for each letter of `types`: i = gint64, s = text. */
+static sqlite3_stmt *bind(
+	struct store *store, GError **error, const char *sql, const char *types, va_list ap)
+{
+	sqlite3_stmt *statement = NULL;
+
+	if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK) {
+		fail(store, STORE_ERROR_SQL, error);
+		return NULL;
+	}
+	for (int i = 0; types[i]; i++) {
+		if (types[i] == 'i')
+			sqlite3_bind_int64(statement, i + 1, va_arg(ap, gint64));
+		else
+			sqlite3_bind_text(
+				statement, i + 1, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
+	}
+	return statement;
+}
+
+static sqlite3_stmt *query(
+	struct store *store, GError **error, const char *sql, const char *types, ...)
+{
+	va_list ap;
+
+	va_start(ap, types);
+	sqlite3_stmt *statement = bind(store, error, sql, types, ap);
+	va_end(ap);
+	return statement;
+}
+
+static gboolean run(struct store *store, GError **error, const char *sql, const char *types, ...)
+{
+	va_list ap;
+
+	va_start(ap, types);
+	sqlite3_stmt *statement = bind(store, error, sql, types, ap);
+	va_end(ap);
+	if (!statement)
+		return FALSE;
+	int result = sqlite3_step(statement);
+	if (result != SQLITE_DONE)
+		fail(store, STORE_ERROR_SQL, error);
+	sqlite3_finalize(statement);
+	return result == SQLITE_DONE;
+}
+
+/* The first column of the first row, or `otherwise`. */
+static gint64 number(struct store *store, const char *sql, gint64 otherwise)
+{
+	sqlite3_stmt *statement = query(store, NULL, sql, "");
+	gint64 value = otherwise;
+
+	if (statement && sqlite3_step(statement) == SQLITE_ROW)
+		value = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return value;
+}
+
+static gboolean create(struct store *store, gpointer data, GError **error)
+{
+	(void)data;
+	return exec(store, schema, error);
+}
+
+static gboolean prepare_file(struct store *store, GError **error)
+{
+	if (!exec(store,
+		    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+		    error))
+		return FALSE;
+	gint64 version = number(store, "PRAGMA user_version", -1);
+	if (version < 0)
+		return fail(store, STORE_ERROR_SQL, error);
+	if (version > SCHEMA_VERSION) {
+		g_set_error(error, STORE_ERROR, STORE_ERROR_VERSION,
+			"the database %s has version %" G_GINT64_FORMAT
+			", this carreld knows up to %d: install the newer Carrel again, or move "
+			"the "
+			"file away",
+			store->path, version, SCHEMA_VERSION);
+		return FALSE;
+	}
+	return version == SCHEMA_VERSION || store_transaction(store, create, NULL, error);
+}
+
+struct store *store_open(const char *path, GError **error)
+{
+	struct store *store = g_new0(struct store, 1);
+	/* SQLite gives the log files the mode of the database itself. */
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		close(fd);
+	store->path = g_strdup(path);
+	if (sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
+		fail(store, STORE_ERROR_OPEN, error);
+	else if (sqlite3_busy_timeout(store->db, 2000), prepare_file(store, error))
+		return store;
+	store_close(store);
+	return NULL;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	sqlite3_close(store->db);
+	g_free(store->path);
+	g_free(store);
+}
+
+gboolean store_transaction(struct store *store, store_work_func work, gpointer data, GError **error)
+{
+	if (!exec(store, "BEGIN IMMEDIATE", error))
+		return FALSE;
+	if (work(store, data, error) && exec(store, "COMMIT", error))
+		return TRUE;
+	sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	return FALSE;
+}
+
+static void text(sqlite3_stmt *row, int column, char *out, size_t size)
+{
+	const char *value = (const char *)sqlite3_column_text(row, column);
+
+	g_strlcpy(out, value ? value : "", size);
+}
+
+static guint64 id_of(sqlite3_stmt *row, int column)
+{
+	return (guint64)sqlite3_column_int64(row, column);
+}
+
+static guint32 u32(sqlite3_stmt *row, int column)
+{
+	return (guint32)sqlite3_column_int64(row, column);
+}
+
+struct loading {
+	struct core *core;
+	store_server_func server;
+	gpointer data;
+};
+
+static void load_server(sqlite3_stmt *row, struct loading *loading)
+{
+	struct core_server server = {.id = id_of(row, 0),
+		.memory_mib = u32(row, 3),
+		.draining = sqlite3_column_int(row, 4) != 0};
+
+	text(row, 1, server.name, sizeof(server.name));
+	core_load_server(loading->core, &server);
+	loading->server(
+		server.id, server.name, (const char *)sqlite3_column_text(row, 2), loading->data);
+}
+
+static void load_desktop(sqlite3_stmt *row, struct loading *loading)
+{
+	struct core_desktop desktop = {.id = id_of(row, 0),
+		.server = id_of(row, 1),
+		.session = id_of(row, 2),
+		.memory_mib = u32(row, 3),
+		.state = (enum core_desktop_state)sqlite3_column_int(row, 4),
+		.vnc_port = (guint16)sqlite3_column_int(row, 5)};
+
+	text(row, 6, desktop.vnc_host, sizeof(desktop.vnc_host));
+	text(row, 7, desktop.image, sizeof(desktop.image));
+	core_load_desktop(loading->core, &desktop);
+}
+
+static void load_volume(sqlite3_stmt *row, struct loading *loading)
+{
+	struct core_volume volume = {.id = id_of(row, 0),
+		.uid = u32(row, 2),
+		.size_mib = u32(row, 3),
+		.state = (enum core_volume_state)sqlite3_column_int(row, 4),
+		.desktop = id_of(row, 5),
+		.attached = sqlite3_column_int(row, 6) != 0};
+
+	text(row, 1, volume.user, sizeof(volume.user));
+	core_load_volume(loading->core, &volume);
+}
+
+static void load_session(sqlite3_stmt *row, struct loading *loading)
+{
+	struct core_session session = {.id = id_of(row, 0),
+		.uid = u32(row, 3),
+		.gid = u32(row, 4),
+		.state = (enum core_session_state)sqlite3_column_int(row, 5),
+		.desktop = id_of(row, 6),
+		.volume = id_of(row, 7),
+		.sequence = id_of(row, 8),
+		.started_wall_ms = sqlite3_column_int64(row, 9),
+		.forward_port = (guint16)sqlite3_column_int(row, 12)};
+
+	text(row, 1, session.user, sizeof(session.user));
+	text(row, 2, session.full_name, sizeof(session.full_name));
+	text(row, 10, session.client, sizeof(session.client));
+	text(row, 11, session.seat, sizeof(session.seat));
+	core_load_session(loading->core, &session);
+}
+
+static const char *const counter_names[] = {"server", "desktop", "volume", "session"};
+
+static gboolean load_counters(struct store *store, struct core *core, GError **error)
+{
+	struct core_counters counters = {0};
+	uint64_t *const values[] = {
+		&counters.server, &counters.desktop, &counters.volume, &counters.session};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(values); i++) {
+		sqlite3_stmt *row = query(store, error, "SELECT value FROM counter WHERE name = ?",
+			"s", counter_names[i]);
+		int result = row ? sqlite3_step(row) : SQLITE_ERROR;
+
+		if (result == SQLITE_ROW)
+			*values[i] = id_of(row, 0);
+		sqlite3_finalize(row);
+		if (result != SQLITE_ROW && result != SQLITE_DONE)
+			return fail(store, STORE_ERROR_SQL, error);
+	}
+	core_load_counters(core, &counters);
+	return TRUE;
+}
+
+gboolean store_load(struct store *store, struct core *core, store_server_func server, gpointer data,
+	GError **error)
+{
+	static const struct {
+		const char *sql;
+		void (*load)(sqlite3_stmt *row, struct loading *loading);
+	} tables[] = {
+		{"SELECT id, name, uri, memory_mib, draining FROM server ORDER BY id", load_server},
+		{"SELECT id, server, session, memory_mib, state, vnc_port, vnc_host, image"
+		 " FROM desktop ORDER BY id",
+			load_desktop},
+		{"SELECT id, user, uid, size_mib, state, desktop, attached FROM volume ORDER BY id",
+			load_volume},
+		{"SELECT id, user, full_name, uid, gid, state, desktop, volume, sequence,"
+		 " started_wall_ms, client, seat, forward_port FROM session WHERE until = 0"
+		 " ORDER BY id",
+			load_session},
+	};
+	struct loading loading = {core, server, data};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(tables); i++) {
+		sqlite3_stmt *row = query(store, error, tables[i].sql, "");
+		int result = SQLITE_ERROR;
+
+		if (!row)
+			return FALSE;
+		while ((result = sqlite3_step(row)) == SQLITE_ROW)
+			tables[i].load(row, &loading);
+		sqlite3_finalize(row);
+		if (result != SQLITE_DONE)
+			return fail(store, STORE_ERROR_SQL, error);
+	}
+	return load_counters(store, core, error);
+}
+
+gboolean store_put_counters(
+	struct store *store, const struct core_counters *counters, GError **error)
+{
+	const uint64_t values[] = {
+		counters->server, counters->desktop, counters->volume, counters->session};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(values); i++)
+		if (!run(store, error, "INSERT OR REPLACE INTO counter VALUES(?, ?)", "si",
+			    counter_names[i], (gint64)values[i]))
+			return FALSE;
+	return TRUE;
+}
+
+gboolean store_put_server(struct store *store, uint64_t id, const struct core_server *row,
+	const char *uri, GError **error)
+{
+	if (!row)
+		return run(store, error, "DELETE FROM server WHERE id = ?", "i", (gint64)id);
+	return run(store, error, "INSERT OR REPLACE INTO server VALUES(?, ?, ?, ?, ?)", "issii",
+		(gint64)id, row->name, uri, (gint64)row->memory_mib, (gint64)row->draining);
+}
+
+gboolean store_put_desktop(
+	struct store *store, uint64_t id, const struct core_desktop *row, GError **error)
+{
+	if (!row || row->state == DESKTOP_GONE)
+		return run(store, error, "DELETE FROM desktop WHERE id = ?", "i", (gint64)id);
+	return run(store, error, "INSERT OR REPLACE INTO desktop VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+		"iiiiiiss", (gint64)id, (gint64)row->server, (gint64)row->session,
+		(gint64)row->memory_mib, (gint64)row->state, (gint64)row->vnc_port, row->vnc_host,
+		row->image);
+}
+
+gboolean store_put_volume(
+	struct store *store, uint64_t id, const struct core_volume *row, GError **error)
+{
+	if (!row)
+		return run(store, error, "DELETE FROM volume WHERE id = ?", "i", (gint64)id);
+	return run(store, error, "INSERT OR REPLACE INTO volume VALUES(?, ?, ?, ?, ?, ?, ?)",
+		"isiiiii", (gint64)id, row->user, (gint64)row->uid, (gint64)row->size_mib,
+		(gint64)row->state, (gint64)row->desktop, (gint64)row->attached);
+}
+
+static gboolean session_end(struct store *store, uint64_t id, GError **error)
+{
+	return run(store, error,
+		       "UPDATE session SET state = ?, until = ? WHERE id = ? AND until = 0", "iii",
+		       (gint64)SESSION_ENDED, (gint64)(g_get_real_time() / 1000), (gint64)id) &&
+	       run(store, error, "DELETE FROM token WHERE session = ?", "i", (gint64)id);
+}
+
+gboolean store_put_session(
+	struct store *store, uint64_t id, const struct core_session *row, GError **error)
+{
+	if (!row)
+		return session_end(store, id, error);
+	if (!run(store, error,
+		    "INSERT OR REPLACE INTO session VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		    "0)",
+		    "issiiiiiiissi", (gint64)id, row->user, row->full_name, (gint64)row->uid,
+		    (gint64)row->gid, (gint64)row->state, (gint64)row->desktop, (gint64)row->volume,
+		    (gint64)row->sequence, (gint64)row->started_wall_ms, row->client, row->seat,
+		    (gint64)row->forward_port))
+		return FALSE;
+	return row->state != SESSION_ENDED || session_end(store, id, error);
+}
+
+gboolean store_ledger_add(struct store *store, const json_t *entry, GError **error)
+{
+	g_autofree char *json = json_dumps(entry, JSON_COMPACT);
+
+	return run(store, error, "INSERT INTO ledger(entry) VALUES(?)", "s", json) &&
+	       run(store, error, "DELETE FROM ledger WHERE id <= (SELECT max(id) FROM ledger) - ?",
+		       "i", (gint64)LEDGER_KEPT);
+}
+
+json_t *store_ledger_list(struct store *store, unsigned limit, GError **error)
+{
+	sqlite3_stmt *row = query(store, error, "SELECT entry FROM ledger ORDER BY id DESC LIMIT ?",
+		"i", (gint64)limit);
+	json_t *list = json_array();
+
+	if (!row) {
+		json_decref(list);
+		return NULL;
+	}
+	while (sqlite3_step(row) == SQLITE_ROW) {
+		json_t *entry = json_loads((const char *)sqlite3_column_text(row, 0), 0, NULL);
+
+		if (entry)
+			json_array_append_new(list, entry);
+	}
+	sqlite3_finalize(row);
+	return list;
+}
+
+gboolean store_token_put(struct store *store, const struct store_token *token, GError **error)
+{
+	if (!token->hash[0])
+		return run(store, error, "DELETE FROM token WHERE session = ?", "i",
+			(gint64)token->session);
+	return run(store, error, "INSERT OR REPLACE INTO token VALUES(?, ?, ?, ?)", "isss",
+		(gint64)token->session, token->hash, token->client, token->seat);
+}
+
+gboolean store_token_find(
+	struct store *store, const char *hash, struct store_token *token, GError **error)
+{
+	sqlite3_stmt *row = query(store, error,
+		"SELECT session, hash, client, seat FROM token WHERE hash = ?", "s", hash);
+	gboolean found = row && sqlite3_step(row) == SQLITE_ROW;
+
+	if (found) {
+		token->session = id_of(row, 0);
+		text(row, 1, token->hash, sizeof(token->hash));
+		text(row, 2, token->client, sizeof(token->client));
+		text(row, 3, token->seat, sizeof(token->seat));
+	}
+	sqlite3_finalize(row);
+	return found;
+}

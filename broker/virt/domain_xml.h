@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The XML that describes a desktop and its devices to libvirt, made from plain values: pure
+ * functions, everything escaped. The format is libvirt's: https://libvirt.org/formatdomain.html.
+ * All results are owned by the caller.
+ */
+#ifndef CARREL_VIRT_DOMAIN_XML_H
+#define CARREL_VIRT_DOMAIN_XML_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Strings are borrowed. */
+struct domain_spec {
+	uint64_t desktop;
+	const char *image; /* "name@version" */
+	bool kvm;          /* else software emulation (TCG) */
+	uint32_t memory_mib, vcpus;
+	const char *kernel, *initrd, *root; /* paths on the server */
+	const char *cmdline;
+	const char *network;  /* none, network:NAME, bridge:NAME */
+	const char *password; /* of VNC, at most 8 characters; made expired */
+};
+
+/* "carrel-d7" */
+char *domain_name(uint64_t desktop);
+/* 7 for "carrel-d7", 0 for what is not a desktop's name. */
+uint64_t domain_id(const char *name);
+
+/* "home-7" and the alias of its disk in a desktop, "ua-vol7" (ua- marks aliases of the user's). */
+char *volume_name(uint64_t volume);
+char *volume_alias(uint64_t volume);
+
+/*
+ * A q35 machine without USB: kernel and initrd directly, the root as the first virtio disk (serial
+ * "root", read-only), agent channel, virtio keyboard and tablet, VNC that nobody can open yet on
+ * the address that the server's qemu.conf says, and six free PCIe ports for what is plugged later.
+ * It is destroyed when the guest halts, reboots or crashes.
+ */
+char *domain_xml(const struct domain_spec *spec);
+
+/* The disk of a user's volume; `slot` 0 is vdb, at most 24. */
+char *domain_disk_xml(uint64_t volume, const char *path, unsigned slot);
+
+/*
+ * The VNC server as it is (port, address), with a new password that is valid until `valid_to`
+ * (seconds since the epoch, server's clock). A viewer that is on stays.
+ */
+char *domain_graphics_xml(
+	uint16_t port, const char *address, const char *password, int64_t valid_to);
+
+/*
+ * A guest of 16 MiB that only runs its firmware: it finds nothing to boot, reboots, and is thereby
+ * destroyed. It ends by itself exactly when guests of that kind really run.
+ */
+char *domain_trial_xml(const char *name, bool kvm);
+
+/* A raw storage volume of `size` bytes, nothing of it allocated. */
+char *volume_xml(const char *name, uint64_t size);
+
+#endif

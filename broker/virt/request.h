@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Requests of carreld, unpacked strictly: docs/protocols.md, section carrel-virtd. */
+#ifndef CARREL_VIRT_REQUEST_H
+#define CARREL_VIRT_REQUEST_H
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdint.h>
+
+enum request_op {
+	REQUEST_PING,
+	REQUEST_IMAGE_ENSURE,
+	REQUEST_DESKTOP_START,
+	REQUEST_DESKTOP_DESTROY,
+	REQUEST_DESKTOP_LIST,
+	REQUEST_VOLUME_CREATE,
+	REQUEST_VOLUME_ATTACH,
+	REQUEST_VOLUME_DETACH,
+	REQUEST_TICKET_SET,
+	REQUEST_TICKET_CLEAR,
+	REQUEST_AGENT_SEND,
+	REQUEST_COUNT
+};
+
+/* A QEMU VNC password is compared up to this many bytes: the protocol's DES key. */
+#define REQUEST_PASSWORD_MAX 8
+/* One line of the agent channel, bytes without the newline. */
+#define REQUEST_LINE_MAX 16383
+
+/* Members that an op does not have are zero or NULL. Strings are borrowed from `json`. */
+struct request {
+	json_t *json; /* owned */
+	json_int_t id;
+	enum request_op op;
+	uint64_t desktop, volume;
+	uint32_t memory_mib, vcpus, size_mib, uid, seconds;
+	const char *image, *network, *user, *password;
+	json_t *message; /* borrowed from json */
+};
+
+/*
+ * Takes the reference to `json`. NULL with VIRT_ERROR_BAD_REQUEST when a member is missing, unknown
+ * or out of range. Free with request_free.
+ */
+struct request *request_new(json_t *json, GError **error);
+void request_free(struct request *request); /* NULL-safe; wipes nothing: json frees its strings */
+
+/* "name@version": both of letters, digits, '.', '_', '-', not starting with '.' or '-'. Splits it
+ * into owned strings. */
+gboolean request_image_split(const char *image, char **name, char **version);
+
+#endif

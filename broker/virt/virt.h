@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What carrel-virtd needs of a hypervisor, as two small tables. driver_libvirt.c is the real one
+ * and the only file that includes libvirt's headers; tests/unit/virt_fake.c is the one in memory.
+ *
+ * A connection is used by one thread at a time (its lane), so that at most one call is in flight on
+ * it. Callbacks come from the driver's own event thread: they must only post to a queue and return.
+ */
+#ifndef CARREL_VIRT_H
+#define CARREL_VIRT_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The port of the desktop's agent on its virtio-serial controller. */
+#define VIRT_AGENT_PORT "org.carrel.agent.0"
+
+#define VIRT_ERROR (virt_error_quark())
+GQuark virt_error_quark(void);
+/* The codes of docs/protocols.md, in the order of the table in worker.c. */
+enum virt_error {
+	VIRT_ERROR_UNREACHABLE,
+	VIRT_ERROR_NO_IMAGE,
+	VIRT_ERROR_NO_MEMORY,
+	VIRT_ERROR_EXISTS,
+	VIRT_ERROR_NOT_FOUND,
+	VIRT_ERROR_BUSY,
+	VIRT_ERROR_TIMEOUT,
+	VIRT_ERROR_STORAGE,
+	VIRT_ERROR_LIBVIRT,
+	VIRT_ERROR_BAD_REQUEST,
+	VIRT_ERROR_COUNT
+};
+
+/* The word of the protocol for an error of this domain; "libvirt" for one of another domain. */
+const char *virt_error_code(const GError *error);
+
+struct virt_conn;
+struct virt_channel;
+
+/* From the driver's event thread; strings are borrowed for the time of the call. */
+struct virt_callbacks {
+	void (*closed)(void *user, const char *reason);
+	/* running: it was started; else it is off and `reason` says why. */
+	void (*domain)(void *user, const char *name, bool running, const char *reason);
+	void (*device_removed)(void *user, const char *name, const char *alias);
+	void *user; /* borrowed; lives as long as the process */
+};
+
+struct virt_host {
+	uint32_t memory_mib, cpus;
+	bool kvm; /* the hypervisor claims KVM; whether a guest runs on it is tried by the worker */
+};
+
+struct virt_volume {
+	char *path; /* owned, on the server */
+	uint64_t capacity;
+};
+
+/* A source of a volume's bytes, read in order. */
+struct virt_source {
+	int fd;        /* borrowed, at offset 0 */
+	uint64_t size; /* bytes */
+	bool sparse;   /* send holes as holes */
+	/* After each piece that was sent; false ends the upload with an error. May be NULL. */
+	bool (*sent)(void *user, const void *data, size_t length, GError **error);
+	void *user;
+};
+
+enum virt_change {
+	VIRT_ATTACH, /* text is the device's XML */
+	VIRT_UPDATE, /* the same */
+	VIRT_DETACH, /* text is its alias; only asks, device_removed says when it is out */
+};
+
+/*
+ * All calls block and give errors of VIRT_ERROR; UNREACHABLE means that the connection is of no use
+ * any more. `name` is the name of a domain or a volume, `pool` that of a storage pool.
+ */
+struct virt_driver {
+	/* callbacks may be NULL (no events wanted). The result is owned by the caller. */
+	struct virt_conn *(*open)(
+		const char *uri, const struct virt_callbacks *callbacks, GError **error);
+	void (*close)(struct virt_conn *conn); /* NULL-safe; no callback comes after it */
+	gboolean (*host)(struct virt_conn *conn, struct virt_host *host, GError **error);
+	/* Starts a transient domain. */
+	gboolean (*domain_create)(struct virt_conn *conn, const char *xml, GError **error);
+	/* Off and undefined when TRUE is returned; a domain that is not there is no error. */
+	gboolean (*domain_destroy)(struct virt_conn *conn, const char *name, GError **error);
+	/* The domain's live XML, owned by the caller; NOT_FOUND when there is none. */
+	char *(*domain_xml)(struct virt_conn *conn, const char *name, GError **error);
+	/* The live XML of every domain there is: owned array of owned strings. */
+	GPtrArray *(*domain_list)(struct virt_conn *conn, GError **error);
+	gboolean (*device_change)(struct virt_conn *conn, const char *name, enum virt_change change,
+		const char *text, GError **error);
+	/* Looks again at the storage before it says NOT_FOUND. volume->path is owned by the caller.
+	 */
+	gboolean (*volume_get)(struct virt_conn *conn, const char *pool, const char *name,
+		struct virt_volume *volume, GError **error);
+	/* Makes a raw volume of source->size bytes and fills it; EXISTS when there is one of that
+	 * name. When it fails after it was made, what is there is left half-made. */
+	gboolean (*volume_put)(struct virt_conn *conn, const char *pool, const char *name,
+		const struct virt_source *source, GError **error);
+	/* The first `length` bytes (fewer if it is smaller); returns how many, or -1. */
+	gssize (*volume_head)(struct virt_conn *conn, const char *pool, const char *name,
+		void *buffer, size_t length, GError **error);
+	gboolean (*volume_delete)(
+		struct virt_conn *conn, const char *pool, const char *name, GError **error);
+};
+
+enum virt_channel_ready { VIRT_CAN_READ = 1, VIRT_CAN_WRITE = 2, VIRT_BROKEN = 4 };
+
+/* The way to a desktop's agent. Nothing here blocks but open. */
+struct virt_channel_driver {
+	/* `ready` comes from the event thread, once for each call of arm; `user` is an integer. */
+	struct virt_channel *(*open)(struct virt_conn *conn, const char *domain,
+		void (*ready)(uintptr_t user, int what), uintptr_t user, GError **error);
+	/* Bytes read; 0 at the end; -1 broken; -2 nothing now. */
+	gssize (*read)(struct virt_channel *channel, void *buffer, size_t length);
+	/* Bytes written; -1 broken; -2 not now. */
+	gssize (*write)(struct virt_channel *channel, const void *data, size_t length);
+	/* Asks for the next `ready`, for reading and, if wanted, for writing. */
+	void (*arm)(struct virt_channel *channel, bool write);
+	void (*close)(struct virt_channel *channel); /* NULL-safe */
+};
+
+extern const struct virt_driver virt_libvirt;
+extern const struct virt_channel_driver virt_libvirt_channel;
+
+/* Starts the driver's event thread; once, before the first open. */
+gboolean virt_libvirt_init(GError **error);
+
+#endif

@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The watch lane: the events connection. It tells carreld which desktops come and go, answers
+ * detaches when the hypervisor says that the disk is out, and keeps a channel to the agent of each
+ * running desktop.
+ *
+ * The event thread only posts jobs here; all state below is this lane's alone. A channel is armed
+ * for one event at a time, so that a guest that talks without end cannot fill the queue.
+ */
+#include "broker/virt/worker.h"
+#include "broker/shared/log.h"
+#include "broker/virt/domain_info.h"
+#include "broker/virt/domain_xml.h"
+#include "broker/virt/lines.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A guest answers within a second or two; one that is paused or has not booted never does. */
+#define DETACH_MS 20000
+/* What may wait for a guest that does not read. */
+#define OUTGOING_MAX (4 * LINES_MAX)
+#define READS_A_TURN 8
+/* Lines that a guest may say in a second; what is more waits, in the guest in the end. */
+#define LINES_A_SECOND 200
+
+/* An agent-send that is answered once `end` bytes of its channel are written. */
+struct pending {
+	struct request *request; /* owned */
+	uint64_t end;
+};
+
+struct channel {
+	struct watch *watch; /* borrowed */
+	uint64_t desktop;
+	uintptr_t number;
+	struct virt_channel *handle; /* owned; NULL = not open, to be opened at retry_at */
+	gint64 retry_at;             /* monotonic, us */
+	unsigned attempt;
+	gint64 second;    /* monotonic, us: when the second began in which `said` counts */
+	unsigned said;    /* lines in it */
+	gint64 resume_at; /* monotonic, us: not armed until then; 0 = armed */
+	struct lines in;
+	GByteArray *out;  /* owned; not yet written */
+	uint64_t written; /* bytes since it was opened */
+	GQueue pending;   /* of owned struct pending */
+};
+
+struct detach {
+	struct request *request; /* owned */
+	char *name, *alias;      /* owned */
+	gint64 deadline;         /* monotonic, us */
+};
+
+struct watch {
+	struct worker *worker;  /* borrowed */
+	struct virt_conn *conn; /* owned; NULL = not connected */
+	gint64 retry_at;
+	unsigned attempt;
+	bool ready;           /* the server is up: channels are opened */
+	GHashTable *channels; /* desktop -> owned struct channel */
+	GPtrArray *detaches;  /* of owned struct detach */
+	uintptr_t next_number;
+};
+
+/* Channels take their owner from here: the event thread knows only a number. */
+static struct worker *watched;
+
+static gint64 now_us(void)
+{
+	return g_get_monotonic_time();
+}
+
+/* From the event thread. */
+
+static void on_closed(void *user, const char *reason)
+{
+	worker_post(user, LANE_WATCH, (struct job){.kind = JOB_CLOSED, .text = g_strdup(reason)});
+}
+
+static void on_domain(void *user, const char *name, bool running, const char *reason)
+{
+	if (domain_id(name))
+		worker_post(user, LANE_WATCH,
+			(struct job){.kind = JOB_DOMAIN,
+				.name = g_strdup(name),
+				.text = g_strdup(reason),
+				.flag = running});
+}
+
+static void on_removed(void *user, const char *name, const char *alias)
+{
+	worker_post(user, LANE_WATCH,
+		(struct job){.kind = JOB_REMOVED, .name = g_strdup(name), .text = g_strdup(alias)});
+}
+
+static void on_ready(uintptr_t number, int what)
+{
+	worker_post(watched, LANE_WATCH,
+		(struct job){.kind = JOB_CHANNEL, .number = number, .what = what});
+}
+
+/* Channels */
+
+static void pending_fail(struct channel *channel, const char *reason)
+{
+	struct pending *pending;
+
+	while ((pending = g_queue_pop_head(&channel->pending))) {
+		g_autoptr(GError) error = g_error_new(VIRT_ERROR, VIRT_ERROR_NOT_FOUND,
+			"the agent of desktop %" G_GUINT64_FORMAT " did not get the message: %s",
+			channel->desktop, reason);
+
+		worker_error(channel->watch->worker, pending->request, error);
+		request_free(pending->request);
+		g_free(pending);
+	}
+}
+
+static void channel_free(gpointer data)
+{
+	struct channel *channel = data;
+
+	pending_fail(channel, "its channel was closed");
+	channel->watch->worker->channels->close(channel->handle);
+	g_byte_array_unref(channel->out);
+	g_free(channel);
+}
+
+static void channel_break(struct channel *channel, const char *reason)
+{
+	struct worker *worker = channel->watch->worker;
+
+	worker->channels->close(channel->handle);
+	channel->handle = NULL;
+	channel->retry_at = now_us() + worker_backoff_ms(channel->attempt++) * 1000;
+	pending_fail(channel, reason);
+	worker_event(worker, json_pack("{s:s, s:I}", "event", "agent-down", "desktop",
+				     (json_int_t)channel->desktop));
+	log_event(LOG_INFO, "agent-channel-lost", "server", worker->name, "desktop",
+		log_fmt("d%" G_GUINT64_FORMAT, channel->desktop), "reason", reason, NULL);
+}
+
+static void on_line(void *user, const char *text, size_t length)
+{
+	struct channel *channel = user;
+	struct worker *worker = channel->watch->worker;
+	json_t *message = lines_object(text, length);
+
+	channel->said++;
+	if (!message) {
+		log_event(LOG_WARN, "agent-line-refused", "server", worker->name, "desktop",
+			log_fmt("d%" G_GUINT64_FORMAT, channel->desktop), "bytes",
+			log_fmt("%zu", length), NULL);
+		return;
+	}
+	channel->attempt = 0;
+	worker_event(worker, json_pack("{s:s, s:I, s:o}", "event", "agent", "desktop",
+				     (json_int_t)channel->desktop, "message", message));
+}
+
+/* FALSE: it is broken. */
+static gboolean channel_read(struct channel *channel)
+{
+	char buffer[4096];
+
+	for (int i = 0; i < READS_A_TURN; i++) {
+		unsigned dropped = channel->in.dropped;
+		gssize n = channel->watch->worker->channels->read(
+			channel->handle, buffer, sizeof(buffer));
+
+		if (n == -2)
+			return TRUE;
+		if (n <= 0)
+			return FALSE;
+		lines_feed(&channel->in, buffer, (size_t)n, on_line, channel);
+		if (channel->in.dropped != dropped)
+			log_event(LOG_WARN, "agent-line-too-long", "desktop",
+				log_fmt("d%" G_GUINT64_FORMAT, channel->desktop), NULL);
+	}
+	return TRUE;
+}
+
+static gboolean channel_write(struct channel *channel)
+{
+	struct worker *worker = channel->watch->worker;
+	struct pending *pending;
+
+	while (channel->out->len) {
+		gssize n = worker->channels->write(
+			channel->handle, channel->out->data, channel->out->len);
+
+		if (n == -2)
+			break;
+		if (n <= 0)
+			return FALSE;
+		g_byte_array_remove_range(channel->out, 0, (guint)n);
+		channel->written += (uint64_t)n;
+	}
+	while ((pending = g_queue_peek_head(&channel->pending)) &&
+		pending->end <= channel->written) {
+		worker_ok(worker, pending->request, NULL);
+		request_free(pending->request);
+		g_free(g_queue_pop_head(&channel->pending));
+	}
+	return TRUE;
+}
+
+static gboolean channel_too_loud(struct channel *channel)
+{
+	if (now_us() - channel->second >= G_USEC_PER_SEC) {
+		channel->second = now_us();
+		channel->said = 0;
+	}
+	return channel->said > LINES_A_SECOND;
+}
+
+static void channel_turn(struct channel *channel, int what)
+{
+	gboolean good = TRUE;
+
+	channel->resume_at = 0;
+	if (what & (VIRT_CAN_READ | VIRT_BROKEN))
+		good = channel_read(channel);
+	if (good)
+		good = channel_write(channel);
+	if (!good || (what & VIRT_BROKEN))
+		channel_break(channel, "the channel broke");
+	else if (channel_too_loud(channel))
+		channel->resume_at = channel->second + G_USEC_PER_SEC;
+	else
+		channel->watch->worker->channels->arm(channel->handle, channel->out->len > 0);
+}
+
+static void channel_queue(struct channel *channel, const char *text)
+{
+	g_byte_array_append(channel->out, (const guint8 *)text, (guint)strlen(text));
+}
+
+static void channel_open(struct channel *channel)
+{
+	struct watch *watch = channel->watch;
+	struct worker *worker = watch->worker;
+	g_autofree char *name = domain_name(channel->desktop);
+	g_autoptr(GError) error = NULL;
+
+	channel->number = ++watch->next_number;
+	channel->handle =
+		worker->channels->open(watch->conn, name, on_ready, channel->number, &error);
+	if (!channel->handle) {
+		log_event(LOG_WARN, "agent-channel", "server", worker->name, "desktop",
+			log_fmt("d%" G_GUINT64_FORMAT, channel->desktop), "message", error->message,
+			NULL);
+		channel->retry_at = now_us() + worker_backoff_ms(channel->attempt++) * 1000;
+		return;
+	}
+	lines_init(&channel->in);
+	g_byte_array_set_size(channel->out, 0);
+	channel->written = 0;
+	/* The empty line ends what an earlier connection may have left half-said. */
+	channel_queue(channel, "\n{\"op\":\"hello\"}\n");
+	channel_turn(channel, 0);
+}
+
+static void channel_add(struct watch *watch, uint64_t desktop)
+{
+	struct channel *channel;
+
+	if (g_hash_table_contains(watch->channels, &desktop))
+		return;
+	channel = g_new0(struct channel, 1);
+	channel->watch = watch;
+	channel->desktop = desktop;
+	channel->out = g_byte_array_new();
+	g_queue_init(&channel->pending);
+	g_hash_table_insert(watch->channels, &channel->desktop, channel);
+	channel_open(channel);
+}
+
+static void agent_send(struct watch *watch, struct request *request)
+{
+	struct channel *channel = g_hash_table_lookup(watch->channels, &request->desktop);
+	char *text = json_dumps(request->message, JSON_COMPACT);
+	g_autoptr(GError) error = NULL;
+
+	if (!text || strlen(text) > REQUEST_LINE_MAX)
+		g_set_error(&error, VIRT_ERROR, VIRT_ERROR_BAD_REQUEST,
+			"agent-send: the message is longer than %d bytes", REQUEST_LINE_MAX);
+	else if (!channel || !channel->handle)
+		g_set_error(&error, VIRT_ERROR, VIRT_ERROR_NOT_FOUND,
+			"desktop %" G_GUINT64_FORMAT " has no open agent channel",
+			request->desktop);
+	else if (channel->out->len > OUTGOING_MAX)
+		g_set_error(&error, VIRT_ERROR, VIRT_ERROR_BUSY,
+			"the agent of desktop %" G_GUINT64_FORMAT " does not read its channel",
+			request->desktop);
+	if (error) {
+		worker_error(watch->worker, request, error);
+		request_free(request);
+	} else {
+		struct pending *pending = g_new0(struct pending, 1);
+
+		channel_queue(channel, text);
+		channel_queue(channel, "\n");
+		pending->request = request;
+		pending->end = channel->written + channel->out->len;
+		g_queue_push_tail(&channel->pending, pending);
+		channel_turn(channel, 0);
+	}
+	free(text);
+}
+
+/* Detaches */
+
+static void detach_free(gpointer data)
+{
+	struct detach *detach = data;
+
+	request_free(detach->request);
+	g_free(detach->name);
+	g_free(detach->alias);
+	g_free(detach);
+}
+
+/* Is the disk out for certain? When the VM cannot be looked at, it is not. */
+static gboolean disk_is_out(struct watch *watch, const struct detach *detach)
+{
+	g_autoptr(GError) error = NULL;
+	char *xml = watch->conn
+			    ? watch->worker->driver->domain_xml(watch->conn, detach->name, &error)
+			    : NULL;
+	struct domain_info *info = xml ? domain_info_parse(xml, strlen(xml), NULL) : NULL;
+	gboolean out = info ? !domain_info_has_alias(info, detach->alias)
+			    : g_error_matches(error, VIRT_ERROR, VIRT_ERROR_NOT_FOUND);
+
+	domain_info_free(info);
+	free(xml);
+	return out;
+}
+
+/* The hypervisor's word: an alias of this domain is out, or (NULL) the whole domain is. */
+static void detaches_done(struct watch *watch, const char *name, const char *alias)
+{
+	for (guint i = watch->detaches->len; i-- > 0;) {
+		struct detach *detach = watch->detaches->pdata[i];
+
+		if (strcmp(detach->name, name) != 0 || (alias && strcmp(detach->alias, alias) != 0))
+			continue;
+		worker_ok(watch->worker, detach->request, NULL);
+		g_ptr_array_remove_index(watch->detaches, i);
+	}
+}
+
+/* Answers those that are due, or whose request is `id`, by a last look. */
+static void detaches_end(struct watch *watch, gint64 due, json_int_t id, const GError *cause)
+{
+	for (guint i = watch->detaches->len; i-- > 0;) {
+		struct detach *detach = watch->detaches->pdata[i];
+		g_autoptr(GError) error = NULL;
+
+		if (detach->deadline > due && detach->request->id != id)
+			continue;
+		g_set_error(&error, VIRT_ERROR,
+			watch->conn ? VIRT_ERROR_TIMEOUT : VIRT_ERROR_UNREACHABLE,
+			"%s has not given up the disk of volume %" G_GUINT64_FORMAT
+			"; release it in the guest, or destroy the desktop",
+			detach->name, detach->request->volume);
+		if (disk_is_out(watch, detach))
+			worker_ok(watch->worker, detach->request, NULL);
+		else
+			worker_error(watch->worker, detach->request, cause ? cause : error);
+		g_ptr_array_remove_index(watch->detaches, i);
+	}
+}
+
+static void detach_add(struct watch *watch, struct job *job)
+{
+	struct detach *detach = g_new0(struct detach, 1);
+
+	detach->request = g_steal_pointer(&job->request);
+	detach->name = g_steal_pointer(&job->name);
+	detach->alias = g_steal_pointer(&job->text);
+	detach->deadline = now_us() + DETACH_MS * 1000;
+	g_ptr_array_add(watch->detaches, detach);
+}
+
+/* Connection */
+
+static void watch_lost(struct watch *watch, const char *reason)
+{
+	watch->ready = false;
+	g_hash_table_remove_all(watch->channels);
+	watch->worker->driver->close(watch->conn);
+	watch->conn = NULL;
+	watch->retry_at = now_us();
+	/* Whether those disks are out is not known now. */
+	detaches_end(watch, G_MAXINT64, 0, NULL);
+	worker_lane_down(watch->worker, LANE_WATCH, reason);
+}
+
+static void watch_connect(struct watch *watch)
+{
+	const struct virt_callbacks callbacks = {.closed = on_closed,
+		.domain = on_domain,
+		.device_removed = on_removed,
+		.user = watch->worker};
+	g_autoptr(GError) error = NULL;
+
+	watch->conn = worker_connect(watch->worker, LANE_WATCH, &callbacks, &error);
+	if (watch->conn) {
+		watch->attempt = 0;
+		worker_lane_up(watch->worker, LANE_WATCH);
+		return;
+	}
+	watch->retry_at = now_us() + worker_backoff_ms(watch->attempt++) * 1000;
+	worker_lane_down(watch->worker, LANE_WATCH, error->message);
+}
+
+/* Adopts the desktops that run; also the answer to a JOB_CLOSED that may be an old one. */
+static void watch_look(struct watch *watch, const char *reason)
+{
+	g_autoptr(GError) error = NULL;
+	GPtrArray *list = watch->worker->driver->domain_list(watch->conn, &error);
+
+	if (!list) {
+		watch_lost(watch, reason ? reason : error->message);
+		return;
+	}
+	for (guint i = 0; watch->ready && i < list->len; i++) {
+		const char *xml = list->pdata[i];
+		struct domain_info *info = domain_info_parse(xml, strlen(xml), NULL);
+
+		if (info && info->desktop)
+			channel_add(watch, info->desktop);
+		domain_info_free(info);
+	}
+	g_ptr_array_unref(list);
+}
+
+static void on_domain_job(struct watch *watch, const struct job *job)
+{
+	uint64_t desktop = domain_id(job->name);
+
+	worker_event(watch->worker,
+		json_pack("{s:s, s:I, s:s, s:s}", "event", "domain", "desktop", (json_int_t)desktop,
+			"state", job->flag ? "running" : "gone", "reason", job->text));
+	if (job->flag && watch->ready) {
+		channel_add(watch, desktop);
+	} else if (!job->flag) {
+		g_hash_table_remove(watch->channels, &desktop);
+		detaches_done(watch, job->name, NULL);
+	}
+}
+
+static void on_channel_job(struct watch *watch, const struct job *job)
+{
+	GHashTableIter iter;
+	gpointer value;
+
+	g_hash_table_iter_init(&iter, watch->channels);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		struct channel *channel = value;
+
+		if (channel->number == job->number && channel->handle) {
+			channel_turn(channel, job->what);
+			return;
+		}
+	}
+}
+
+static void watch_job(struct watch *watch, struct job *job)
+{
+	switch (job->kind) {
+	case JOB_REQUEST:
+		agent_send(watch, g_steal_pointer(&job->request));
+		break;
+	case JOB_CLOSED:
+		if (watch->conn)
+			watch_look(watch, job->text);
+		break;
+	case JOB_UP:
+		if (watch->conn) {
+			watch->ready = true;
+			watch_look(watch, NULL);
+		}
+		break;
+	case JOB_DOMAIN:
+		on_domain_job(watch, job);
+		break;
+	case JOB_REMOVED:
+		detaches_done(watch, job->name, job->text);
+		break;
+	case JOB_CHANNEL:
+		on_channel_job(watch, job);
+		break;
+	case JOB_DETACH:
+		detach_add(watch, job);
+		break;
+	case JOB_DETACH_FAILED:
+		detaches_end(watch, 0, (json_int_t)job->number, job->error);
+		break;
+	}
+}
+
+/* When there is something to do without a job; -1 = never. */
+static gint64 next_deadline(struct watch *watch)
+{
+	gint64 next = watch->conn ? G_MAXINT64 : watch->retry_at;
+	GHashTableIter iter;
+	gpointer value;
+
+	for (guint i = 0; i < watch->detaches->len; i++) {
+		const struct detach *detach = watch->detaches->pdata[i];
+
+		next = MIN(next, detach->deadline);
+	}
+	g_hash_table_iter_init(&iter, watch->channels);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		const struct channel *channel = value;
+
+		if (!channel->handle)
+			next = MIN(next, channel->retry_at);
+		else if (channel->resume_at)
+			next = MIN(next, channel->resume_at);
+	}
+	return next == G_MAXINT64 ? -1 : next;
+}
+
+static void watch_timers(struct watch *watch)
+{
+	GHashTableIter iter;
+	gpointer value;
+
+	if (!watch->conn && now_us() >= watch->retry_at)
+		watch_connect(watch);
+	detaches_end(watch, now_us(), 0, NULL);
+	g_hash_table_iter_init(&iter, watch->channels);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		struct channel *channel = value;
+
+		if (!channel->handle && now_us() >= channel->retry_at)
+			channel_open(channel);
+		else if (channel->handle && channel->resume_at && now_us() >= channel->resume_at)
+			channel_turn(channel, VIRT_CAN_READ);
+	}
+}
+
+gpointer watch_run(gpointer data)
+{
+	struct watch watch = {.worker = data,
+		.channels = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, channel_free),
+		.detaches = g_ptr_array_new_with_free_func(detach_free)};
+
+	watched = data;
+	for (;;) {
+		watch_timers(&watch);
+		struct job *job = worker_next(watch.worker, LANE_WATCH, next_deadline(&watch));
+
+		if (job)
+			watch_job(&watch, job);
+		job_free(job);
+	}
+	return NULL;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "client-initrd/net.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client-initrd/util.h"
+
+#define CARD_WAIT_MS 10000
+#define LINK_WAIT_MS 20000
+#define STEP_MS 50
+
+static int set_up(const char *name)
+{
+	struct ifreq request = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = 0;
+	if (fd < 0)
+		return -errno;
+	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+	if (ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+		error = errno;
+	request.ifr_flags |= IFF_UP;
+	if (!error && ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+		error = errno;
+	close(fd);
+	return -error;
+}
+
+static void read_attribute(const char *name, const char *attribute, char *text, size_t size)
+{
+	char path[128];
+	snprintf(path, sizeof path, "/sys/class/net/%.15s/%s", name, attribute);
+	util_read_line(path, text, size);
+}
+
+static bool has_link(const char *name)
+{
+	char carrier[8];
+	read_attribute(name, "carrier", carrier, sizeof carrier);
+	return !strcmp(carrier, "1");
+}
+
+/* Ethernet cards only (ARPHRD_ETHER = 1): the loopback and tunnels have other types. */
+static bool is_card(const char *name, char mac[18])
+{
+	char type[8];
+	read_attribute(name, "type", type, sizeof type);
+	read_attribute(name, "address", mac, 18);
+	return !strcmp(type, "1") && strlen(mac) == 17;
+}
+
+/* Takes the card if it is the one wanted; without a wish all are brought up, one with link wins. */
+static bool consider(struct boot *boot, const char *name)
+{
+	char mac[18];
+	const char *wanted = boot->params.bootif;
+	if (strlen(name) >= IF_NAMESIZE || !is_card(name, mac))
+		return false;
+	if (wanted[0] && strcasecmp(wanted, mac))
+		return false;
+	set_up(name);
+	if (boot->interface[0] && !wanted[0] && !has_link(name))
+		return false;
+	snprintf(boot->interface, sizeof boot->interface, "%s", name);
+	snprintf(boot->mac, sizeof boot->mac, "%s", mac);
+	return wanted[0] || has_link(name);
+}
+
+static bool choose(struct boot *boot)
+{
+	bool found = false;
+	DIR *dir = opendir("/sys/class/net");
+	if (!dir)
+		return false;
+	for (struct dirent *entry; !found && (entry = readdir(dir));)
+		found = entry->d_name[0] != '.' && consider(boot, entry->d_name);
+	closedir(dir);
+	return found;
+}
+
+static void pause_step(void)
+{
+	struct timespec step = {.tv_nsec = STEP_MS * 1000000L};
+	nanosleep(&step, NULL);
+}
+
+enum boot_code net_up(struct boot *boot)
+{
+	int64_t start = util_now_ms();
+	boot->interface[0] = boot->mac[0] = '\0';
+	set_up("lo");
+	while (!choose(boot)) {
+		int64_t waited = util_now_ms() - start;
+		if (!boot->interface[0] && waited > CARD_WAIT_MS)
+			return boot->params.bootif[0]
+				       ? boot_fail(boot, BOOT_NO_CARD, "no driver for the card %s",
+						 boot->params.bootif)
+				       : boot_fail(boot, BOOT_NO_CARD, "no Ethernet card in %d s",
+						 CARD_WAIT_MS / 1000);
+		if (boot->interface[0] && waited > LINK_WAIT_MS)
+			break;
+		pause_step();
+	}
+	while (!has_link(boot->interface)) {
+		if (util_now_ms() - start > LINK_WAIT_MS)
+			return boot_fail(boot, BOOT_NO_LINK, "%s had no link for %d s",
+				boot->interface, LINK_WAIT_MS / 1000);
+		pause_step();
+	}
+	return BOOT_OK;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * /sbin/init of the client's root: loads the drivers of screen and keyboard, keeps the DHCP lease,
+ * and runs the viewer, without privilege, again whenever it ends. It is the only program with
+ * privilege on the PC, and nothing that comes over the network but DHCP answers reaches it.
+ *
+ * One process (keep_lease) renews the lease, one shows the failure page when the viewer does not
+ * live; this one waits for signals (a child has ended), for uevents (a device has come) and for the
+ * moment of the next start.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client-initrd/boot.h"
+#include "client-initrd/dhcpc.h"
+#include "client-initrd/modules.h"
+#include "client-initrd/report.h"
+#include "client-initrd/screen.h"
+#include "client-initrd/uevent.h"
+#include "client-initrd/util.h"
+#include "client-initrd/viewer.h"
+
+#define GOOD_LIFE_MS 10000 /* a viewer that lived this long works */
+#define SHORT_LIVES 3      /* so many short lives in a row are shown to the person */
+#define RESTART_MS 500
+
+struct supervisor {
+	struct boot boot;
+	struct modules modules;
+	int events, signals;
+	pid_t lease, viewer, page; /* 0: not running */
+	int64_t started_ms, next_ms;
+	unsigned short_lives;
+};
+
+static void set_up(struct supervisor *self)
+{
+	sigset_t children;
+	reboot(RB_DISABLE_CAD);
+	util_write_file("/proc/sys/kernel/sysrq", "0\n", 2);
+	mkdir("/dev/shm", 01777);
+	mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m");
+	mount("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=32m");
+	if (sethostname("carrel-client", 13) < 0)
+		screen_say("host name: %s", strerror(errno));
+	sigemptyset(&children);
+	sigaddset(&children, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &children, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	self->signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+	self->events = uevent_open();
+	params_load(&self->boot.params);
+	int error = dhcpc_restore(&self->boot, BOOT_NETWORK_FILE);
+	if (error)
+		screen_say(BOOT_NETWORK_FILE ": %s: the address will not be renewed",
+			strerror(-error));
+	error = modules_open_running(&self->modules);
+	if (error)
+		screen_say("no kernel modules: %s", strerror(-error));
+}
+
+/* `evdev` is asked for by no device; the rest is found by what the PC has. */
+static void load_drivers(struct supervisor *self)
+{
+	modules_load(&self->modules, "evdev");
+	modules_coldplug(&self->modules, NULL);
+	viewer_allow_present();
+}
+
+static pid_t start_lease(struct supervisor *self)
+{
+	if (!self->boot.lease.address)
+		return 0;
+	pid_t child = fork();
+	if (child == 0)
+		dhcpc_keep(&self->boot);
+	return child > 0 ? child : 0;
+}
+
+static void start_viewer(struct supervisor *self)
+{
+	self->started_ms = util_now_ms();
+	viewer_take_console();
+	pid_t viewer = viewer_start(&self->boot);
+	self->viewer = viewer > 0 ? viewer : 0;
+	if (!self->viewer) {
+		boot_fail(&self->boot, BOOT_NO_VIEWER, "fork: %s", strerror(-viewer));
+		self->next_ms = self->started_ms + 1000;
+	}
+}
+
+/* The page runs in a process of its own and ends when it is time, or at a key. */
+static void show_page(struct supervisor *self)
+{
+	unsigned times = self->short_lives - SHORT_LIVES + 1;
+	report_stage(&self->boot, "failed", 0, boot_code_name(BOOT_NO_VIEWER));
+	viewer_return_console();
+	self->page = fork();
+	if (self->page == 0) {
+		screen_open();
+		screen_failure(&self->boot, BOOT_NO_VIEWER, screen_backoff(times));
+		_exit(0);
+	}
+	if (self->page < 0)
+		self->page = 0;
+}
+
+static void viewer_ended(struct supervisor *self, int status)
+{
+	int64_t now = util_now_ms();
+	self->viewer = 0;
+	if (WIFSIGNALED(status))
+		boot_fail(
+			&self->boot, BOOT_NO_VIEWER, "it was ended by signal %d", WTERMSIG(status));
+	else
+		boot_fail(&self->boot, BOOT_NO_VIEWER, "it ended with status %d after %lld ms",
+			WEXITSTATUS(status), (long long)(now - self->started_ms));
+	if (now - self->started_ms >= GOOD_LIFE_MS)
+		self->short_lives = 0;
+	else
+		self->short_lives++;
+	self->next_ms = now + RESTART_MS * (self->short_lives + 1);
+	if (self->short_lives >= SHORT_LIVES)
+		show_page(self);
+}
+
+static void bury(struct supervisor *self)
+{
+	struct signalfd_siginfo information;
+	int status;
+	while (read(self->signals, &information, sizeof information) > 0) {
+	}
+	for (pid_t dead; (dead = waitpid(-1, &status, WNOHANG)) > 0;) {
+		if (dead == self->viewer)
+			viewer_ended(self, status);
+		else if (dead == self->page)
+			self->page = 0, self->next_ms = 0;
+		else if (dead == self->lease)
+			self->lease = start_lease(self);
+	}
+}
+
+static void devices(struct supervisor *self)
+{
+	struct uevent event;
+	while (uevent_next(self->events, &event)) {
+		if (!event.add)
+			continue;
+		if (event.modalias[0])
+			modules_load_alias(&self->modules, event.modalias, NULL);
+		if (event.node[0])
+			viewer_allow_node(event.node);
+	}
+}
+
+static void wait_for_something(struct supervisor *self)
+{
+	struct pollfd wait[2] = {
+		{.fd = self->signals, .events = POLLIN}, {.fd = self->events, .events = POLLIN}};
+	int timeout = -1;
+	if (!self->viewer && !self->page) {
+		int64_t left = self->next_ms - util_now_ms();
+		timeout = left > 0 ? (int)left : 0;
+	}
+	poll(wait, 2, timeout);
+}
+
+int main(void)
+{
+	static struct supervisor self;
+	if (getpid() != 1) {
+		fprintf(stderr, "carrel-root-init: this is the /sbin/init of a Carrel client; it "
+				"runs as process 1 of a PC that was booted from the network\n");
+		return 2;
+	}
+	screen_open();
+	set_up(&self);
+	load_drivers(&self);
+	self.lease = start_lease(&self);
+	screen_say("starting the viewer");
+	screen_close();
+	report_stage(&self.boot, "viewer", 0, NULL);
+	for (;;) {
+		if (!self.viewer && !self.page && util_now_ms() >= self.next_ms)
+			start_viewer(&self);
+		wait_for_something(&self);
+		devices(&self);
+		bury(&self);
+	}
+}

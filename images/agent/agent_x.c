@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "images/agent/agent_x.h"
+#include "images/agent/agent_proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <xcb/screensaver.h>
+#include <xcb/xcbext.h>
+
+#define XORG "/usr/lib/xorg/Xorg"
+#define COOKIE_NAME "MIT-MAGIC-COOKIE-1"
+#define FAMILY_WILD 0xffff
+
+void agent_x_init(struct agent_x *x, const char *authority)
+{
+	memset(x, 0, sizeof(*x));
+	x->pid = -1;
+	x->ready_fd = -1;
+	x->fd = -1;
+	snprintf(x->authority, sizeof(x->authority), "%s", authority);
+}
+
+static size_t put16(unsigned char *at, size_t value)
+{
+	at[0] = (unsigned char)(value >> 8);
+	at[1] = (unsigned char)value;
+	return 2;
+}
+
+static size_t put_counted(unsigned char *at, const void *data, size_t size)
+{
+	put16(at, size);
+	memcpy(at + 2, data, size);
+	return 2 + size;
+}
+
+/* Format: Xau(3): family, address, display number, name of the protocol, data. */
+bool agent_x_write_authority(const struct agent_x *x, const char *path, uid_t uid, gid_t gid)
+{
+	unsigned char entry[64];
+	size_t n = put16(entry, FAMILY_WILD);
+	bool ok;
+	int fd;
+
+	n += put_counted(entry + n, "", 0);
+	n += put_counted(entry + n, "0", 1);
+	n += put_counted(entry + n, COOKIE_NAME, strlen(COOKIE_NAME));
+	n += put_counted(entry + n, x->cookie, sizeof(x->cookie));
+	(void)unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	ok = write(fd, entry, n) == (ssize_t)n && fchown(fd, uid, gid) == 0;
+	close(fd);
+	return ok;
+}
+
+bool agent_x_start(struct agent_x *x)
+{
+	int pipes[2];
+	char number[16];
+	char *arguments[] = {XORG, AGENT_X_DISPLAY, "vt1", "-nolisten", "tcp", "-noreset",
+		"-novtswitch", "-keeptty", "-br", "-auth", x->authority, "-logfile",
+		"/run/carrel/Xorg.log", "-displayfd", number, NULL};
+	char *environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C", NULL};
+
+	if (getrandom(x->cookie, sizeof(x->cookie), 0) != (ssize_t)sizeof(x->cookie) ||
+		!agent_x_write_authority(x, x->authority, 0, 0) || pipe2(pipes, O_CLOEXEC))
+		return false;
+	snprintf(number, sizeof(number), "%d", pipes[1]);
+	x->pid = agent_proc_run(arguments, environment, pipes[1]);
+	close(pipes[1]);
+	x->ready_fd = pipes[0];
+	return x->pid > 0;
+}
+
+static xcb_atom_t intern(xcb_connection_t *connection, const char *name)
+{
+	xcb_intern_atom_reply_t *reply = xcb_intern_atom_reply(
+		connection, xcb_intern_atom(connection, 0, (uint16_t)strlen(name), name), NULL);
+	xcb_atom_t atom = reply ? reply->atom : XCB_ATOM_NONE;
+
+	free(reply);
+	return atom;
+}
+
+bool agent_x_connect(struct agent_x *x)
+{
+	const uint32_t mask = XCB_EVENT_MASK_PROPERTY_CHANGE | XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY;
+	xcb_auth_info_t auth = {
+		.namelen = (int)strlen(COOKIE_NAME),
+		.name = COOKIE_NAME,
+		.datalen = sizeof(x->cookie),
+		.data = (char *)x->cookie,
+	};
+
+	close(x->ready_fd);
+	x->ready_fd = -1;
+	x->connection = xcb_connect_to_display_with_auth_info(AGENT_X_DISPLAY, &auth, NULL);
+	if (xcb_connection_has_error(x->connection)) {
+		xcb_disconnect(x->connection);
+		x->connection = NULL;
+		return false;
+	}
+	x->fd = xcb_get_file_descriptor(x->connection);
+	(void)fcntl(x->fd, F_SETFD, FD_CLOEXEC);
+	x->root = xcb_setup_roots_iterator(xcb_get_setup(x->connection)).data->root;
+	x->wm_check = intern(x->connection, "_NET_SUPPORTING_WM_CHECK");
+	x->client_list = intern(x->connection, "_NET_CLIENT_LIST");
+	(void)xcb_get_extension_data(x->connection, &xcb_screensaver_id);
+	xcb_change_window_attributes(x->connection, x->root, XCB_CW_EVENT_MASK, &mask);
+	xcb_flush(x->connection);
+	return true;
+}
+
+void agent_x_clear(struct agent_x *x)
+{
+	if (x->connection)
+		xcb_disconnect(x->connection);
+	if (x->ready_fd >= 0)
+		close(x->ready_fd);
+	x->connection = NULL;
+	x->fd = -1;
+	x->ready_fd = -1;
+	x->pid = -1;
+	x->wm_running = x->mapped = x->drawn = x->clients_asked = x->idle_asked = false;
+}
+
+void agent_x_expect_session(struct agent_x *x)
+{
+	x->wm_running = x->mapped = x->drawn = false;
+}
+
+/* The answer is looked for in agent_x_events(). */
+static void ask_clients(struct agent_x *x)
+{
+	if (x->clients_asked)
+		xcb_discard_reply(x->connection, x->clients_sequence);
+	x->clients_sequence =
+		xcb_get_property(x->connection, 0, x->root, x->client_list, XCB_ATOM_WINDOW, 0, 1)
+			.sequence;
+	x->clients_asked = xcb_flush(x->connection) > 0;
+}
+
+static void clients_answer(struct agent_x *x)
+{
+	void *reply = NULL;
+
+	if (!x->clients_asked ||
+		!xcb_poll_for_reply(x->connection, x->clients_sequence, &reply, NULL))
+		return;
+	x->clients_asked = false;
+	if (reply && xcb_get_property_value_length(reply) > 0)
+		x->drawn = true;
+	free(reply);
+}
+
+static void property_changed(struct agent_x *x, const xcb_property_notify_event_t *event)
+{
+	if (event->window != x->root)
+		return;
+	if (event->atom == x->wm_check)
+		x->wm_running = event->state == XCB_PROPERTY_NEW_VALUE;
+	else if (event->atom == x->client_list && x->wm_running && !x->drawn)
+		ask_clients(x);
+}
+
+bool agent_x_events(struct agent_x *x)
+{
+	xcb_generic_event_t *event;
+
+	while ((event = xcb_poll_for_event(x->connection))) {
+		switch (event->response_type & 0x7f) {
+		case XCB_PROPERTY_NOTIFY:
+			property_changed(x, (const xcb_property_notify_event_t *)event);
+			break;
+		case XCB_MAP_NOTIFY:
+			x->mapped = x->mapped || x->wm_running;
+			break;
+		default:
+			break;
+		}
+		free(event);
+	}
+	clients_answer(x);
+	return !xcb_connection_has_error(x->connection);
+}
+
+bool agent_x_idle_ask(struct agent_x *x)
+{
+	const xcb_query_extension_reply_t *extension;
+
+	if (!x->connection)
+		return false;
+	extension = xcb_get_extension_data(x->connection, &xcb_screensaver_id);
+	if (!extension || !extension->present)
+		return false;
+	x->idle_sequence = xcb_screensaver_query_info(x->connection, x->root).sequence;
+	x->idle_asked = xcb_flush(x->connection) > 0;
+	return x->idle_asked;
+}
+
+bool agent_x_idle_answer(struct agent_x *x, int64_t *idle_ms)
+{
+	xcb_generic_error_t *error = NULL;
+	void *reply = NULL;
+
+	if (!x->idle_asked || !xcb_poll_for_reply(x->connection, x->idle_sequence, &reply, &error))
+		return false;
+	x->idle_asked = false;
+	*idle_ms = -1;
+	if (reply)
+		*idle_ms = ((xcb_screensaver_query_info_reply_t *)reply)->ms_since_user_input;
+	free(reply);
+	free(error);
+	return true;
+}

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The desktop's programs, what its VM's initramfs runs, and the builder of images.
+AGENT_MAIN := images/agent/agent.c images/agent/waitscreen.c images/agent/ximwait.c
+AGENT_SRC := $(filter-out $(AGENT_MAIN),$(sort $(wildcard images/agent/*.c)))
+$(call library,agent,$(AGENT_SRC))
+$(call program,carrel-agent,images/agent/agent.c,agent,jansson xcb xcb-screensaver,$(LIBEXECDIR))
+$(call program,carrel-waitscreen,images/agent/waitscreen.c,,xft x11,$(LIBEXECDIR))
+$(call program,carrel-ximwait,images/agent/ximwait.c,,x11,$(LIBEXECDIR))
+
+# /init of an initramfs links to nothing. It is made apart: -static and PIE do not go together, nor
+# does the address sanitizer with being the first process.
+INIT_SRC := images/desktop-initrd/init.c images/desktop-initrd/verity.c
+$(B)/carrel-desktop-init: $(INIT_SRC) images/desktop-initrd/verity.h
+	@mkdir -p $(@D)
+	@echo "  CC $@"
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 -Os $(WARN) -static -o $@ $(INIT_SRC)
+PROGRAMS += $(B)/carrel-desktop-init
+INSTALL_PROGRAMS += carrel-desktop-init>$(LIBEXECDIR)
+
+$(call unit_test,test_agent_msg,tests/unit/test_agent_msg.c,agent,jansson)
+$(call unit_test,test_agent_disk,tests/unit/test_agent_disk.c,agent,jansson)
+$(call unit_test,test_agent_user,tests/unit/test_agent_user.c,agent,jansson)
+$(call unit_test,test_agent_port,tests/unit/test_agent_port.c,agent,jansson)
+$(call unit_test,test_agent_verity,tests/unit/test_agent_verity.c images/desktop-initrd/verity.c,,)
+$(call fuzz_target,agent,tests/fuzz/agent.c images/agent/agent_msg.c,jansson)
+
+IMAGE_SHARE := $(DATADIR)/images
+$(call install_file,images/build/carrel-image-build,$(SBINDIR),755)
+$(foreach f,$(wildcard images/build/*.sh),$(call install_file,$(f),$(IMAGE_SHARE)/build,644))
+$(foreach f,$(shell find images/recipes -type f),$(call install_file,$(f),$(IMAGE_SHARE)/$(patsubst images/%/,%,$(dir $(f))),$(if $(shell test -x $(f) && echo x),755,644)))
+$(call install_file,broker/man/carrel-agent.8,$(MANDIR)/man8,644)
+$(call install_file,broker/man/carrel-image-build.8,$(MANDIR)/man8,644)
+
+# images/client/ has a build.mk of its own
+include $(sort $(wildcard images/*/build.mk))

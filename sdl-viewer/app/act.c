@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/shared/log.h"
+#include "sdl-viewer/app/app.h"
+#include "sdl-viewer/app/utf8.h"
+#include "sdl-viewer/control/backoff.h"
+
+#define TOAST_MS 6000
+
+static const char *words(const struct app *app, enum string_id id)
+{
+	return string_get(app->cards.language, id);
+}
+
+static void connection_close(struct connection *connection)
+{
+	rfb_stop(connection->rfb);
+	picture_free(connection->picture);
+	*connection = (struct connection){0};
+}
+
+void act_close_connections(struct app *app)
+{
+	person_release_all(app);
+	screen_set_picture(&app->screen, NULL, false);
+	connection_close(&app->next);
+	connection_close(&app->current);
+	app->ask_ms = 0;
+	app->lost_count = 0;
+	app->desktop_leds = 0;
+}
+
+static void end_login(struct app *app)
+{
+	control_forget(app->control);
+	act_close_connections(app);
+	form_wipe_password(&app->form);
+}
+
+static void show_site(struct app *app, const struct event *event)
+{
+	utf8_clean(app->cards.site, sizeof(app->cards.site), event->text);
+	if (event->code[0])
+		app->cards.language = language_parse(event->code);
+	app->trouble[0] = 0;
+	app->backdrop_changed = true;
+}
+
+static void start_login(struct app *app)
+{
+	app->percent = 0;
+	app->stage[0] = app->stage_text[0] = app->trouble[0] = 0;
+	control_login(app->control, app->form.user, app->form.password);
+	form_wipe_password(&app->form);
+	app->form.error[0] = 0;
+}
+
+/* Codes that are known have words in the site's language; else the broker's own are shown. */
+static const char *words_of(
+	const struct app *app, const struct event *event, enum string_id unreachable)
+{
+	if (strcmp(event->code, "unreachable") == 0 || strcmp(event->code, "closed") == 0)
+		return words(app, unreachable);
+	if (event->type == EVENT_DENIED && (!event->text[0] || app->cards.language != LANGUAGE_EN))
+		return words(app, STR_DENIED);
+	return event->text;
+}
+
+static void form_error(struct app *app, const struct event *event)
+{
+	end_login(app);
+	snprintf(app->form.error, sizeof(app->form.error), "%s",
+		words_of(app, event, STR_UNREACHABLE));
+	app->form.focus = FORM_PASSWORD;
+}
+
+static void show_stage(struct app *app, const struct event *event)
+{
+	snprintf(app->stage, sizeof(app->stage), "%s", event->code);
+	snprintf(app->stage_text, sizeof(app->stage_text), "%s", event->text);
+	app->trouble[0] = 0;
+	/* A bar that goes back says nothing to anybody. */
+	if (event->percent > app->percent)
+		app->percent = event->percent;
+}
+
+static void connect_desktop(struct app *app, const struct event *event)
+{
+	struct rfb_config config = {.connection = ++app->next_number,
+		.host = event->host,
+		.port = event->port,
+		.tls_name = event->tls_name,
+		.ca_file = app->options.ca_file,
+		.ticket = event->ticket};
+
+	connection_close(&app->next);
+	app->ready_ms = app_now_ms();
+	app->ask_ms = 0;
+	app->next.number = config.connection;
+	app->next.picture = picture_new();
+	app->next.rfb = rfb_start(&config, app->next.picture, &app->queue);
+	snprintf(app->stage, sizeof(app->stage), "connecting");
+	app->stage_text[0] = 0;
+	log_event(LOG_INFO, "desktop-connecting", "host", event->host, "port",
+		log_fmt("%u", event->port), NULL);
+}
+
+static void first_frame(struct app *app)
+{
+	struct connection old = app->current;
+	unsigned ms = (unsigned)(app_now_ms() - app->ready_ms);
+
+	person_release_all(app);
+	app->current = app->next;
+	app->next = (struct connection){0};
+	screen_set_picture(&app->screen, app->current.picture, false);
+	connection_close(&old);
+	app->lost_count = 0;
+	app->frame_ms = app_now_ms();
+	app->trouble[0] = 0;
+	control_first_frame(app->control, ms);
+	log_event(LOG_INFO, "first-frame", "ms", log_fmt("%u", ms), NULL);
+	view_toast(app, words(app, STR_CHORD), TOAST_MS);
+}
+
+static void ask_again(struct app *app, const struct event *event)
+{
+	person_release_all(app);
+	connection_close(&app->next);
+	if (app->current.rfb) {
+		rfb_stop(app->current.rfb);
+		app->current.rfb = NULL;
+	}
+	if (app->lost_count == 0 && app->frame_ms)
+		control_lost(app->control, (unsigned)(app_now_ms() - app->frame_ms));
+	log_event(LOG_WARN, "desktop-lost", "reason", event->text, "in-a-row",
+		log_fmt("%u", app->lost_count), NULL);
+	/* At once after a picture; the broker is spared when it goes wrong again and again. */
+	app->ask_ms = app_now_ms();
+	if (app->lost_count > 0)
+		app->ask_ms += backoff_ms(app->lost_count, (uint32_t)app_now_ms());
+	app->lost_count++;
+}
+
+void act_ask_now(struct app *app)
+{
+	app->ask_ms = 0;
+	control_reconnect(app->control);
+}
+
+static void message(struct app *app, const struct event *event)
+{
+	enum string_id title = STR_REFUSED, body = STR_COUNT;
+
+	switch (event->type) {
+	case EVENT_MOVED:
+		title = STR_MOVED;
+		body = STR_MOVED_HINT;
+		break;
+	case EVENT_ENDED:
+		title = strcmp(event->code, "logout") == 0 ? STR_ENDED_LOGOUT : STR_ENDED;
+		break;
+	case EVENT_TOKEN_GONE:
+		title = STR_TOKEN_GONE;
+		break;
+	case EVENT_DESKTOP_UNSAFE:
+		title = STR_UNSAFE;
+		body = STR_UNSAFE_HINT;
+		break;
+	default:
+		break;
+	}
+	end_login(app);
+	snprintf(app->title, sizeof(app->title), "%s", words(app, title));
+	snprintf(app->message, sizeof(app->message), "%s",
+		event->text[0] || body == STR_COUNT ? event->text : words(app, body));
+	if (event->type == EVENT_DESKTOP_UNSAFE)
+		snprintf(app->message, sizeof(app->message), "%s (%.300s)",
+			words(app, STR_UNSAFE_HINT), event->text);
+	log_event(LOG_INFO, "message", "event", event_name(event->type), "code", event->code,
+		"text", event->text, NULL);
+}
+
+void act(struct app *app, enum action action, const struct event *event)
+{
+	switch (action) {
+	case ACTION_NONE:
+	case ACTION_COUNT:
+		break;
+	case ACTION_SITE:
+		show_site(app, event);
+		break;
+	case ACTION_TROUBLE:
+		snprintf(app->trouble, sizeof(app->trouble), "%s",
+			words_of(app, event, STR_HELLO_FAILED));
+		break;
+	case ACTION_START_LOGIN:
+		start_login(app);
+		break;
+	case ACTION_FORM_ERROR:
+		form_error(app, event);
+		break;
+	case ACTION_STAGE:
+		show_stage(app, event);
+		break;
+	case ACTION_CONNECT:
+		connect_desktop(app, event);
+		break;
+	case ACTION_FIRST_FRAME:
+		first_frame(app);
+		break;
+	case ACTION_ASK_AGAIN:
+		ask_again(app, event);
+		break;
+	case ACTION_MESSAGE:
+		message(app, event);
+		break;
+	case ACTION_FORM:
+	case ACTION_LEAVE:
+		end_login(app);
+		form_clear(&app->form);
+		control_hello(app->control);
+		break;
+	case ACTION_LOGOUT:
+		control_logout(app->control);
+		act_close_connections(app);
+		form_clear(&app->form);
+		break;
+	}
+}
+
+void act_connection(struct app *app, const struct event *event)
+{
+	bool is_next = event->connection == app->next.number;
+	bool is_current = event->connection == app->current.number;
+
+	if (!is_next && !is_current)
+		return; /* of a connection that has been given up */
+	switch (event->type) {
+	case EVENT_DAMAGE:
+		if (is_current && screen_look(&app->screen) && person_has_desktop(app))
+			screen_desktop_pointer(&app->screen);
+		break;
+	case EVENT_LEDS:
+		app->desktop_leds = event->percent;
+		person_leds(app);
+		break;
+	case EVENT_FRAME:
+		if (is_next)
+			app_event(app, event);
+		break;
+	case EVENT_DESKTOP_LOST:
+		if (is_next && app->current.rfb) {
+			log_event(LOG_WARN, "second-connection-lost", "reason", event->text, NULL);
+			connection_close(&app->next);
+		} else if (is_current && app->next.rfb) {
+			/* The next one is on its way already: nothing to be asked for. */
+			rfb_stop(app->current.rfb);
+			app->current.rfb = NULL;
+		} else {
+			app_event(app, event);
+		}
+		break;
+	default:
+		app_event(app, event);
+		break;
+	}
+}

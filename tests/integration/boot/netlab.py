@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A boot server and PCs without a disk in network namespaces of their own, for the tests of the
+network boot. Nothing outside of the two namespaces and the working folder is touched."""
+import json
+import os
+import re
+import selectors
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
+OUT = os.path.join(ROOT, "build/out")
+NEEDED = ["ip", "dnsmasq", "nginx", "ganesha.nfsd", "qemu-system-x86_64", "mksquashfs", "veritysetup"]
+
+
+def lacks():
+    """Why the tests cannot run here, or None."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    missing = [name for name in NEEDED if not shutil.which(name, path=path)]
+    if not os.path.exists("/usr/lib/PXELINUX/lpxelinux.0"):
+        missing.append("pxelinux")
+    return "missing: " + ", ".join(missing) if missing else None
+
+
+def run(*argv, **kw):
+    return subprocess.run(argv, check=True, capture_output=True, text=True, **kw).stdout
+
+
+class Output:
+    """Lines of a process, read without blocking for longer than asked."""
+
+    def __init__(self, process):
+        self.process, self.text, self.at = process, "", 0
+        os.set_blocking(process.stdout.fileno(), False)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(process.stdout, selectors.EVENT_READ)
+
+    def read(self, timeout):
+        """Takes what is there; False when the process has ended."""
+        if self.selector.select(timeout):
+            data = os.read(self.process.stdout.fileno(), 65536)
+            self.text += data.decode("utf-8", "replace")
+            return bool(data)
+        return True
+
+    def wait(self, word, timeout):
+        """Waits until `word` comes (behind the last found one); the text up to its line's end."""
+        until = time.monotonic() + timeout
+        while True:
+            found = self.text.find(word, self.at)
+            end = re.compile(r"[\r\n]").search(self.text, found) if found >= 0 else None
+            if end:
+                self.at = end.start()
+                return self.text[found:self.at]
+            left = until - time.monotonic()
+            if left <= 0 or not self.read(left):
+                raise AssertionError("no %r in: %s" % (word, self.text[-3000:]))
+
+
+class Follow:
+    """What is written to a log file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def wait(self, word, timeout):
+        self.wait_count(word, 1, timeout)
+
+    def wait_count(self, word, count, timeout):
+        until = time.monotonic() + timeout
+        while open(self.path).read().count(word) < count:
+            if time.monotonic() > until:
+                raise AssertionError("no %r in %s" % (word, self.path))
+            select_pause(0.05)
+
+
+class Netlab:
+    address = "10.77.0.1"
+
+    def __init__(self, prefix="bootx"):
+        self.sw, self.srv = prefix + "sw", prefix + "srv"
+        self.prefix = prefix
+        self.dir = tempfile.mkdtemp(prefix="carrel-netboot-", dir="/var/tmp")
+        os.chmod(self.dir, 0o755)
+        os.mkdir(self.path("run"))
+        self.daemons, self.pcs = {}, []
+        self.images = self.path("images")
+
+    def path(self, *names):
+        return os.path.join(self.dir, *names)
+
+    def up(self):
+        for name in (self.sw, self.srv):
+            run("ip", "netns", "add", name)
+            run("ip", "-n", name, "link", "set", "lo", "up")
+        run("ip", "netns", "exec", self.sw, "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0")
+        sw = ["ip", "-n", self.sw]
+        run(*sw, "link", "add", "br0", "type", "bridge", "stp_state", "0", "forward_delay", "0",
+            "mcast_snooping", "0")
+        run(*sw, "link", "set", "br0", "up")
+        run(*sw, "link", "add", "srv", "type", "veth", "peer", "name", "lan0", "netns", self.srv)
+        run(*sw, "link", "set", "srv", "master", "br0", "up")
+        run(*sw, "tuntap", "add", "tap0", "mode", "tap")
+        run(*sw, "link", "set", "tap0", "master", "br0", "up")
+        run("ip", "-n", self.srv, "link", "set", "lan0", "up")
+        run("ip", "-n", self.srv, "address", "add", self.address + "/24", "dev", "lan0")
+        self.configure()
+
+    def configure(self):
+        with open(self.path("carrel.conf"), "w") as f:
+            f.write("[network]\nclient_interface=lan0\nclient_address=%s/24\n"
+                    "[boot]\nkernel_options=console=tty0 console=ttyS0,115200\n[paths]\n"
+                    "state=%s\nrun=%s\nimages=%s\npki=%s\n" % (self.address, self.path("state"),
+                    self.path("run"), self.images, self.dir))
+
+    def bootconf(self, *options):
+        return run(os.path.join(OUT, "carrel-bootconf"), "--config", self.path("carrel.conf"),
+                   "--templates", os.path.join(ROOT, "bootserver/templates"), *options)
+
+    def build_image(self):
+        """The client image, with a stand-in where the viewer will be."""
+        programs = self.path("programs")
+        os.makedirs(programs, exist_ok=True)
+        for name in ("carrel-init", "carrel-root-init"):
+            shutil.copy(os.path.join(OUT, name), programs)
+        run("gcc", "-O2", "-o", os.path.join(programs, "carrel-viewer"),
+            os.path.join(ROOT, "tests/integration/boot/standin.c"))
+        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test",
+            "-keyout", self.path("ca.key"), "-out", self.path("ca.crt"))
+        return run(os.path.join(ROOT, "images/client/build"), "--out", self.images, "--viewer",
+                   os.path.join(programs, "carrel-viewer"), "--ca", self.path("ca.crt"),
+                   "--cache", os.path.join(ROOT, "build/cache/kernel"))
+
+    def start(self, name):
+        """Starts one of the daemons that carrel-bootconf names, as it says."""
+        for line in self.bootconf("--commands").splitlines():
+            found, command = line.split("\t")
+            if found == name:
+                break
+        else:
+            raise KeyError(name)
+        script = "mount -t tmpfs run /run && exec " + command
+        if name.startswith("setup-"):
+            run("ip", "netns", "exec", self.srv, "sh", "-c", command)
+            return
+        self.spawn(name, ["sh", "-c", script])
+
+    def spawn(self, name, argv):
+        log = open(self.path(name + ".log"), "w")
+        self.daemons[name] = subprocess.Popen(["ip", "netns", "exec", self.srv] + argv,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        log.close()
+
+    def reports(self):
+        with open(self.path("reports.log")) as f:
+            return [json.loads(line.split(" ", 1)[1]) for line in f]
+
+    def serve(self, *without, dnsmasq=""):
+        """Renders and starts the daemons, but those named; `dnsmasq`: further lines for it."""
+        self.bootconf()
+        with open(self.path("state/boot/current/dnsmasq.conf"), "a") as f:
+            f.write(dnsmasq)
+        self.start("setup-ipv6")
+        for name in ("dnsmasq", "nginx", "nfs"):
+            if name not in without:
+                self.start(name)
+        self.spawn("reports", [sys.executable, os.path.join(ROOT,
+            "tests/integration/boot/reports.py"), self.address, "7480"])
+        for name, port in (("nginx", 80), ("nfs", 2049), ("reports", 7480)):
+            if name not in without:
+                self.wait_port(name, port)
+
+    def wait_port(self, name, port):
+        until = time.monotonic() + 20
+        while True:
+            out = run("ip", "netns", "exec", self.srv, "ss", "-Hltn", "sport", "=", ":%d" % port)
+            if out.strip():
+                return
+            if self.daemons[name].poll() is not None or time.monotonic() > until:
+                raise AssertionError(name + ": " + open(self.path(name + ".log")).read()[-2000:])
+            select_pause(0.1)
+
+    def stop(self, name):
+        process = self.daemons.pop(name)
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def stop_all(self):
+        for name in list(self.daemons):
+            self.stop(name)
+
+    def power_on(self, card="virtio-net-pci", memory=1024):
+        pc = Pc(self, card, memory)
+        self.pcs.append(pc)
+        return pc
+
+    def down(self):
+        for pc in self.pcs:
+            pc.off()
+        self.stop_all()
+        for name in (self.sw, self.srv):
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def select_pause(seconds):
+    selectors.DefaultSelector().select(seconds)
+
+
+class Pc:
+    mac = "52:54:00:77:00:01"
+
+    def __init__(self, lab, card, memory):
+        self.qmp_path = lab.path("qmp")
+        if os.path.exists(self.qmp_path):
+            os.unlink(self.qmp_path)
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", lab.sw, "qemu-system-x86_64", "-accel", "tcg", "-M", "pc",
+             "-cpu", "qemu64", "-m", str(memory), "-nodefaults", "-vga", "std", "-display", "none",
+             "-netdev", "tap,id=n0,ifname=tap0,script=no,downscript=no",
+             "-device", "%s,netdev=n0,mac=%s,bootindex=1" % (card, self.mac),
+             "-serial", "stdio", "-monitor", "none", "-qmp", "unix:%s,server,nowait" % self.qmp_path],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.console = Output(self.process)
+
+    def seconds(self):
+        return time.monotonic() - self.started
+
+    def qmp(self, command, **arguments):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.qmp_path)
+            f = s.makefile("rw")
+            f.readline()
+            for request in ({"execute": "qmp_capabilities"},
+                            {"execute": command, "arguments": arguments}):
+                f.write(json.dumps(request))
+                f.flush()
+                answer = json.loads(f.readline())
+                while "event" in answer:
+                    answer = json.loads(f.readline())
+            return answer
+
+    def press(self, key):
+        return self.qmp("send-key", keys=[{"type": "qcode", "data": key}])
+
+    def screen(self, path):
+        """A picture of the screen as PNG."""
+        return self.qmp("screendump", filename=path, format="png")
+
+    def off(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()

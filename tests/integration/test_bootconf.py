@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""carrel-bootconf as a person or a unit runs it: what is rendered, refused, kept and rolled back."""
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+PROGRAM = os.path.join(ROOT, "build/out/carrel-bootconf")
+
+
+def missing():
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    lacks = [n for n in ("dnsmasq", "nginx") if not shutil.which(n, path=path)]
+    if not os.path.exists("/usr/lib/PXELINUX/lpxelinux.0"):
+        lacks.append("pxelinux")
+    return ", ".join(lacks)
+
+
+pytestmark = pytest.mark.skipif(missing() != "", reason="missing: " + missing())
+
+
+class Site:
+    def __init__(self, folder):
+        self.dir = folder
+        self.conf = {"network": {"client_interface": "lan0"}, "boot": {"nfs": "off"},
+                     "paths": {"state": self.path("state"), "run": self.path("run"),
+                               "images": self.path("images"), "pki": self.path("pki")}}
+        self.image("20260301.1")
+        self.write()
+
+    def path(self, *names):
+        return os.path.join(self.dir, *names)
+
+    def write(self):
+        with open(self.path("carrel.conf"), "w") as f:
+            for group, keys in self.conf.items():
+                f.write("[%s]\n" % group + "".join("%s=%s\n" % k for k in keys.items()))
+
+    def image(self, version):
+        """Publishes an image whose files are a few bytes: bootconf looks at sums, not at kernels."""
+        folder = self.path("images/client", version)
+        os.makedirs(folder)
+        files = {}
+        for name, size in (("kernel", 5000), ("initrd", 3000), ("root", 8192)):
+            data = (version + name).encode().ljust(size, b".")
+            with open(os.path.join(folder, name), "wb") as f:
+                f.write(data)
+            files[name] = {"file": name, "size": size, "sha256": hashlib.sha256(data).hexdigest()}
+        manifest = {"name": "client", "version": version, "kind": "client", "inputs": "x",
+                    "files": files, "cmdline": "quiet",
+                    "root": {"format": "squashfs", "data_blocks": 1, "block_size": 4096,
+                             "root_hash": "ab" * 32, "salt": "cd"}}
+        with open(os.path.join(folder, "manifest.json"), "w") as f:
+            json.dump(manifest, f)
+        link = self.path("images/client/current")
+        if os.path.lexists(link):
+            os.unlink(link)
+        os.symlink(version, link)
+
+    def run(self, *options, status=0):
+        done = subprocess.run([PROGRAM, "-c", self.path("carrel.conf"), "--templates",
+                               os.path.join(ROOT, "bootserver/templates"), *options],
+                              capture_output=True, text=True)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout if status == 0 else done.stderr
+
+    def current(self):
+        return os.readlink(self.path("state/boot/current"))
+
+    def menu(self):
+        return open(self.path("state/boot/current/tftp/pxelinux.cfg/default")).read()
+
+
+@pytest.fixture
+def site():
+    folder = tempfile.mkdtemp(prefix="carrel-bootconf-test-", dir="/var/tmp")
+    os.chmod(folder, 0o755)
+    yield Site(folder)
+    shutil.rmtree(folder)
+
+
+def test_first_rendering(site):
+    site.run()
+    assert site.current() == "gen/1"
+    menu = site.menu()
+    assert "http://10.77.0.1:80/boot/20260301.1/vmlinuz" in menu
+    assert "carrel.nfs=off carrel.root=client-20260301.1.root carrel.size=8192" in menu
+    assert re.search(r"^ALLOWOPTIONS 0$", menu, re.M) and re.search(r"^IMPLICIT 0$", menu, re.M)
+    boot = site.path("state/boot/http")
+    assert open(boot + "/images/client-20260301.1.root", "rb").read(14) == b"20260301.1root"
+    assert os.stat(boot + "/boot/20260301.1/vmlinuz").st_mode & 0o777 == 0o644
+    for program in ("lpxelinux.0", "ldlinux.c32"):
+        assert os.path.getsize(site.path("state/boot/current/tftp", program)) > 10000
+    conf = open(site.path("state/boot/current/dnsmasq.conf")).read()
+    assert "port=0" in conf.split() and "dhcp-range=10.77.0.100,10.77.0.250,255.255.255.0,60m" in conf
+
+
+def test_again_changes_nothing(site):
+    site.run()
+    assert "unchanged" in site.run()
+    assert site.current() == "gen/1"
+    assert os.listdir(site.path("state/boot/gen")) == ["1"]
+
+
+def test_change_and_rollback(site):
+    site.run()
+    assert "there is no rendering before" in site.run("--rollback", status=1)
+    site.image("20260302.1")
+    assert "-SAY Carrel 20260301.1" in site.run("--dry-run")
+    assert site.current() == "gen/1"
+    site.run()
+    assert site.current() == "gen/2" and "20260302.1" in site.menu()
+    assert os.path.exists(site.path("state/boot/http/boot/20260301.1/vmlinuz"))
+    assert "20260301.1" in site.run("--rollback")
+    assert site.current() == "gen/1" and "20260301.1" in site.menu()
+    site.run("--rollback")
+    assert site.current() == "gen/2"
+
+
+def test_old_versions_go(site):
+    for day in range(1, 6):
+        site.image("2026040%d.1" % day)
+        site.run()
+    assert sorted(os.listdir(site.path("state/boot/http/boot"))) == ["20260404.1", "20260405.1"]
+    assert sorted(os.listdir(site.path("state/boot/http/images"))) == [
+        "client-20260404.1.root", "client-20260405.1.root"]
+    assert sorted(os.listdir(site.path("state/boot/gen"))) == ["4", "5"]
+
+
+def test_check_changes_nothing(site):
+    assert "good: image client@20260301.1" in site.run("--check")
+    assert not os.path.exists(site.path("state"))
+
+
+@pytest.mark.parametrize("spoil,message", [
+    (lambda s: os.unlink(s.path("images/client/current")), "no image `client` is published"),
+    (lambda s: os.unlink(s.path("images/client/20260302.1/initrd")), "initrd: No such file"),
+    (lambda s: open(s.path("images/client/20260302.1/root"), "r+b").write(b"x"), "(sha256)"),
+    (lambda s: open(s.path("images/client/20260302.1/kernel"), "ab").write(b"x"), "(size)"),
+    (lambda s: open(s.path("images/client/20260302.1/manifest.json"), "w").write("{"),
+     "manifest.json: line 1"),
+])
+def test_bad_image_leaves_what_is_in_use(site, spoil, message):
+    site.run()
+    site.image("20260302.1")
+    spoil(site)
+    assert message in site.run(status=4)
+    assert site.current() == "gen/1" and "20260301.1" in site.menu()
+    assert os.listdir(site.path("state/boot/gen")) == ["1"]
+
+
+def test_bad_configuration(site):
+    site.run()
+    for group, key, value, message in (
+            ("network", "client_range", "10.99.0.1-10.99.0.9", "client_range"),
+            ("network", "no_such_key", "1", "no_such_key"),
+            ("boot", "image", "Client", "[boot] image = Client"),
+            ("paths", "run", "/run/a;b", "[paths] run = /run/a;b")):
+        site.conf[group][key], before = value, site.conf[group].get(key)
+        site.write()
+        assert message in site.run(status=3)
+        if before is None:
+            del site.conf[group][key]
+        else:
+            site.conf[group][key] = before
+    assert site.current() == "gen/1"
+    assert "No such file" in subprocess.run([PROGRAM, "-c", "/nonexistent"], capture_output=True,
+                                            text=True).stderr
+
+
+def test_what_the_daemons_refuse_is_not_used(site):
+    """A template that a site has changed, badly: dnsmasq's and nginx's own checks see it."""
+    site.run()
+    site.image("20260302.1")
+    for name in ("dnsmasq.conf.in", "nginx.conf.in"):
+        templates = site.path("templates")
+        shutil.copytree(os.path.join(ROOT, "bootserver/templates"), templates)
+        with open(os.path.join(templates, name), "a") as f:
+            f.write("no-such-word yes\n")
+        done = subprocess.run([PROGRAM, "-c", site.path("carrel.conf"), "--templates", templates],
+                              capture_output=True, text=True)
+        assert done.returncode == 1 and "refuses what was rendered" in done.stderr
+        assert site.current() == "gen/1"
+        shutil.rmtree(templates)
+
+
+def test_tree_that_daemons_cannot_reach(site):
+    os.mkdir(site.path("state"), 0o700)
+    assert "chmod o+x " + site.path("state") in site.run(status=1)
+    os.chmod(site.path("state"), 0o711)
+    site.run()
+
+
+def test_missing_programs(site):
+    assert "install the packages pxelinux" in site.run("--pxelinux", site.dir, status=1)
+
+
+def test_usage(site):
+    assert "--no-such" in site.run("--no-such", status=2)
+    assert "nonsense" in site.run("nonsense", status=2)
+
+
+def test_nfs_is_said(site):
+    assert site.run("--print-nfs").splitlines()[0] == "off"
+    site.conf["boot"]["nfs"] = "auto"
+    site.write()
+    kind, why = site.run("--print-nfs").splitlines()
+    assert kind in ("kernel", "ganesha", "off") and "NFS" in why
+
+
+def test_commands(site):
+    lines = dict(line.split("\t") for line in site.run("--commands").splitlines())
+    assert set(lines) == {"setup-ipv6", "dnsmasq", "nginx"}
+    assert lines["dnsmasq"].endswith("--conf-file=" + site.path("state/boot/current/dnsmasq.conf"))
+    site.conf["boot"]["nfs"] = "ganesha"
+    site.write()
+    if shutil.which("ganesha.nfsd"):
+        lines = dict(line.split("\t") for line in site.run("--commands").splitlines())
+        assert lines["nfs"].startswith("/usr/bin/ganesha.nfsd -F ")

@@ -1,0 +1,535 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""carrel-viewer in a window under Xvfb, against a broker of few words and a real QEMU VNC server."""
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+
+import pytest
+
+from viewer_lab import (DESKTOP_NAME, ROOT, SEAT, VIEWER, Authority, Broker, Desktop, Screen, Viewer,
+                        closing, wait_for)
+
+NEEDED = ["Xvfb", "xdotool", "qemu-system-x86_64"]
+MISSING = [tool for tool in NEEDED if not shutil.which(tool)]
+pytestmark = [
+    pytest.mark.skipif(bool(MISSING), reason="missing: " + ", ".join(MISSING)),
+    pytest.mark.skipif(not VIEWER.exists(), reason=f"{VIEWER} is not built"),
+]
+
+
+class Lab:
+    """Certificates once for all tests; the rest for each."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.authority = Authority(folder / "ca")
+        self.broker = self.authority.issue(folder / "broker", "127.0.0.1")
+        self.desktop = self.authority.issue(folder / "desktop", DESKTOP_NAME)
+        self.rogue = Authority(folder / "rogue-ca", "rogue CA").issue(
+            folder / "rogue", DESKTOP_NAME)
+
+
+@pytest.fixture(scope="module", name="lab")
+def fixture_lab(tmp_path_factory):
+    return Lab(tmp_path_factory.mktemp("viewer"))
+
+
+class Seat:
+    """A person at a viewer."""
+
+    def __init__(self, lab, folder, *options, **broker_options):
+        self.broker = Broker(lab.broker, **broker_options)
+        self.screen = Screen(folder)
+        self.viewer = Viewer(folder, self.screen.display, self.broker.url, lab.authority.file,
+                             *options)
+        self.logins = 0
+
+    def log_in(self, user="alice", password="secret1"):
+        self.logins += 1
+        self.viewer.wait("to=login", times=self.logins)
+        self.screen.type(user)
+        self.screen.key("Tab")
+        self.screen.type(password)
+        self.screen.key("Return")
+        body = self.broker.expect("/v1/client/login")
+        self.broker.expect("/v1/client/events")
+        return body
+
+    def close(self):
+        status = self.viewer.close()
+        self.screen.close()
+        self.broker.close()
+        assert status == 0, self.viewer.text()
+
+
+@pytest.fixture(name="seat")
+def fixture_seat(lab, tmp_path):
+    with closing(Seat(lab, tmp_path)) as (seat,):
+        yield seat
+
+
+@pytest.fixture(name="desktop")
+def fixture_desktop(lab, tmp_path):
+    with closing(Desktop(tmp_path / "desktop", lab.desktop)) as (desktop,):
+        yield desktop
+
+
+def lit(image, box):
+    """How many pixels of the box are not nearly black."""
+    return sum(1 for p in image.convert("L").crop(box).getdata() if p > 100)
+
+
+def test_login_to_desktop_and_report(seat, desktop, tmp_path):
+    body = seat.log_in("alice", 'p"\\w')
+    assert body == {"user": "alice", "password": 'p"\\w', "seat": SEAT, "boot": []}
+    seat.broker.send("stage", stage="placing", percent=30, message="")
+    seat.viewer.wait("state from=login to=logging-in")
+    seat.broker.ready(desktop, "abcd1234")
+    report = seat.broker.expect("/v1/client/report")
+    assert report["event"] == "first-frame" and 0 < report["ms"] < 20000
+    wait_for("text of the firmware on the screen",
+             lambda: lit(seat.screen.grab(), (0, 0, 1280, 400)) > 500)
+    assert len(desktop.clients()) == 1
+    # Neither password nor ticket is in the log.
+    assert "abcd1234" not in seat.viewer.text() and 'p"' not in seat.viewer.text()
+
+
+def test_wrong_password_is_said(seat, desktop, tmp_path):
+    seat.log_in(password="wrong")
+    before = seat.screen.grab()
+    seat.broker.send("refused", code="denied", message="User name or password is wrong.")
+    seat.viewer.wait("event=denied")
+
+    def red():
+        return sum(1 for r, g, b in seat.screen.grab().convert("RGB").getdata()
+                   if r > 140 and g < 70 and b < 70)
+    assert sum(1 for r, g, b in before.convert("RGB").getdata()
+               if r > 140 and g < 70 and b < 70) == 0
+    wait_for("the error in red", lambda: red() > 50)
+    # The name is kept, the password is asked for again.
+    seat.screen.type("secret1")
+    seat.screen.key("Return")
+    assert seat.broker.expect("/v1/client/login")["user"] == "alice"
+
+
+def test_moved_closes_the_desktop(seat, desktop):
+    seat.log_in()
+    seat.broker.ready(desktop, "abcd1234")
+    seat.broker.expect("/v1/client/report")
+    seat.broker.send("moved", message="It is at seat 7 now.")
+    seat.viewer.wait("to=message event=moved")
+    wait_for("the connection's end", lambda: not desktop.clients())
+    seat.screen.key("Return")
+    seat.viewer.wait("to=login", times=2)
+    seat.log_in("bob")
+
+
+def test_lost_connection_comes_back(seat, desktop, lab, tmp_path):
+    seat.log_in()
+    seat.broker.ready(desktop, "abcd1234")
+    seat.broker.expect("/v1/client/report")
+    wait_for("the picture", lambda: lit(seat.screen.grab(), (0, 0, 1280, 300)) > 500)
+    desktop.close()
+    seat.viewer.wait("to=lost")
+    seat.broker.expect("/v1/client/reconnect")
+    # The last picture stays, dimmed: there, and not bright any more.
+    wait_for("the dimmed picture", lambda: 20 < max(
+        seat.screen.grab().convert("L").crop((0, 0, 1280, 200)).getdata()) < 120)
+    # A way that leads nowhere is asked for again, by and by.
+    seat.broker.ready(None, "abcd1234", port=desktop.port)
+    seat.broker.expect("/v1/client/reconnect")
+    with closing(Desktop(tmp_path / "again", lab.desktop, desktop.port)) as (again,):
+        seat.broker.ready(again, "efgh5678")
+        seat.viewer.wait("from=lost to=desktop")
+        assert seat.broker.expect("/v1/client/report")["event"] in ("lost", "first-frame")
+        seat.viewer.close()
+
+
+def test_menu_leaves_and_logs_out(seat, desktop):
+    seat.log_in()
+    seat.broker.ready(desktop, "abcd1234")
+    seat.broker.expect("/v1/client/report")
+    seat.screen.key("ctrl+alt+shift+q")
+    seat.screen.key("Down", "Return")  # leave the seat
+    seat.viewer.wait("event=disconnect")
+    wait_for("the connection's end", lambda: not desktop.clients())
+    seat.log_in()
+    seat.broker.ready(desktop, "efgh5678")
+    seat.broker.expect("/v1/client/report")
+    seat.screen.key("ctrl+alt+shift+q")
+    seat.screen.key("Up", "Return")  # log out
+    seat.broker.expect("/v1/client/logout")
+    seat.viewer.wait("event=logout")
+
+
+def test_second_ready_swaps(seat, desktop, lab, tmp_path):
+    seat.log_in()
+    seat.broker.ready(desktop, "abcd1234")
+    seat.broker.expect("/v1/client/report")
+    with closing(Desktop(tmp_path / "second", lab.desktop)) as (second,):
+        seat.broker.ready(second, "efgh5678")
+        seat.broker.expect("/v1/client/report")
+        wait_for("the first connection's end", lambda: not desktop.clients())
+        assert len(second.clients()) == 1
+        assert "to=lost" not in seat.viewer.text()
+        seat.viewer.close()
+
+
+def test_ready_for_the_same_desktop(seat, desktop):
+    """As after the broker's restart: the server ends the first connection for the second, and the
+    picture stays all the while."""
+    seat.log_in()
+    seat.broker.ready(desktop, "abcd1234")
+    seat.broker.expect("/v1/client/report")
+    with seat.broker.lock:
+        seat.broker.streams[-1].put(None)
+    seat.broker.expect("/v1/client/events")
+    seat.broker.ready(desktop, "efgh5678")
+    seat.broker.expect("/v1/client/report")
+    wait_for("one connection", lambda: len(desktop.clients()) == 1)
+    assert "to=lost" not in seat.viewer.text()
+
+
+def test_desktop_under_another_name_is_refused(seat, desktop):
+    seat.log_in()
+    seat.broker.ready(desktop, "abcd1234", tls_name="server2.carrel.test")
+    seat.viewer.wait("to=message event=desktop-unsafe")
+    assert "does not match hostname" in seat.viewer.text()
+
+
+def test_desktop_of_another_ca_is_refused(seat, lab, tmp_path):
+    with closing(Desktop(tmp_path / "rogue", lab.rogue)) as (rogue,):
+        seat.log_in()
+        seat.broker.ready(rogue, "abcd1234")
+        seat.viewer.wait("to=message event=desktop-unsafe")
+
+
+class Rogue:
+    """An RFB server that offers what it likes, and keeps all that the viewer sends it."""
+
+    def __init__(self, speak):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.got = bytearray()
+        self.done = threading.Event()
+        self.speak = speak
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        peer, _ = self.listener.accept()
+        peer.settimeout(10)
+        try:
+            self.speak(self, peer)
+            while True:
+                data = peer.recv(4096)
+                if not data:
+                    break
+                self.got += data
+        except (OSError, ssl.SSLError):
+            pass
+        peer.close()
+        self.done.set()
+
+    def read(self, peer, size):
+        data = b""
+        while len(data) < size:
+            more = peer.recv(size - len(data))
+            if not more:
+                raise OSError("closed")
+            data += more
+        self.got += data
+        return data
+
+    def close(self):
+        self.listener.close()
+
+
+CHALLENGE = bytes(range(16))
+
+
+def hello(rogue, peer, version=b"RFB 003.008\n"):
+    peer.sendall(version)
+    rogue.read(peer, 12)
+
+
+def offer(*kinds):
+    """Security types in the clear: 1 = none, 2 = VNC's own."""
+    def speak(rogue, peer):
+        hello(rogue, peer)
+        peer.sendall(bytes([len(kinds), *kinds]))
+        rogue.read(peer, 1)
+        peer.sendall(struct.pack(">I", 0) if kinds[0] == 1 else CHALLENGE)
+    return speak
+
+
+def old_version(rogue, peer):
+    """RFB 3.3, where the server says what is used."""
+    hello(rogue, peer, b"RFB 003.003\n")
+    peer.sendall(struct.pack(">I", 2) + CHALLENGE)
+
+
+def vencrypt(kind, then):
+    """VeNCrypt with one sub-type."""
+    def speak(rogue, peer):
+        hello(rogue, peer)
+        peer.sendall(bytes([1, 19]))
+        rogue.read(peer, 1)
+        peer.sendall(bytes([0, 2]))
+        rogue.read(peer, 2)
+        peer.sendall(bytes([0, 1]) + struct.pack(">I", kind))
+        rogue.read(peer, 4)
+        then(rogue, peer)
+    return speak
+
+
+def anonymous_tls(rogue, peer):
+    """TLS without a certificate, which anybody in between can offer; then VNC's challenge."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("aNULL:@SECLEVEL=0")
+    peer.sendall(b"\x01")
+    tls = context.wrap_socket(peer, server_side=True)
+    tls.settimeout(10)
+    rogue.handshake_done = True
+    tls.sendall(CHALLENGE)
+    rogue.got += tls.recv(4096)
+
+
+def certified(folder):
+    def then(rogue, peer):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "server-cert.pem", folder / "server-key.pem")
+        peer.sendall(b"\x01")
+        tls = context.wrap_socket(peer, server_side=True)
+        tls.settimeout(10)
+        rogue.handshake_done = True
+        tls.sendall(struct.pack(">I", 0))
+        rogue.got += tls.recv(4096)
+    return then
+
+
+@pytest.mark.parametrize("name", ["none", "vnc", "rfb-3.3", "plain-vencrypt", "plain-vnc-vencrypt",
+                                  "anonymous-tls", "x509-none"])
+def test_no_downgrade(seat, lab, name):
+    """Whatever a man in the middle offers: no answer to its challenge, no ClientInit, no picture."""
+    ways = {
+        "none": offer(1),
+        "vnc": offer(2),
+        "rfb-3.3": old_version,
+        "plain-vencrypt": vencrypt(256, lambda rogue, peer: None),
+        "plain-vnc-vencrypt": vencrypt(2, lambda rogue, peer: peer.sendall(b"\x01" + CHALLENGE)),
+        "anonymous-tls": vencrypt(258, anonymous_tls),
+        "x509-none": vencrypt(260, certified(lab.desktop)),
+    }
+    with closing(Rogue(ways[name])) as (rogue,):
+        seat.log_in()
+        seat.broker.ready(None, "abcd1234", port=rogue.port)
+        seat.viewer.wait("to=message event=desktop-unsafe")
+        assert rogue.done.wait(10)
+        if name == "anonymous-tls":
+            assert rogue.handshake_done, "the rogue's TLS never came about: nothing was tested"
+        assert "first-frame" not in seat.viewer.text()
+        # Version 12, type 1, VeNCrypt version 2, sub-type 4: no room for a 16 byte answer.
+        assert len(rogue.got) < 12 + 1 + 2 + 4 + 16
+        assert b"abcd1234" not in rogue.got
+
+
+def test_broker_of_another_ca_is_refused(lab, tmp_path):
+    with closing(Broker(lab.rogue), Screen(tmp_path)) as (broker, screen):
+        viewer = Viewer(tmp_path, screen.display, broker.url, lab.authority.file)
+        try:
+            viewer.wait("certificate is not trusted")
+            assert "to=login" not in viewer.text()
+        finally:
+            viewer.close()
+
+
+def test_broker_away_at_login(seat):
+    seat.viewer.wait("to=login")
+    seat.broker.server.shutdown()
+    seat.broker.server.server_close()
+    seat.screen.type("alice")
+    seat.screen.key("Tab")
+    seat.screen.type("secret1")
+    seat.screen.key("Return")
+    seat.viewer.wait("state from=logging-in to=login event=login-failed")
+
+
+def test_token_gone_asks_for_a_new_login(seat, desktop):
+    """The broker was replaced: the desktop stays while it lasts, then the form comes back."""
+    seat.log_in()
+    seat.broker.ready(desktop, "abcd1234")
+    seat.broker.expect("/v1/client/report")
+    seat.broker.tokens.clear()
+    with seat.broker.lock:
+        seat.broker.streams[-1].put(None)
+    seat.viewer.wait("token-refused")
+    assert len(desktop.clients()) == 1
+    desktop.qmp("quit")
+    seat.viewer.wait("to=message event=token-gone")
+
+
+def test_keys_and_pointer_reach_the_desktop(seat, lab, tmp_path):
+    """QEMU's own trace says which key numbers came."""
+    with closing(Desktop(tmp_path / "desktop", lab.desktop)) as (desktop,):
+        desktop.qmp("trace-event-set-state", name="input_event_key_*", enable=True)
+        desktop.qmp("trace-event-set-state", name="input_event_rel", enable=True)
+        seat.log_in()
+        seat.broker.ready(desktop, "abcd1234")
+        seat.broker.expect("/v1/client/report")
+        seat.screen.key("a", "Hangul", "Alt_R", "Up", "F12")
+        log = tmp_path / "desktop" / "qemu.log"
+
+        def came(*words):
+            return all(word in log.read_text(errors="replace") for word in words)
+        wait_for("the keys in QEMU's trace", lambda: came(
+            "qcode a,", "qcode lang1,", "qcode up,", "qcode f12,", "qcode alt_r,"))
+
+        # The firmware knows no tablet: QEMU makes relative steps of our positions.
+        def moved():
+            seat.screen.xdotool("mousemove", "300", "300")
+            seat.screen.xdotool("mousemove", "640", "400")
+            return came("input_event_rel")
+        wait_for("the pointer in QEMU's trace", moved)
+
+
+def test_korean_site(lab, tmp_path):
+    with closing(Seat(lab, tmp_path, "--language", "ko", language="ko")) as (seat,):
+        seat.log_in()
+        seat.broker.send("refused", code="full", message="자리가 없습니다.")
+        seat.viewer.wait("to=message event=refused")
+        assert "자리가 없습니다." in seat.viewer.text()
+
+
+def test_command_line():
+    help_text = subprocess.run([VIEWER, "--help"], capture_output=True, text=True, check=True)
+    page = (ROOT / "broker/man/carrel-viewer.1").read_text().replace("\\-", "-")
+    for option in ("--broker", "--ca", "--seat", "--boot-report", "--console", "--window",
+                   "--font", "--language", "--help", "--version"):
+        assert option in help_text.stdout and option in page
+    wrong = subprocess.run([VIEWER, "--seat", "x"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2 and "--broker is needed" in wrong.stderr
+    version = subprocess.run([VIEWER, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.startswith("carrel-viewer ")
+
+
+class Painter(Rogue):
+    """A server as it should be, by TLS and with the right password, that sends what QEMU's
+    firmware cannot: a cursor, lamps, a change of size; and hears what the viewer sends."""
+
+    def __init__(self, folder, password):
+        self.folder, self.password = folder, password
+        self.encodings, self.updates = [], []
+        self.ready = threading.Event()
+        super().__init__(vencrypt(261, Painter.serve))
+
+    def serve(self, peer):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "server-cert.pem", self.folder / "server-key.pem")
+        peer.sendall(b"\x01")
+        self.tls = context.wrap_socket(peer, server_side=True)
+        self.tls.sendall(CHALLENGE)
+        answer = self.read(self.tls, 16)
+        assert answer == vnc_answer(self.password, CHALLENGE)
+        self.tls.sendall(struct.pack(">I", 0))
+        self.shared = self.read(self.tls, 1)[0]
+        self.tls.sendall(struct.pack(">HH", 640, 400)
+                         + bytes([32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0])
+                         + struct.pack(">I", 1) + b"x")
+        self.hear()
+
+    def hear(self):
+        while True:
+            kind = self.read(self.tls, 1)[0]
+            if kind == 0:
+                self.read(self.tls, 19)
+            elif kind == 2:
+                count = struct.unpack(">xH", self.read(self.tls, 3))[0]
+                self.encodings = list(struct.unpack(f">{count}i", self.read(self.tls, 4 * count)))
+            elif kind == 3:
+                self.updates.append(struct.unpack(">BHHHH", self.read(self.tls, 9)))
+                self.ready.set()
+            elif kind == 4:
+                self.read(self.tls, 7)
+            elif kind == 5:
+                self.read(self.tls, 5)
+            else:
+                raise AssertionError(f"message {kind}")
+
+    def send(self, *rects):
+        self.tls.sendall(struct.pack(">BxH", 0, len(rects)) + b"".join(rects))
+
+
+def rect(x, y, width, height, encoding, data=b""):
+    return struct.pack(">HHHHi", x, y, width, height, encoding) + data
+
+
+def colour(width, height, rgb):
+    return bytes([rgb[2], rgb[1], rgb[0], 0]) * (width * height)
+
+
+def vnc_answer(password, challenge):
+    """DES of the challenge, by a key whose bytes are the password's with their bits reversed."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    key = bytes(int(f"{b:08b}"[::-1], 2) for b in password.encode().ljust(8, b"\0")[:8])
+    cipher = Cipher(algorithms.TripleDES(key * 3), modes.ECB()).encryptor()
+    return cipher.update(challenge) + cipher.finalize()
+
+
+def test_cursor_lamps_and_sizes(seat, lab):
+    with closing(Painter(lab.desktop, "abcd1234")) as (painter,):
+        seat.log_in()
+        seat.broker.ready(None, "abcd1234", port=painter.port)
+        assert painter.ready.wait(20)
+        assert painter.shared == 0
+        assert -308 not in painter.encodings and -257 not in painter.encodings
+        assert {-223, -239, -258, -261, 0, 7} <= set(painter.encodings)
+        # Half of the picture is not a frame.
+        painter.send(rect(0, 0, 640, 200, 0, colour(640, 200, (200, 0, 0))),
+                     rect(0, 0, 1, 1, -261, b"\x04"))
+        wait_for("the next request", lambda: len(painter.updates) > 1)
+        assert "first-frame" not in seat.viewer.text()
+        painter.send(rect(0, 200, 640, 200, 0, colour(640, 200, (0, 200, 0))))
+        assert seat.broker.expect("/v1/client/report")["event"] == "first-frame"
+
+        def pixel(x, y):
+            return seat.screen.grab().convert("RGB").getpixel((x, y))
+        # 640x400 is shown twice as large, as sharp squares.
+        wait_for("the picture", lambda: pixel(10, 399) == (200, 0, 0)
+                 and pixel(1270, 400) == (0, 200, 0))
+        # A blue cursor of 8x8, its hot spot in the middle, the left half clear.
+        painter.send(rect(4, 4, 8, 8, -239, colour(8, 8, (0, 0, 200)) + b"\x0f" * 8))
+        seat.screen.xdotool("mousemove", "600", "300")
+        wait_for("the cursor", lambda: pixel(604, 300) == (0, 0, 200))
+        assert pixel(596, 300) == (200, 0, 0) and pixel(620, 300) == (200, 0, 0)
+        seat.screen.xdotool("mousemove", "900", "700")
+        wait_for("the cursor's new place", lambda: pixel(904, 700) == (0, 0, 200))
+        assert pixel(604, 300) == (200, 0, 0)
+        # A change of size: shown in the middle, pixel for pixel.
+        requests = len(painter.updates)
+        painter.send(rect(0, 0, 1200, 700, -223))
+        wait_for("the request for all of it", lambda: any(
+            u == (0, 0, 0, 1200, 700) for u in painter.updates[requests:]))
+        painter.send(rect(0, 0, 1200, 700, 0, colour(1200, 700, (200, 200, 0))))
+        wait_for("the new size", lambda: pixel(40, 50) == (200, 200, 0)
+                 and pixel(39, 400) == (0, 0, 0) and pixel(640, 49) == (0, 0, 0))
+        # A size that no memory should be given for ends the connection, not the viewer.
+        painter.send(rect(0, 0, 60000, 60000, -223))
+        seat.viewer.wait("to=lost")
+        seat.broker.expect("/v1/client/reconnect")
+
+
+def test_server_that_hangs_up_in_a_rectangle(seat, lab):
+    with closing(Painter(lab.desktop, "abcd1234")) as (painter,):
+        seat.log_in()
+        seat.broker.ready(None, "abcd1234", port=painter.port)
+        assert painter.ready.wait(20)
+        painter.send(rect(0, 0, 640, 400, 0, colour(640, 400, (1, 2, 3))))
+        seat.broker.expect("/v1/client/report")
+        painter.send(rect(0, 0, 640, 400, 7, b"\xff\xff\xff"))
+        painter.tls.shutdown(socket.SHUT_RDWR)
+        seat.viewer.wait("to=lost")
+        seat.broker.expect("/v1/client/reconnect")

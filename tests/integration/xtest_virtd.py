@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""carrel-virtd against a real libvirtd with QEMU (software emulation) behind TLS: a lab server in its
+own namespaces, made by scripts/carrel-pki, scripts/prepare-server and tests/lab/lab-server."""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+import virtd_image
+from virtd_client import Virtd
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = TREE / "build/san/carrel-virtd"
+NS = f"cvirtd{os.getpid()}"
+SERVER, BROKER = "10.78.0.11", "10.78.0.1"
+URI = f"qemu+tls://{SERVER}/system"
+START = {"image": virtd_image.IMAGE, "memory_mib": 192, "vcpus": 1, "network": "none"}
+
+TOOLS = ("ip", "nft", "certtool", "libvirtd", "virtlogd", "virtlockd", "virsh", "qemu-system-x86_64",
+         "nsenter", "unshare")
+MISSING = [t for t in TOOLS if not shutil.which(t)] + [t for t in [virtd_image.missing()] if t]
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root for namespaces"),
+    pytest.mark.skipif(bool(MISSING), reason=f"missing: {', '.join(MISSING)}"),
+    pytest.mark.skipif(not PROGRAM.exists(), reason=f"{PROGRAM} is not built"),
+]
+
+
+def run(*words, **keywords):
+    result = subprocess.run([str(w) for w in words], capture_output=True, text=True, **keywords)
+    assert result.returncode == 0, f"{words}: {result.stdout}{result.stderr}"
+    return result.stdout
+
+
+class Server:
+    """The lab server, its network and the broker's side."""
+
+    def __init__(self, folder):
+        self.folder, self.dir = folder, folder / "s1"
+        self.broker_ns, self.server_ns = f"{NS}b", f"{NS}s"
+
+    def up(self):
+        run("ip", "netns", "add", self.broker_ns)
+        run("ip", "netns", "add", self.server_ns)
+        run("ip", "-n", self.broker_ns, "link", "add", "eth0", "type", "veth", "peer", "name",
+            "eth0", "netns", self.server_ns)
+        for ns, address in ((self.broker_ns, BROKER), (self.server_ns, SERVER)):
+            run("ip", "-n", ns, "addr", "add", f"{address}/24", "dev", "eth0")
+            run("ip", "-n", ns, "link", "set", "lo", "up")
+            run("ip", "-n", ns, "link", "set", "eth0", "up")
+        run(TREE / "scripts/carrel-pki", "--dir", self.folder / "pki", "init", "--address",
+            "10.77.0.1")
+        self.start()
+
+    def start(self):
+        run(TREE / "tests/lab/lab-server", "up", self.dir, self.server_ns, "s1", SERVER, BROKER,
+            self.folder / "pki", self.folder / "volumes")
+
+    def execute(self, *words, check=True):
+        return subprocess.run([TREE / "tests/lab/lab-server", "exec", self.dir, *words], check=check,
+                              capture_output=True, text=True).stdout
+
+    def libvirtd(self):
+        return self.execute("cat", "/run/libvirtd.pid").strip()
+
+    def down(self):
+        subprocess.run([TREE / "tests/lab/lab-server", "down", self.dir], check=False)
+        for ns in (self.broker_ns, self.server_ns):
+            subprocess.run(["ip", "netns", "del", ns], check=False)
+
+
+@pytest.fixture(scope="module")
+def folder():
+    path = pathlib.Path("/var/tmp") / f"carrel-test-virtd-{os.getpid()}"
+    path.mkdir(mode=0o711)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    made = Server(folder)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+
+
+@pytest.fixture(scope="module")
+def config(folder):
+    virtd_image.build(folder / "images", TREE / "build/cache/virtd")
+    path = folder / "carrel.conf"
+    path.write_text(f"[paths]\nimages = {folder}/images\npki = {folder}/pki\n"
+                    f"state = {folder}/state\nrun = {folder}/run\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def workers(server, config, folder):
+    """Makes workers, and ends those that a test leaves."""
+    made = []
+
+    def make(uri=URI):
+        with open(folder / "virtd.log", "ab") as log:
+            worker = Virtd(PROGRAM, "s1", uri, config, ("ip", "netns", "exec", server.broker_ns), log)
+        made.append(worker)
+        return worker
+
+    yield make
+    for worker in made:
+        worker.close()
+    shutil.copy(folder / "virtd.log", TREE / "build/virtd-test.log")
+
+
+@pytest.fixture(scope="module")
+def virtd(workers):
+    worker = workers()
+    up = worker.event("server-up", 60)
+    assert up["memory_mib"] > 500 and up["cpus"] >= 1 and isinstance(up["kvm"], bool)
+    return worker
+
+
+def test_image_is_uploaded_once(virtd, server, folder):
+    assert virtd.code("desktop-start", desktop=1, **START) == "no-image"
+    virtd.good("image-ensure", image=virtd_image.IMAGE)
+    sizes = {e["file"]: (e["done"], e["total"]) for e in virtd.events
+             if e["event"] == "image-progress"}
+    assert set(sizes) == {"kernel", "initrd", "root"}
+    assert all(done == total > 0 for done, total in sizes.values())
+    stored = server.dir / "root/var/lib/carrel/images"
+    source = folder / "images" / virtd_image.NAME / virtd_image.VERSION
+    assert (stored / f"{virtd_image.IMAGE}.root").read_bytes() == (source / "root.img").read_bytes()
+    before = (stored / f"{virtd_image.IMAGE}.root").stat().st_ino
+    virtd.good("image-ensure", image=virtd_image.IMAGE)
+    assert (stored / f"{virtd_image.IMAGE}.root").stat().st_ino == before
+
+
+def test_half_an_image_is_not_used_and_is_replaced(virtd, server):
+    stored = server.dir / "root/var/lib/carrel/images"
+    (stored / f"{virtd_image.IMAGE}.complete").unlink()
+    (stored / f"{virtd_image.IMAGE}.root").write_bytes(b"torn")
+    server.execute("virsh", "pool-refresh", "carrel-images")
+    assert virtd.code("desktop-start", desktop=1, **START) == "no-image"
+    virtd.good("image-ensure", image=virtd_image.IMAGE)
+    assert (stored / f"{virtd_image.IMAGE}.root").stat().st_size == 4 << 20
+
+
+def test_damaged_image_is_refused(virtd, server, folder):
+    version = "20260101.2"
+    source = folder / "images" / virtd_image.NAME / version
+    shutil.copytree(source.with_name(virtd_image.VERSION), source)
+    manifest = source / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(virtd_image.VERSION, version))
+    with open(source / "root.img", "r+b") as root:
+        root.write(b"X")
+    assert virtd.code("image-ensure", image=f"{virtd_image.NAME}@{version}") == "no-image"
+    stored = server.dir / "root/var/lib/carrel/images"
+    assert not (stored / f"{virtd_image.NAME}@{version}.complete").exists()
+    assert virtd.code("image-ensure", image="nothing@1") == "no-image"
+
+
+@pytest.fixture(scope="module")
+def desktop(virtd):
+    """Desktop 7 runs and its agent has said hello."""
+    virtd.good("image-ensure", image=virtd_image.IMAGE)
+    answer = virtd.good("desktop-start", desktop=7, **START)
+    assert answer["vnc_host"] == SERVER and 5900 <= answer["vnc_port"] <= 6899
+    assert virtd.event("domain", desktop=7)["state"] == "running"
+    hello = virtd.agent(7, "hello", 120)
+    assert hello["image"] == virtd_image.IMAGE and hello["state"] == "standby"
+    return answer
+
+
+def test_desktop_runs_and_is_listed(virtd, desktop):
+    assert virtd.code("desktop-start", desktop=7, **START) == "exists"
+    assert virtd.good("desktop-list")["desktops"] == [
+        {"desktop": 7, "running": True, "vnc_host": SERVER, "vnc_port": desktop["vnc_port"],
+         "memory_mib": 192}]
+
+
+def test_command_line_carries_the_root_hash(server, desktop):
+    words = server.execute("virsh", "dumpxml", "carrel-d7")
+    assert f"carrel.verity=1024:{'ab' * 32}:{'cd' * 32} carrel.image={virtd_image.IMAGE}" in words
+
+
+def vnc_login(server, port, password):
+    """QEMU's answer to a VNC password over VeNCrypt X509Vnc: True when it lets us in."""
+    script = pathlib.Path(__file__).with_name("vnc_password.py")
+    result = subprocess.run(["ip", "netns", "exec", server.broker_ns, "/usr/bin/python3", script,
+                             SERVER, str(port), str(server.folder / "pki/ca.crt"), "s1"],
+                            input=password, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode in (0, 1), result.stderr
+    return result.returncode == 0
+
+
+def test_ticket_opens_the_screen_until_it_is_cleared(virtd, server, desktop):
+    port = desktop["vnc_port"]
+    assert not vnc_login(server, port, "ticket12")
+    virtd.good("ticket-set", desktop=7, password="ticket12", seconds=60)
+    assert vnc_login(server, port, "ticket12")
+    assert not vnc_login(server, port, "ticket13")
+    virtd.good("ticket-clear", desktop=7)
+    assert not vnc_login(server, port, "ticket12")
+    assert virtd.code("ticket-set", desktop=99, password="ticket12", seconds=5) == "not-found"
+
+
+def test_agent_channel_is_bounded(virtd, desktop):
+    since = len(virtd.events)
+    virtd.good("agent-send", desktop=7, message={"op": "say"})
+    virtd.agent(7, "said", since=since)
+    virtd.good("agent-send", desktop=7, message={"op": "flood"})
+    virtd.agent(7, "flooded", since=since)
+    talk = [e["message"] for e in virtd.events[since:] if e["event"] == "agent"]
+    assert talk == [{"event": "said"}, {"event": "flooded"}]
+    assert virtd.code("agent-send", desktop=99, message={"op": "hello"}) == "not-found"
+
+
+def serials(virtd, wanted):
+    """Asks the guest for its disks until they are as wanted: hot-plug takes it a moment."""
+    deadline = time.monotonic() + 60
+    while True:
+        since = len(virtd.events)
+        virtd.good("agent-send", desktop=7, message={"op": "disks"})
+        found = virtd.agent(7, "disks", since=since)["serials"]
+        if found == wanted or time.monotonic() > deadline:
+            return found
+
+
+def test_volume_lives_through_attach_and_detach(virtd, server, folder, desktop):
+    assert virtd.code("volume-attach", volume=3, desktop=7) == "not-found"
+    virtd.good("volume-create", volume=3, size_mib=256, uid=20001, user="alice")
+    volume = folder / "volumes/home-3"
+    assert volume.stat().st_size == 256 << 20
+    assert volume.stat().st_blocks * 512 < 32 << 20, "the upload was not sparse"
+    super_block = run("dumpe2fs", "-h", volume)
+    assert "home-3" in super_block
+    owner = run("debugfs", "-R", "stat /", volume)
+    assert "User: 20001" in owner and "Group: 20001" in owner
+    assert serials(virtd, ["root"]) == ["root"]
+    virtd.good("volume-attach", volume=3, desktop=7)
+    assert serials(virtd, ["root", "vol-3"]) == ["root", "vol-3"]
+    virtd.good("volume-attach", volume=3, desktop=7)
+    virtd.good("volume-detach", volume=3, desktop=7)
+    assert serials(virtd, ["root"]) == ["root"]
+    virtd.good("volume-detach", volume=3, desktop=7)
+    virtd.good("volume-detach", volume=3, desktop=1234)
+
+
+def test_volume_is_never_overwritten(virtd, server, folder, desktop):
+    volume, mark = folder / "volumes/home-3", folder / "volumes/home-3.complete"
+    before = volume.read_bytes()
+    again = {"volume": 3, "size_mib": 64, "uid": 20001, "user": "alice"}
+    assert virtd.code("volume-create", **again) == "exists"
+    # Even without its mark: a file system that was ever mounted is somebody's.
+    mark.unlink()
+    run("tune2fs", "-C", "1", volume)
+    mounted = volume.read_bytes()
+    server.execute("virsh", "pool-refresh", "carrel-volumes")
+    assert virtd.code("volume-create", **again) == "exists"
+    assert virtd.code("volume-attach", volume=3, desktop=7) == "storage"
+    assert volume.read_bytes() == mounted and len(mounted) == len(before)
+    run("tune2fs", "-C", "0", volume)
+    mark.touch()
+    # One that was never finished and never used is replaced.
+    (folder / "volumes/home-4").write_bytes(b"\0" * 8192)
+    virtd.good("volume-create", volume=4, size_mib=64, uid=20002, user="bob")
+    assert "clean" in run("dumpe2fs", "-h", folder / "volumes/home-4")
+
+
+def test_volume_is_in_one_desktop_only(virtd, server, desktop):
+    virtd.good("desktop-start", desktop=8, **START)
+    virtd.good("volume-attach", volume=4, desktop=7)
+    assert virtd.code("volume-attach", volume=4, desktop=8) == "busy"
+    virtd.good("desktop-destroy", desktop=8)
+    virtd.event("domain", desktop=8, state="gone")
+    assert serials(virtd, ["root", "vol-4"]) == ["root", "vol-4"]
+    virtd.good("volume-detach", volume=4, desktop=7)
+
+
+def test_detach_from_a_frozen_guest_is_no_success(virtd, server, desktop):
+    virtd.good("volume-attach", volume=4, desktop=7)
+    assert serials(virtd, ["root", "vol-4"]) == ["root", "vol-4"]
+    server.execute("virsh", "suspend", "carrel-d7")
+    assert virtd.code("volume-detach", 40, volume=4, desktop=7) == "timeout"
+    assert "vol-4" in server.execute("virsh", "dumpxml", "carrel-d7")
+    server.execute("virsh", "resume", "carrel-d7")
+    virtd.good("volume-detach", volume=4, desktop=7)
+
+
+def test_bad_requests(virtd):
+    for op, members in (("desktop-start", {"desktop": 9}), ("nonsense", {}),
+                        ("desktop-destroy", {"desktop": 0}),
+                        ("desktop-destroy", {"desktop": 1, "more": 1}),
+                        ("image-ensure", {"image": "../etc@passwd"}),
+                        ("ticket-set", {"desktop": 7, "password": "a<b c'\"", "seconds": 5})):
+        assert virtd.code(op, **members) == "bad-request", op
+
+
+def test_restart_of_libvirtd_leaves_desktops_running(virtd, server, desktop):
+    since = len(virtd.events)
+    pid = server.libvirtd()
+    server.execute("kill", "-9", pid)
+    virtd.event("server-down", since=since)
+    assert virtd.code("desktop-list") == "unreachable"
+    virtd.good("ping")
+    server.execute("sh", "-c", "rm -f /run/libvirtd.pid; libvirtd -d -l -p /run/libvirtd.pid")
+    virtd.event("server-up", since=since)
+    assert [d["desktop"] for d in virtd.good("desktop-list")["desktops"]] == [7]
+    virtd.agent(7, "hello", since=since)
+
+
+def test_second_worker_adopts(workers, virtd, desktop):
+    """As after a restart of carreld: the new worker's channel replaces the old one's."""
+    other = workers()
+    other.event("server-up")
+    assert [d["desktop"] for d in other.good("desktop-list")["desktops"]] == [7]
+    other.agent(7, "hello")
+    other.close()
+    assert other.process.returncode == 0
+
+
+def test_hung_libvirtd_is_noticed(virtd, server, desktop):
+    since = len(virtd.events)
+    pid = server.libvirtd()
+    server.execute("kill", "-STOP", pid)
+    try:
+        assert virtd.code("desktop-list", 40) == "unreachable"
+        virtd.event("server-down", since=since)
+    finally:
+        server.execute("kill", "-CONT", pid)
+    virtd.event("server-up", since=since)
+    virtd.agent(7, "hello", since=since)
+
+
+def test_guest_that_halts_is_gone(virtd, desktop):
+    since = len(virtd.events)
+    virtd.good("agent-send", desktop=7, message={"op": "off"})
+    gone = virtd.event("domain", since=since, desktop=7, state="gone")
+    assert gone["reason"] == "shutdown"
+    assert virtd.good("desktop-list")["desktops"] == []
+    virtd.good("desktop-destroy", desktop=7)
+
+
+def test_certificates_other_than_the_brokers_are_refused(server, folder, workers):
+    run(TREE / "scripts/carrel-pki", "--dir", folder / "pki", "client", "mallory")
+    worker = workers(f"{URI}?pkipath={folder}/pki/clients/mallory")
+    down = worker.event("server-down")
+    assert "server-up" not in [e["event"] for e in worker.events], down
+    worker.close()
+
+
+def test_firewall_is_for_the_broker_alone(server):
+    """Another address of the same network gets no answer from libvirt's port."""
+    run("ip", "-n", server.broker_ns, "addr", "add", "10.78.0.66/24", "dev", "eth0")
+    probe = ("import socket,sys;s=socket.socket();s.settimeout(2);s.bind((sys.argv[1],0));"
+             f"s.connect(('{SERVER}',16514))")
+    words = ["ip", "netns", "exec", server.broker_ns, "/usr/bin/python3", "-c", probe]
+    assert subprocess.run([*words, BROKER], check=False, capture_output=True).returncode == 0
+    refused = subprocess.run([*words, "10.78.0.66"], check=False, capture_output=True, text=True)
+    assert "timed out" in refused.stderr
+
+
+def test_prepare_server_twice_changes_nothing(server, folder):
+    pid = (server.dir / "pid").read_text().split()[0]
+    words = [TREE / "scripts/prepare-server", "--via", f"nsenter -t {pid} -m -u -i -p -n", "--name",
+             "s1", "--address", SERVER, "--broker", BROKER, "--pki", folder / "pki",
+             "--no-packages", "--no-services"]
+    assert "0 things changed" in run(*words)
+    server.execute("sh", "-c", "echo '# by hand' >>/etc/libvirt/qemu.conf")
+    dry = run(*words, "--dry-run")
+    assert "would change: /etc/libvirt/qemu.conf" in dry and "1 things would change" in dry
+    assert "by hand" in server.execute("cat", "/etc/libvirt/qemu.conf")
+    assert "changed: /etc/libvirt/qemu.conf" in run(*words)
+    assert "by hand" not in server.execute("cat", "/etc/libvirt/qemu.conf")
+
+
+def test_crash_of_the_server(virtd, server):
+    virtd.good("desktop-start", desktop=11, **START)
+    since = len(virtd.events)
+    run(TREE / "tests/lab/lab-server", "crash", server.dir)
+    virtd.event("server-down", 60, since=since)
+    server.start()
+    virtd.event("server-up", 60, since=since)
+    assert virtd.good("desktop-list")["desktops"] == []

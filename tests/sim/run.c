@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One run: people, bad days, and at the end the questions whether anything is left over. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/world.h"
+
+#define BUSY_MS 300000  /* of lab life in a run */
+#define CALM_MS 1500000 /* after it all must have settled by then */
+
+static uint64_t some_login(struct world *w)
+{
+	return w->logins ? 1 + sim_random(w, w->logins) : 0;
+}
+
+static uint64_t some_vm(struct world *w)
+{
+	uint64_t last = core_counters(w->core).desktop;
+
+	return last ? 1 + sim_random(w, last) : 0;
+}
+
+static void step(struct world *w, enum core_event_type type, uint64_t login)
+{
+	struct core_event event = {.type = type, .login = login};
+
+	world_step(w, &event);
+}
+
+static void viewer_logs_in(struct world *w)
+{
+	struct core_event event = {.type = CORE_EV_LOGIN};
+	struct sim_login *l;
+
+	if (w->logins + 1 >= SIM_LOGINS)
+		return;
+	event.login = ++w->logins;
+	l = &w->viewers[event.login];
+	*l = (struct sim_login){.alive = true,
+		.user = (unsigned)sim_random(w, SIM_USERS),
+		.client = (unsigned)sim_random(w, SIM_CLIENTS)};
+	snprintf(event.user, sizeof(event.user), "U%u", l->user);
+	snprintf(event.client, sizeof(event.client), "c%u", l->client);
+	snprintf(event.seat, sizeof(event.seat), "52:54:00:00:00:%02x", l->client);
+	world_step(w, &event);
+}
+
+static void viewer_resumes(struct world *w)
+{
+	const struct core_session *s = core_session_next(w->core, 0);
+	struct core_event event = {.type = CORE_EV_RESUME};
+	unsigned user;
+
+	if (!s || w->logins + 1 >= SIM_LOGINS || sscanf(s->user, "u%u", &user) != 1)
+		return;
+	event.login = ++w->logins;
+	event.session = s->id;
+	w->viewers[event.login] = (struct sim_login){.alive = true,
+		.authenticated = true,
+		.user = user,
+		.client = (unsigned)sim_random(w, SIM_CLIENTS)};
+	snprintf(event.client, sizeof(event.client), "c%u", w->viewers[event.login].client);
+	world_step(w, &event);
+}
+
+static void viewer_does(struct world *w, enum core_event_type type)
+{
+	uint64_t login = some_login(w);
+
+	if (!login || !w->viewers[login].alive)
+		return;
+	if (type == CORE_EV_VIEWER_GONE)
+		w->viewers[login].alive = false;
+	step(w, type, login);
+}
+
+static void server_trouble(struct world *w)
+{
+	unsigned server = (unsigned)sim_random(w, w->server_count);
+	struct core_event event = {.type = CORE_EV_SERVER_DOWN, .server = server + 1};
+
+	if (!w->servers[server].connected)
+		return;
+	if (sim_percent(w, 20)) {
+		event.type = CORE_EV_SERVER_DRAIN;
+		event.flag = sim_percent(w, 50);
+		world_step(w, &event);
+		return;
+	}
+	server_disconnect(w, server, sim_percent(w, 30));
+	snprintf(event.text, sizeof(event.text), "connection lost");
+	world_step(w, &event);
+}
+
+static void config_changes(struct world *w)
+{
+	struct core_event event = {.type = CORE_EV_CONFIG, .config = &w->config};
+
+	if (sim_percent(w, 50))
+		snprintf(w->config.image, sizeof(w->config.image), "lite@%u",
+			(unsigned)sim_random(w, 3));
+	else
+		w->config.standby = (uint32_t)sim_random(w, 4);
+	if (sim_percent(w, 30))
+		w->config.max_mib = w->config.min_mib << sim_random(w, 4);
+	world_step(w, &event);
+}
+
+/* An event about things that core does not know. */
+static void nonsense(struct world *w)
+{
+	unsigned kinds = CORE_EV_COUNT - CORE_EV_AUTH_FAILED;
+	struct core_event event = {.type = CORE_EV_AUTH_FAILED,
+		.desktop = 100000,
+		.session = 100000,
+		.login = 100000,
+		.volume = 100000};
+
+	event.type = (enum core_event_type)(event.type + sim_random(w, kinds));
+	if (event.type == CORE_EV_RESUME)
+		event.login = 0; /* a new login is what makes it known */
+	unsigned epoch = w->broker_epoch;
+	world_step(w, &event);
+	if (w->actions.count > 0 && epoch == w->broker_epoch)
+		sim_break(w, "an event about unknown things does something");
+}
+
+/* Somebody does something, or something breaks. */
+void run_chance(struct world *w)
+{
+	unsigned dice = (unsigned)sim_random(w, 100);
+	bool bad_day = sim_percent(w, 10 * w->faults.chaos);
+
+	if (dice < 40)
+		viewer_logs_in(w);
+	else if (dice < 55)
+		viewer_does(w, CORE_EV_VIEWER_GONE);
+	else if (dice < 65)
+		viewer_does(w, CORE_EV_LOGOUT);
+	else if (dice < 72)
+		viewer_does(w, CORE_EV_RECONNECT);
+	else if (dice < 76)
+		guest_logs_out(w, some_vm(w));
+	else if (dice < 79)
+		world_step(w, &(struct core_event){.type = CORE_EV_SESSION_END,
+				      .session = 1 + sim_random(w, w->logins + 1)});
+	else if (dice < 82)
+		viewer_resumes(w);
+	else if (dice < 86 && bad_day)
+		vm_dies(w, some_vm(w));
+	else if (dice < 92 && bad_day)
+		server_trouble(w);
+	else if (dice < 95 && bad_day)
+		config_changes(w);
+	else if (dice >= 95)
+		nonsense(w);
+	for (unsigned i = 0; i < w->server_count; i++) {
+		if (!w->servers[i].connected && sim_percent(w, 15))
+			server_connect(w, i);
+	}
+}
+
+static void deliver(struct world *w, const struct sim_item *item)
+{
+	if (item->kind == SIM_OP) {
+		effect_finish(w, item);
+	} else if (item->kind == SIM_CHANCE) {
+		if (w->calm)
+			return;
+		run_chance(w);
+		sim_later(w, (int64_t)sim_random(w, 6000), SIM_CHANCE);
+	} else if (item->epoch == w->broker_epoch &&
+		   (item->server >= SIM_SERVERS ||
+			   item->connection == w->servers[item->server].epoch)) {
+		if (item->event.type == CORE_EV_FIRST_FRAME && !w->viewers[item->event.login].ready)
+			return;
+		world_step(w, &item->event);
+	}
+}
+
+/* Runs until `until_ms`, or until nothing more is going to happen. */
+static void run_until(struct world *w, int64_t until_ms)
+{
+	while (!w->broken) {
+		int64_t deadline = core_next_deadline(w->core);
+		int64_t next = w->queue_count ? w->queue[0].ms : INT64_MAX;
+		struct sim_item item;
+
+		if (deadline < next && deadline <= until_ms) {
+			w->now_ms = deadline > w->now_ms ? deadline : w->now_ms;
+			world_step(w, &(struct core_event){.type = CORE_EV_TICK});
+			if (core_next_deadline(w->core) <= w->now_ms)
+				sim_break(w, "a deadline that has come stays");
+		} else if (next <= until_ms && sim_next(w, &item)) {
+			w->now_ms = item.ms;
+			deliver(w, &item);
+		} else {
+			w->now_ms = until_ms;
+			return;
+		}
+	}
+}
+
+/* What may be left when everybody has gone home: standby desktops, and nobody's anything. */
+static void check_settled(struct world *w)
+{
+	unsigned standby = 0;
+
+	for (const struct core_session *s = core_session_next(w->core, 0); w->trace && s;
+		s = core_session_next(w->core, s->id))
+		printf("left: session=%" PRIu64 " user=%s state=%s desktop=%" PRIu64
+		       " login=%" PRIu64 " deadline=%" PRId64 "\n",
+			s->id, s->user, core_session_state_name(s->state), s->desktop, s->login,
+			s->deadline_ms);
+	if (core_session_next(w->core, 0))
+		sim_break(w, "a session is left over");
+	for (const struct core_desktop *d = core_desktop_next(w->core, 0); d && !w->broken;
+		d = core_desktop_next(w->core, d->id)) {
+		if (d->state != DESKTOP_STANDBY || d->session != 0)
+			sim_break(w, "a desktop is left over");
+		else if (!w->vms[d->id].exists || strcmp(d->image, w->config.image) != 0)
+			sim_break(w, "a standby desktop is not there, or is of an old image");
+		standby++;
+	}
+	if (standby > w->config.standby)
+		sim_break(w, "too many standby desktops");
+	for (unsigned i = 0; i < SIM_VMS; i++) {
+		if (w->vms[i].exists && !core_desktop_get(w->core, i))
+			sim_break(w, "a VM is left over that nobody knows of");
+	}
+	for (const struct core_volume *v = core_volume_next(w->core, 0); v;
+		v = core_volume_next(w->core, v->id)) {
+		if (v->desktop != 0 || v->attached)
+			sim_break(w, "a lease is left over");
+	}
+	for (unsigned i = 0; i < SIM_FORWARDS; i++) {
+		if (w->forwards[i].there)
+			sim_break(w, "a forward is left over");
+	}
+	if (standby < w->config.standby && standby == 0)
+		sim_break(w, "no standby desktop though all is free");
+}
+
+static void world_init(struct world *w, uint64_t seed, bool trace)
+{
+	struct sim_item *queue = w->queue;
+	struct core_actions actions = w->actions;
+	size_t capacity = w->queue_capacity;
+
+	memset(w, 0, sizeof(*w));
+	w->queue = queue;
+	w->queue_capacity = capacity;
+	w->actions = actions;
+	w->seed = w->random = seed;
+	w->trace = trace;
+	w->now_ms = 1000;
+	w->faults = (struct sim_faults){
+		.fail = (unsigned)sim_random(w, 3) * 4,
+		.lose = (unsigned)sim_random(w, 3) * 2,
+		.twice = (unsigned)sim_random(w, 3) * 5,
+		.chaos = (unsigned)sim_random(w, 4),
+	};
+	w->config = (struct core_config){
+		.min_mib = 512,
+		.max_mib = 512u << sim_random(w, 4),
+		.overhead_mib = (uint32_t)sim_random(w, 2) * 64,
+		.host_reserve_mib = 256,
+		.standby = (uint32_t)sim_random(w, 3),
+		.volume_size_mib = 1024,
+		.boot_timeout_ms = 10000,
+		.claim_timeout_ms = 6000,
+		.ticket_ms = 30000,
+		.disconnected_ms = (int64_t)sim_random(w, 4) * 10000,
+		.forward_port = 5900,
+		.image = "lite@0",
+	};
+	w->server_count = 1 + (unsigned)sim_random(w, SIM_SERVERS);
+	w->core = core_new(&w->config);
+	for (unsigned i = 0; i < w->server_count; i++) {
+		struct core_event event = {.type = CORE_EV_SERVER_ADDED};
+		snprintf(event.text, sizeof(event.text), "s%u", i);
+		w->servers[i].mib = 1200 + (uint32_t)sim_random(w, 7000);
+		world_step(w, &event);
+		server_connect(w, i);
+	}
+}
+
+const char *world_run(struct world *w, uint64_t seed, bool trace)
+{
+	world_init(w, seed, trace);
+	sim_later(w, 0, SIM_CHANCE);
+	run_until(w, BUSY_MS);
+	w->calm = true;
+	w->faults = (struct sim_faults){0};
+	for (unsigned i = 0; i < w->server_count; i++) {
+		struct core_event event = {.type = CORE_EV_SERVER_DRAIN, .server = i + 1};
+		world_step(w, &event);
+		server_connect(w, i);
+	}
+	for (uint64_t i = 1; i <= w->logins; i++) {
+		if (w->viewers[i].alive)
+			step(w, CORE_EV_VIEWER_GONE, i);
+		w->viewers[i].alive = false;
+	}
+	run_until(w, BUSY_MS + CALM_MS);
+	if (!w->broken)
+		check_settled(w);
+	core_free(w->core);
+	w->core = NULL;
+	return w->broken;
+}
+
+void world_clear(struct world *w)
+{
+	free(w->queue);
+	core_actions_clear(&w->actions);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sim [RUNS [FIRST_SEED]]: that many lab days, each from one seed.
+ * sim --replay SEED: one of them, with all that happens in it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/world.h"
+
+#define DEFAULT_RUNS 4000
+
+static struct world world;
+
+int main(int argc, char **argv)
+{
+	bool replay = argc == 3 && strcmp(argv[1], "--replay") == 0;
+	uint64_t runs = !replay && argc > 1 ? strtoull(argv[1], NULL, 0) : DEFAULT_RUNS;
+	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+	uint64_t steps = 0, readies = 0, refusals = 0, crashes = 0;
+
+	if (replay)
+		runs = 1;
+	for (uint64_t seed = first; seed < first + runs; seed++) {
+		const char *broken = world_run(&world, seed, replay);
+		if (broken) {
+			fflush(stdout);
+			fprintf(stderr,
+				"sim: seed %" PRIu64 ", at %" PRId64 " ms: %s\n"
+				"sim: replay with: %s --replay %" PRIu64 "\n",
+				seed, world.now_ms, broken, argv[0], seed);
+			return 1;
+		}
+		steps += world.steps;
+		readies += world.readies;
+		refusals += world.refusals;
+		crashes += world.crashes;
+	}
+	world_clear(&world);
+	printf("sim: %" PRIu64 " runs, %" PRIu64 " steps, %" PRIu64 " times ready, %" PRIu64
+	       " refused, %" PRIu64 " crashes of the broker\n",
+		runs, steps, readies, refusals, crashes);
+	if (!replay && runs >= 100 && (readies == 0 || crashes == 0)) {
+		fprintf(stderr, "sim: the runs have not tried what they are for\n");
+		return 1;
+	}
+	return 0;
+}

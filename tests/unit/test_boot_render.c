@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is rendered, which NFS server is chosen, and how generations come and go. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "bootserver/commands.h"
+#include "bootserver/error.h"
+#include "bootserver/render.h"
+#include "bootserver/template.h"
+#include "bootserver/tree.h"
+#include "client-initrd/params.h"
+
+#define SUM "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static struct image image = {.name = (char *)"client",
+	.version = (char *)"20260301.1",
+	.files = {[IMAGE_ROOT] = {.name = (char *)"root", .size = 8192, .sha256 = (char *)SUM}},
+	.data_blocks = 1,
+	.root_hash = (char *)SUM,
+	.salt = (char *)"abcd",
+	.cmdline = (char *)"quiet"};
+
+static struct conf *make_conf(const char *text)
+{
+	g_autoptr(GPtrArray) problems = conf_problems_new();
+	struct conf *conf = conf_parse("test", text, strlen(text), problems);
+	assert_non_null(conf);
+	return conf;
+}
+
+static void test_template(void **state)
+{
+	GHashTable *values = g_hash_table_new(g_str_hash, g_str_equal);
+	GError *error = NULL;
+	(void)state;
+	g_hash_table_insert(values, (char *)"A_1", (char *)"x@B@y");
+	g_hash_table_insert(values, (char *)"BAD", (char *)"x\ny");
+	char *text = template_fill("t", "@A_1@ a@b @ @@ @a@ @A_1", values, &error);
+	assert_string_equal(text, "x@B@y a@b @ @@ @a@ @A_1");
+	g_free(text);
+	assert_null(template_fill("t", "@UNKNOWN@", values, &error));
+	assert_non_null(strstr(error->message, "@UNKNOWN@ has no value"));
+	g_clear_error(&error);
+	assert_null(template_fill("t", "@BAD@", values, &error));
+	g_clear_error(&error);
+	g_hash_table_unref(values);
+}
+
+static void test_nfs(void **state)
+{
+	static const struct {
+		const char *wish;
+		struct nfs_host host; /* nfsd, exportfs, ganesha, exportable */
+		int kind;             /* or -1: refused */
+	} cases[] = {{"auto", {1, 1, 1, 1}, NFS_KERNEL}, {"auto", {1, 0, 1, 1}, NFS_GANESHA},
+		{"auto", {0, 1, 1, 1}, NFS_GANESHA}, {"auto", {0, 0, 0, 1}, NFS_OFF},
+		{"auto", {1, 1, 1, 0}, NFS_OFF}, {"kernel", {1, 1, 0, 1}, NFS_KERNEL},
+		{"kernel", {0, 1, 1, 1}, -1}, {"kernel", {1, 0, 1, 1}, -1},
+		{"ganesha", {1, 1, 1, 1}, NFS_GANESHA}, {"ganesha", {1, 1, 0, 1}, -1},
+		{"ganesha", {0, 0, 1, 0}, -1}, {"off", {1, 1, 1, 1}, NFS_OFF},
+		{"off", {0, 0, 0, 0}, NFS_OFF}};
+	(void)state;
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		enum nfs_kind kind;
+		GError *error = NULL;
+		g_autofree char *why = NULL;
+		gboolean good = nfs_choose(cases[i].wish, &cases[i].host, &kind, &why, &error);
+		assert_int_equal(good ? (int)kind : -1, cases[i].kind);
+		assert_true(good ? why && *why : error->code == BOOTCONF_CONFIG);
+		g_clear_error(&error);
+	}
+}
+
+/* What the one side writes the other side reads. */
+static void test_cmdline(void **state)
+{
+	struct conf *conf = make_conf("[boot]\nkernel_options=console=ttyS0\n[paths]\nstate=/s\n");
+	struct site site = {.conf = conf, .boot = "/s/boot", .nfs = NFS_GANESHA};
+	struct params params;
+	(void)state;
+	char *line = render_cmdline(&site, &image);
+	assert_true(g_str_has_suffix(line, " quiet console=ttyS0"));
+	assert_null(params_parse(line, &params));
+	assert_int_equal(params.server, 0x0a4d0001);
+	assert_int_equal(params.nfs_server, 0x0a4d0001);
+	assert_string_equal(params.nfs_path, "/client");
+	assert_string_equal(params.root, "client-20260301.1.root");
+	g_free(line);
+	site.nfs = NFS_KERNEL;
+	line = render_cmdline(&site, &image);
+	assert_null(params_parse(line, &params));
+	assert_string_equal(params.nfs_path, "/s/boot/http/images");
+	g_free(line);
+	site.nfs = NFS_OFF;
+	line = render_cmdline(&site, &image);
+	assert_null(params_parse(line, &params));
+	assert_int_equal(params.nfs_server, 0);
+	g_free(line);
+	conf_free(conf);
+}
+
+static void test_site(void **state)
+{
+	static const char *const bad[] = {
+		"[boot]\nimage=A_b\n", "[paths]\nstate=/a b\n", "[paths]\nrun=/a;b\n"};
+	(void)state;
+	for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
+		struct conf *conf = make_conf(bad[i]);
+		struct site site = {.conf = conf, .boot = "/s"};
+		GError *error = NULL;
+		assert_false(render_check_site(&site, &error));
+		assert_int_equal(error->code, BOOTCONF_CONFIG);
+		g_clear_error(&error);
+		conf_free(conf);
+	}
+	struct conf *conf = make_conf("");
+	struct site site = {.conf = conf, .boot = "/s"};
+	assert_true(render_check_site(&site, NULL));
+	conf_free(conf);
+}
+
+static void test_files_and_commands(void **state)
+{
+	struct conf *conf = make_conf("[boot]\nhttp_port=8080\n");
+	struct site site = {.conf = conf,
+		.boot = "/s/boot",
+		.nfs = NFS_KERNEL,
+		.templates = "bootserver/templates"};
+	GError *error = NULL;
+	(void)state;
+	GHashTable *files = render_all(&site, &image, &error);
+	assert_non_null(files);
+	assert_int_equal(g_hash_table_size(files), 4);
+	assert_non_null(strstr(g_hash_table_lookup(files, RENDER_NGINX), "listen 10.77.0.1:8080;"));
+	assert_non_null(strstr(g_hash_table_lookup(files, RENDER_EXPORTS),
+		"/s/boot/http/images 10.77.0.0/24(ro,all_squash,"));
+	assert_non_null(strstr(g_hash_table_lookup(files, RENDER_PXELINUX),
+		"http://10.77.0.1:8080/boot/20260301.1/vmlinuz"));
+	assert_null(g_hash_table_lookup(files, RENDER_GANESHA));
+	g_hash_table_unref(files);
+	char *commands = commands_text(&site);
+	assert_non_null(strstr(commands, "setup-nfs\t/usr/sbin/exportfs -o ro,"));
+	assert_non_null(strstr(commands, "dnsmasq\t/usr/sbin/dnsmasq --keep-in-foreground "));
+	g_free(commands);
+	site.nfs = NFS_GANESHA;
+	commands = commands_text(&site);
+	assert_non_null(strstr(commands, "\nnfs\t/usr/bin/ganesha.nfsd -F "));
+	g_free(commands);
+	site.templates = "/nonexistent";
+	assert_null(render_all(&site, &image, &error));
+	assert_non_null(strstr(error->message, "--templates"));
+	g_clear_error(&error);
+	conf_free(conf);
+}
+
+static void make_generation(const char *boot, const char *name, const char *version)
+{
+	g_autoptr(GHashTable) texts = g_hash_table_new(g_str_hash, g_str_equal);
+	g_autofree char *folder = g_build_filename(boot, "gen", name, NULL);
+	g_autofree char *programs = g_build_filename(boot, "programs", NULL);
+	g_autofree char *images = g_build_filename(boot, "http/boot", version, NULL);
+	g_autofree char *root = g_strdup_printf("%s/http/images/client-%s.root", boot, version);
+	static const char *const names[] = {"lpxelinux.0", "ldlinux.c32"};
+	g_mkdir_with_parents(programs, 0755);
+	for (int i = 0; i < 2; i++) {
+		g_autofree char *path = g_build_filename(programs, names[i], NULL);
+		assert_true(g_file_set_contents(path, "x", 1, NULL));
+	}
+	g_hash_table_insert(texts, (char *)RENDER_PXELINUX, (char *)name);
+	assert_true(tree_write(folder, texts, programs, version, NULL));
+	g_mkdir_with_parents(images, 0755);
+	for (int i = 0; i < 2; i++) {
+		g_autofree char *path = g_build_filename(images, i ? "vmlinuz" : "initrd", NULL);
+		assert_true(g_file_set_contents(path, "x", 1, NULL));
+	}
+	assert_true(g_file_set_contents(root, "x", 1, NULL));
+}
+
+static gboolean is_there(const char *boot, const char *name)
+{
+	g_autofree char *path = g_build_filename(boot, name, NULL);
+	return g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
+static void test_generations(void **state)
+{
+	g_autofree char *boot = g_dir_make_tmp("carrel-test-XXXXXX", NULL);
+	GError *error = NULL;
+	(void)state;
+	assert_true(tree_prepare(boot, NULL));
+	assert_int_equal(tree_next(boot), 1);
+	make_generation(boot, "1", "20260301.9");
+	make_generation(boot, "2", "20260301.10");
+	make_generation(boot, "3", "20260301.11");
+	make_generation(boot, "4", "20260301.12");
+	assert_int_equal(tree_next(boot), 5);
+	assert_true(tree_switch(boot, "1", NULL));
+	assert_null(tree_linked(boot, TREE_PREVIOUS));
+	assert_true(tree_switch(boot, "4", NULL));
+	g_autofree char *previous = tree_linked(boot, TREE_PREVIOUS);
+	assert_string_equal(previous, "1");
+	tree_prune(boot);
+	/* kept: the two generations, their versions, the two newest versions */
+	assert_true(is_there(boot, "gen/1") && is_there(boot, "gen/4"));
+	assert_false(is_there(boot, "gen/2") || is_there(boot, "gen/3"));
+	assert_true(is_there(boot, "http/boot/20260301.9") &&
+		    is_there(boot, "http/boot/20260301.11") &&
+		    is_there(boot, "http/boot/20260301.12"));
+	assert_false(is_there(boot, "http/boot/20260301.10"));
+	assert_false(is_there(boot, "http/images/client-20260301.10.root"));
+	assert_true(is_there(boot, "http/images/client-20260301.9.root"));
+	/* back, and forth again */
+	assert_true(tree_check_generation(boot, "1", NULL));
+	assert_true(tree_switch(boot, "1", NULL));
+	g_autofree char *now = tree_linked(boot, TREE_CURRENT);
+	g_autofree char *before = tree_linked(boot, TREE_PREVIOUS);
+	assert_string_equal(now, "1");
+	assert_string_equal(before, "4");
+	assert_false(tree_check_generation(boot, "2", &error));
+	g_clear_error(&error);
+	/* a second program is kept out */
+	assert_false(tree_prepare(boot, &error));
+	assert_non_null(strstr(error->message, "another carrel-bootconf"));
+	g_clear_error(&error);
+	tree_remove(boot);
+	assert_false(g_file_test(boot, G_FILE_TEST_EXISTS));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_template),
+		cmocka_unit_test(test_nfs), cmocka_unit_test(test_cmdline),
+		cmocka_unit_test(test_site), cmocka_unit_test(test_files_and_commands),
+		cmocka_unit_test(test_generations)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

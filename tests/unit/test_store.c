@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "broker/store/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <glib/gstdio.h>
+#include <sqlite3.h>
+
+struct fixture {
+	char *folder, *path; /* owned */
+	struct store *store; /* owned */
+	struct core *core;   /* owned; what was loaded last */
+	char uri[64];
+};
+
+static const struct core_config config = {
+	.max_mib = 4096, .min_mib = 1024, .image = "desktop-lite@20260301.1"};
+
+static int setup(void **state)
+{
+	struct fixture *f = g_new0(struct fixture, 1);
+
+	f->folder = g_dir_make_tmp("carrel-store-XXXXXX", NULL);
+	f->path = g_build_filename(f->folder, "carrel.db", NULL);
+	f->store = store_open(f->path, NULL);
+	assert_non_null(f->store);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const ends[] = {"", "-wal", "-shm"};
+
+	store_close(f->store);
+	if (f->core)
+		core_free(f->core);
+	for (size_t i = 0; i < G_N_ELEMENTS(ends); i++) {
+		g_autofree char *path = g_strconcat(f->path, ends[i], NULL);
+
+		g_unlink(path);
+	}
+	g_rmdir(f->folder);
+	g_free(f->folder);
+	g_free(f->path);
+	g_free(f);
+	return 0;
+}
+
+static void on_server(uint64_t id, const char *name, const char *uri, gpointer data)
+{
+	struct fixture *f = data;
+
+	(void)id;
+	assert_string_equal(name, "one");
+	g_strlcpy(f->uri, uri, sizeof(f->uri));
+}
+
+/* Closes the file as a crash would leave it, opens it again and loads it. */
+static void reload(struct fixture *f)
+{
+	g_autoptr(GError) error = NULL;
+
+	store_close(f->store);
+	f->store = store_open(f->path, &error);
+	assert_null(error);
+	if (f->core)
+		core_free(f->core);
+	f->core = core_new(&config);
+	assert_true(store_load(f->store, f->core, on_server, f, &error));
+}
+
+static const struct core_server server = {
+	.id = 3, .name = "one", .memory_mib = 9000, .draining = true};
+static const struct core_desktop desktop = {.id = 41,
+	.server = 3,
+	.session = 9,
+	.memory_mib = 2048,
+	.state = DESKTOP_ACTIVE,
+	.vnc_port = 5941,
+	.vnc_host = "10.78.0.2",
+	.image = "desktop-lite@20260301.1"};
+static const struct core_volume volume = {.id = 7,
+	.user = "김철수",
+	.uid = 20001,
+	.size_mib = 512,
+	.state = VOLUME_READY,
+	.desktop = 41,
+	.attached = true};
+static const struct core_session session = {.id = 9,
+	.user = "김철수",
+	.full_name = "김철수 \"교수\"",
+	.uid = 20001,
+	.gid = 20001,
+	.state = SESSION_CONNECTED,
+	.desktop = 41,
+	.volume = 7,
+	.sequence = 5,
+	.started_wall_ms = 1700000000123,
+	.client = "10.77.0.101",
+	.seat = "52:54:00:77:00:01",
+	.forward_port = 5900};
+
+static gboolean put_all(struct store *store, gpointer data, GError **error)
+{
+	const struct core_counters counters = {4, 50, 8, 10};
+
+	(void)data;
+	return store_put_server(store, 3, &server, "qemu+tls://one/system", error) &&
+	       store_put_desktop(store, 41, &desktop, error) &&
+	       store_put_volume(store, 7, &volume, error) &&
+	       store_put_session(store, 9, &session, error) &&
+	       store_put_counters(store, &counters, error);
+}
+
+static void test_rows_come_back(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(store_transaction(f->store, put_all, NULL, NULL));
+	reload(f);
+	assert_string_equal(f->uri, "qemu+tls://one/system");
+	const struct core_server *s = core_server_get(f->core, 3);
+	assert_non_null(s);
+	assert_true(s->draining);
+	assert_false(s->up);
+	assert_int_equal(s->memory_mib, 9000);
+	const struct core_desktop *d = core_desktop_get(f->core, 41);
+	assert_non_null(d);
+	assert_int_equal(d->vnc_port, 5941);
+	assert_string_equal(d->vnc_host, "10.78.0.2");
+	assert_string_equal(d->image, "desktop-lite@20260301.1");
+	const struct core_volume *v = core_volume_get(f->core, 7);
+	assert_non_null(v);
+	assert_true(v->attached);
+	assert_int_equal(v->desktop, 41);
+	assert_int_equal(v->size_mib, 512);
+	const struct core_session *n = core_session_get(f->core, 9);
+	assert_non_null(n);
+	assert_string_equal(n->user, "김철수");
+	assert_string_equal(n->full_name, "김철수 \"교수\"");
+	assert_string_equal(n->client, "10.77.0.101");
+	assert_int_equal(n->forward_port, 5900);
+	assert_int_equal(n->started_wall_ms, 1700000000123);
+	assert_int_equal(core_counters(f->core).desktop, 50);
+	assert_int_equal(core_counters(f->core).session, 10);
+}
+
+static gboolean put_and_fail(struct store *store, gpointer data, GError **error)
+{
+	(void)data;
+	assert_true(put_all(store, NULL, error));
+	g_set_error(error, STORE_ERROR, STORE_ERROR_SQL, "as if the disk were full");
+	return FALSE;
+}
+
+static void test_a_transaction_is_all_or_nothing(void **state)
+{
+	struct fixture *f = *state;
+	g_autoptr(GError) error = NULL;
+
+	assert_false(store_transaction(f->store, put_and_fail, NULL, &error));
+	assert_non_null(error);
+	reload(f);
+	assert_null(core_server_get(f->core, 3));
+	assert_null(core_session_get(f->core, 9));
+	assert_true(store_transaction(f->store, put_all, NULL, NULL));
+}
+
+static void test_what_is_gone_is_not_loaded(void **state)
+{
+	struct fixture *f = *state;
+	struct core_desktop gone = desktop;
+	struct core_session ended = session;
+
+	assert_true(put_all(f->store, NULL, NULL));
+	gone.state = DESKTOP_GONE;
+	ended.state = SESSION_ENDED;
+	assert_true(store_put_desktop(f->store, 41, &gone, NULL));
+	assert_true(store_put_session(f->store, 9, &ended, NULL));
+	assert_true(store_put_server(f->store, 3, NULL, NULL, NULL));
+	reload(f);
+	assert_null(core_desktop_get(f->core, 41));
+	assert_null(core_session_get(f->core, 9));
+	assert_null(core_server_get(f->core, 3));
+	assert_non_null(core_volume_get(f->core, 7));
+	assert_int_equal(core_counters(f->core).desktop, 50);
+}
+
+static void test_tokens(void **state)
+{
+	struct fixture *f = *state;
+	struct store_token token = {
+		.session = 9, .hash = "aa", .client = "10.77.0.101", .seat = "x"};
+	struct store_token found;
+
+	assert_true(put_all(f->store, NULL, NULL));
+	assert_true(store_token_put(f->store, &token, NULL));
+	assert_true(store_token_find(f->store, "aa", &found, NULL));
+	assert_int_equal(found.session, 9);
+	assert_string_equal(found.client, "10.77.0.101");
+	/* Another viewer has the session now: the first one's token is void. */
+	g_strlcpy(token.hash, "bb", sizeof(token.hash));
+	assert_true(store_token_put(f->store, &token, NULL));
+	assert_false(store_token_find(f->store, "aa", &found, NULL));
+	assert_true(store_token_find(f->store, "bb", &found, NULL));
+	/* A session that ends takes its token with it. */
+	assert_true(store_put_session(f->store, 9, NULL, NULL));
+	assert_false(store_token_find(f->store, "bb", &found, NULL));
+}
+
+/* In one transaction: one each would make the test slow for nothing. */
+static gboolean add_entries(struct store *store, gpointer data, GError **error)
+{
+	(void)data;
+	for (int i = 0; i < 1005; i++) {
+		json_t *entry = json_pack("{s:i}", "n", i);
+
+		assert_true(store_ledger_add(store, entry, error));
+		json_decref(entry);
+	}
+	return TRUE;
+}
+
+static void test_ledger_keeps_the_newest(void **state)
+{
+	struct fixture *f = *state;
+	json_t *list;
+
+	assert_true(store_transaction(f->store, add_entries, NULL, NULL));
+	list = store_ledger_list(f->store, 2, NULL);
+	assert_int_equal(json_array_size(list), 2);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "n")), 1004);
+	json_decref(list);
+	list = store_ledger_list(f->store, 5000, NULL);
+	assert_int_equal(json_array_size(list), 1000);
+	json_decref(list);
+}
+
+static void test_a_newer_file_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	g_autoptr(GError) error = NULL;
+	sqlite3 *db;
+
+	store_close(f->store);
+	f->store = NULL;
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_null(store_open(f->path, &error));
+	assert_int_equal(error->code, STORE_ERROR_VERSION);
+	assert_non_null(strstr(error->message, "99"));
+}
+
+static void test_what_is_no_database_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	g_autoptr(GError) error = NULL;
+	g_autofree char *other = g_build_filename(f->folder, "text", NULL);
+	g_autofree char *text = g_strnfill(4096, 'x');
+	g_autofree char *after = NULL;
+
+	assert_true(g_file_set_contents(other, text, -1, NULL));
+	assert_null(store_open(other, &error));
+	assert_non_null(strstr(error->message, other));
+	assert_true(g_file_get_contents(other, &after, NULL, NULL));
+	assert_string_equal(after, text);
+	g_unlink(other);
+}
+
+static void test_the_file_is_private(void **state)
+{
+	struct fixture *f = *state;
+	GStatBuf info;
+
+	assert_int_equal(g_stat(f->path, &info), 0);
+	assert_int_equal(info.st_mode & 0777, 0600);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_rows_come_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_transaction_is_all_or_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_is_gone_is_not_loaded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ledger_keeps_the_newest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_newer_file_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_what_is_no_database_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_file_is_private, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

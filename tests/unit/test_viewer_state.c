@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The state table: whole, reachable, never a dead end; and the queue that feeds it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "sdl-viewer/app/state.h"
+
+static void every_state_is_reached_and_left(void **unused)
+{
+	bool reached[STATE_COUNT] = {[STATE_HELLO] = true};
+	bool changed = true;
+
+	(void)unused;
+	while (changed) {
+		changed = false;
+		for (int s = 0; s < STATE_COUNT; s++)
+			for (int e = 0; reached[s] && e < EVENT_TABLE_COUNT; e++) {
+				struct state_step step;
+
+				state_step((enum state)s, (enum event_type)e, &step);
+				changed = changed || !reached[step.next];
+				reached[step.next] = true;
+			}
+	}
+	for (int s = 0; s < STATE_COUNT; s++) {
+		bool left = false;
+
+		assert_true(reached[s]);
+		for (int e = 0; e < EVENT_TABLE_COUNT; e++) {
+			struct state_step step;
+
+			state_step((enum state)s, (enum event_type)e, &step);
+			left = left || step.next != (enum state)s;
+		}
+		assert_true(left);
+		assert_string_not_equal(state_name((enum state)s), "?");
+	}
+}
+
+static void every_action_is_used(void **unused)
+{
+	bool used[ACTION_COUNT] = {[ACTION_NONE] = true};
+
+	(void)unused;
+	for (int s = 0; s < STATE_COUNT; s++)
+		for (int e = 0; e < EVENT_TABLE_COUNT; e++) {
+			struct state_step step;
+
+			if (state_step((enum state)s, (enum event_type)e, &step))
+				used[step.action] = true;
+		}
+	for (int a = 0; a < ACTION_COUNT; a++) {
+		assert_true(used[a]);
+		assert_string_not_equal(action_name((enum action)a), "?");
+	}
+	for (int e = 0; e < EVENT_COUNT; e++)
+		assert_non_null(event_name((enum event_type)e));
+}
+
+/* While a login is under way, its end and the person's wish to leave are always heard. */
+static void a_login_can_always_end(void **unused)
+{
+	static const enum state during[] = {
+		STATE_LOGGING_IN, STATE_CONNECTING, STATE_DESKTOP, STATE_LOST};
+	static const enum event_type ends[] = {
+		EVENT_MOVED, EVENT_ENDED, EVENT_REFUSED, EVENT_DISCONNECT, EVENT_LOGOUT};
+	struct state_step step;
+
+	(void)unused;
+	for (size_t s = 0; s < sizeof(during) / sizeof(during[0]); s++)
+		for (size_t e = 0; e < sizeof(ends) / sizeof(ends[0]); e++) {
+			assert_true(state_step(during[s], ends[e], &step));
+			assert_true(step.next == STATE_MESSAGE || step.next == STATE_LOGIN);
+		}
+}
+
+static void the_usual_way(void **unused)
+{
+	static const struct {
+		enum event_type event;
+		enum state next;
+		enum action action;
+	} way[] = {{EVENT_HELLO_FAILED, STATE_HELLO, ACTION_TROUBLE},
+		{EVENT_HELLO, STATE_LOGIN, ACTION_SITE},
+		{EVENT_SUBMIT, STATE_LOGGING_IN, ACTION_START_LOGIN},
+		{EVENT_DENIED, STATE_LOGIN, ACTION_FORM_ERROR},
+		{EVENT_SUBMIT, STATE_LOGGING_IN, ACTION_START_LOGIN},
+		{EVENT_STAGE, STATE_LOGGING_IN, ACTION_STAGE},
+		{EVENT_READY, STATE_CONNECTING, ACTION_CONNECT},
+		{EVENT_FRAME, STATE_DESKTOP, ACTION_FIRST_FRAME},
+		{EVENT_TOKEN_GONE, STATE_DESKTOP, ACTION_NONE},
+		{EVENT_READY, STATE_DESKTOP, ACTION_CONNECT},
+		{EVENT_FRAME, STATE_DESKTOP, ACTION_FIRST_FRAME},
+		{EVENT_DESKTOP_LOST, STATE_LOST, ACTION_ASK_AGAIN},
+		{EVENT_TIMEOUT, STATE_LOST, ACTION_ASK_AGAIN},
+		{EVENT_READY, STATE_LOST, ACTION_CONNECT},
+		{EVENT_DESKTOP_UNSAFE, STATE_MESSAGE, ACTION_MESSAGE},
+		{EVENT_CONFIRM, STATE_LOGIN, ACTION_FORM}};
+	enum state state = STATE_HELLO;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(way) / sizeof(way[0]); i++) {
+		struct state_step step;
+
+		state_step(state, way[i].event, &step);
+		assert_int_equal(step.next, way[i].next);
+		assert_int_equal(step.action, way[i].action);
+		state = step.next;
+	}
+}
+
+static void count_wake(void *context)
+{
+	(*(int *)context)++;
+}
+
+static void the_queue_keeps_the_order(void **unused)
+{
+	struct event_queue queue;
+	struct event *event;
+	int wakes = 0;
+
+	(void)unused;
+	event_queue_init(&queue, count_wake, &wakes);
+	assert_null(event_queue_take(&queue));
+	for (unsigned i = 0; i < 3; i++) {
+		event = event_new(EVENT_STAGE);
+		event->percent = i;
+		event_queue_post(&queue, event);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		event = event_queue_take(&queue);
+		assert_int_equal(event->percent, i);
+		event_free(event);
+	}
+	event_queue_post(&queue, event_new(EVENT_READY));
+	event = event_queue_take(&queue);
+	assert_int_equal(event->percent, 2);
+	event_free(event);
+	assert_int_equal(wakes, 4);
+	event_queue_clear(&queue); /* frees the one that is left */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_state_is_reached_and_left),
+		cmocka_unit_test(every_action_is_used),
+		cmocka_unit_test(a_login_can_always_end),
+		cmocka_unit_test(the_usual_way),
+		cmocka_unit_test(the_queue_keeps_the_order),
+	};
+
+	return cmocka_run_group_tests_name("viewer state", tests, NULL, NULL);
+}

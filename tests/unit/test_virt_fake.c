@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/unit/test_virt_fake.h"
+
+#include <string.h>
+#include <unistd.h>
+
+struct fake fake;
+
+/* A connection has nothing of its own here. */
+static char connection;
+
+static void disks_free(gpointer disks)
+{
+	g_ptr_array_unref(disks);
+}
+
+void fake_reset(void)
+{
+	g_clear_pointer(&fake.domains, g_hash_table_unref);
+	g_clear_pointer(&fake.volumes, g_hash_table_unref);
+	g_free(fake.last_screen);
+	g_free(fake.last_detach);
+	fake = (struct fake){
+		.domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, disks_free),
+		.volumes = g_hash_table_new_full(
+			g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_byte_array_unref)};
+}
+
+/* 1: the call is to fail now; 2: it is to fail after its effect; 0: neither. */
+static int planned(const char *call)
+{
+	if (g_strcmp0(fake.fail_call, call) != 0)
+		return 0;
+	fake.fail_call = NULL;
+	return fake.fail_after ? 2 : 1;
+}
+
+static gboolean set_error(GError **error, enum virt_error code)
+{
+	g_set_error(error, VIRT_ERROR, code, "fake failure");
+	return FALSE;
+}
+
+static char *between(const char *text, const char *before)
+{
+	const char *start = strstr(text, before);
+
+	if (!start)
+		return g_strdup("");
+	start += strlen(before);
+	return g_strndup(start, strcspn(start, "'<"));
+}
+
+static struct virt_conn *fake_open(
+	const char *uri, const struct virt_callbacks *callbacks, GError **error)
+{
+	(void)uri;
+	if (planned("open")) {
+		set_error(error, VIRT_ERROR_UNREACHABLE);
+		return NULL;
+	}
+	if (callbacks)
+		fake.callbacks = *callbacks;
+	return (struct virt_conn *)&connection;
+}
+
+static void fake_close(struct virt_conn *conn)
+{
+	(void)conn;
+}
+
+static gboolean fake_host(struct virt_conn *conn, struct virt_host *host, GError **error)
+{
+	(void)conn;
+	if (planned("host"))
+		return set_error(error, fake.fail_code);
+	*host = (struct virt_host){.memory_mib = 8192, .cpus = 4, .kvm = true};
+	return TRUE;
+}
+
+static gboolean fake_domain_create(struct virt_conn *conn, const char *xml, GError **error)
+{
+	g_autofree char *name = between(xml, "<name>");
+	g_autofree char *root = between(xml, "<source file='");
+	int plan = planned("domain_create");
+	GPtrArray *disks = g_ptr_array_new_with_free_func(g_free);
+
+	(void)conn;
+	if (plan == 1 || g_hash_table_contains(fake.domains, name)) {
+		g_ptr_array_unref(disks);
+		return set_error(error, plan ? fake.fail_code : VIRT_ERROR_EXISTS);
+	}
+	g_ptr_array_add(disks, g_strdup_printf("%s|virtio-disk0|vda", root));
+	g_hash_table_insert(fake.domains, g_strdup(name), disks);
+	if (strstr(xml, "rebootTimeout") && fake.trial_ends) {
+		g_hash_table_remove(fake.domains, name);
+		fake.callbacks.domain(fake.callbacks.user, name, false, "shutdown");
+	}
+	return plan ? set_error(error, fake.fail_code) : TRUE;
+}
+
+static gboolean fake_domain_destroy(struct virt_conn *conn, const char *name, GError **error)
+{
+	(void)conn;
+	if (planned("domain_destroy"))
+		return set_error(error, fake.fail_code);
+	g_hash_table_remove(fake.domains, name);
+	return TRUE;
+}
+
+static char *xml_of(const char *name, const GPtrArray *disks)
+{
+	GString *xml = g_string_new(NULL);
+
+	g_string_printf(
+		xml, "<domain><name>%s</name><memory unit='KiB'>524288</memory><devices>", name);
+	for (guint i = 0; i < disks->len; i++) {
+		g_auto(GStrv) parts = g_strsplit(disks->pdata[i], "|", 3);
+
+		g_string_append_printf(xml,
+			"<disk><source file='%s'/><alias name='%s'/><target dev='%s'/></disk>",
+			parts[0], parts[1], parts[2]);
+	}
+	g_string_append_printf(xml, "<graphics type='vnc' port='%d' listen='10.78.0.11'/>",
+		fake.no_vnc ? -1 : 5900);
+	g_string_append(xml, "</devices></domain>");
+	return g_string_free(xml, FALSE);
+}
+
+static char *fake_domain_xml(struct virt_conn *conn, const char *name, GError **error)
+{
+	const GPtrArray *disks = g_hash_table_lookup(fake.domains, name);
+
+	(void)conn;
+	if (planned("domain_xml")) {
+		set_error(error, fake.fail_code);
+		return NULL;
+	}
+	if (!disks) {
+		set_error(error, VIRT_ERROR_NOT_FOUND);
+		return NULL;
+	}
+	return xml_of(name, disks);
+}
+
+static GPtrArray *fake_domain_list(struct virt_conn *conn, GError **error)
+{
+	GPtrArray *list = g_ptr_array_new_with_free_func(g_free);
+	GHashTableIter iter;
+	gpointer name, disks;
+
+	(void)conn;
+	if (planned("domain_list")) {
+		g_ptr_array_unref(list);
+		set_error(error, fake.fail_code);
+		return NULL;
+	}
+	g_hash_table_iter_init(&iter, fake.domains);
+	while (g_hash_table_iter_next(&iter, &name, &disks))
+		g_ptr_array_add(list, xml_of(name, disks));
+	return list;
+}
+
+static gboolean fake_device_change(struct virt_conn *conn, const char *name,
+	enum virt_change change, const char *text, GError **error)
+{
+	GPtrArray *disks = g_hash_table_lookup(fake.domains, name);
+	int plan = planned("device_change");
+
+	(void)conn;
+	if (plan == 1)
+		return set_error(error, fake.fail_code);
+	if (!disks)
+		return set_error(error, VIRT_ERROR_NOT_FOUND);
+	if (change == VIRT_ATTACH) {
+		g_autofree char *path = between(text, "<source file='");
+		g_autofree char *alias = between(text, "<alias name='");
+		g_autofree char *target = between(text, "<target dev='");
+
+		g_ptr_array_add(disks, g_strdup_printf("%s|%s|%s", path, alias, target));
+	} else if (change == VIRT_UPDATE) {
+		g_free(fake.last_screen);
+		fake.last_screen = g_strdup(text);
+	} else {
+		g_free(fake.last_detach);
+		fake.last_detach = g_strdup_printf("%s %s", name, text);
+	}
+	return plan ? set_error(error, fake.fail_code) : TRUE;
+}
+
+void fake_disk_out(const char *domain, const char *alias)
+{
+	GPtrArray *disks = g_hash_table_lookup(fake.domains, domain);
+	g_autofree char *middle = g_strdup_printf("|%s|", alias);
+
+	for (guint i = disks->len; i-- > 0;)
+		if (strstr(disks->pdata[i], middle))
+			g_ptr_array_remove_index(disks, i);
+}
+
+static char *key_of(const char *pool, const char *name)
+{
+	return g_strdup_printf("%s/%s", pool, name);
+}
+
+void fake_volume(const char *pool, const char *name, const void *data, size_t length)
+{
+	GByteArray *bytes = g_byte_array_new();
+
+	g_byte_array_append(bytes, data, (guint)length);
+	g_hash_table_insert(fake.volumes, key_of(pool, name), bytes);
+}
+
+const GByteArray *fake_volume_look(const char *pool, const char *name)
+{
+	g_autofree char *key = key_of(pool, name);
+
+	return g_hash_table_lookup(fake.volumes, key);
+}
+
+static gboolean fake_volume_get(struct virt_conn *conn, const char *pool, const char *name,
+	struct virt_volume *volume, GError **error)
+{
+	const GByteArray *bytes = fake_volume_look(pool, name);
+
+	(void)conn;
+	if (planned("volume_get"))
+		return set_error(error, fake.fail_code);
+	if (!bytes)
+		return set_error(error, VIRT_ERROR_NOT_FOUND);
+	volume->path = g_strdup_printf("/%s/%s", pool, name);
+	volume->capacity = bytes->len;
+	return TRUE;
+}
+
+static gboolean fake_volume_put(struct virt_conn *conn, const char *pool, const char *name,
+	const struct virt_source *source, GError **error)
+{
+	int plan = planned("volume_put");
+	char buffer[4096];
+	ssize_t n;
+
+	(void)conn;
+	if (plan == 1)
+		return set_error(error, fake.fail_code);
+	if (fake_volume_look(pool, name))
+		return set_error(error, VIRT_ERROR_EXISTS);
+	fake_volume(pool, name, "", 0);
+	/* As with libvirt, what failed half-way is left behind. */
+	if (plan == 2)
+		return set_error(error, fake.fail_code);
+	while (source->size && (n = read(source->fd, buffer, sizeof(buffer))) > 0) {
+		g_byte_array_append(
+			(GByteArray *)fake_volume_look(pool, name), (guint8 *)buffer, (guint)n);
+		if (source->sent && !source->sent(source->user, buffer, (size_t)n, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static gssize fake_volume_head(struct virt_conn *conn, const char *pool, const char *name,
+	void *buffer, size_t length, GError **error)
+{
+	const GByteArray *bytes = fake_volume_look(pool, name);
+
+	(void)conn;
+	if (planned("volume_head")) {
+		set_error(error, fake.fail_code);
+		return -1;
+	}
+	length = MIN(length, bytes->len);
+	if (length)
+		memcpy(buffer, bytes->data, length);
+	return (gssize)length;
+}
+
+static gboolean fake_volume_delete(
+	struct virt_conn *conn, const char *pool, const char *name, GError **error)
+{
+	g_autofree char *key = key_of(pool, name);
+
+	(void)conn;
+	if (planned("volume_delete"))
+		return set_error(error, fake.fail_code);
+	return g_hash_table_remove(fake.volumes, key) ? TRUE
+						      : set_error(error, VIRT_ERROR_NOT_FOUND);
+}
+
+const struct virt_driver fake_driver = {
+	.open = fake_open,
+	.close = fake_close,
+	.host = fake_host,
+	.domain_create = fake_domain_create,
+	.domain_destroy = fake_domain_destroy,
+	.domain_xml = fake_domain_xml,
+	.domain_list = fake_domain_list,
+	.device_change = fake_device_change,
+	.volume_get = fake_volume_get,
+	.volume_put = fake_volume_put,
+	.volume_head = fake_volume_head,
+	.volume_delete = fake_volume_delete,
+};

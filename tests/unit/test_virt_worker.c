@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What carrel-virtd answers, with a hypervisor in memory: the lanes' handlers, one request at a
+ * time, and the faults that a real one shows only on bad days. */
+#include "broker/shared/msg.h"
+#include "broker/virt/worker.h"
+#include "tests/unit/test_virt_fake.h"
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define IMAGES "carrel-images"
+#define VOLUMES "carrel-volumes"
+
+struct bench {
+	struct worker *worker;
+	struct virt_conn *conn;
+	int fd;       /* carreld's end */
+	char *folder; /* [paths] images */
+};
+
+static int set_up(void **state)
+{
+	struct bench *bench = g_new0(struct bench, 1);
+	int pair[2];
+
+	fake_reset();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	bench->fd = pair[0];
+	bench->folder = g_dir_make_tmp("carrel-virt-XXXXXX", NULL);
+	g_autofree char *text = g_strdup_printf("[paths]\nimages = %s\n", bench->folder);
+	g_autoptr(GPtrArray) problems = conf_problems_new();
+	struct conf *conf = conf_parse("test", text, strlen(text), problems);
+	assert_non_null(conf);
+	bench->worker = worker_new(&fake_driver, NULL, conf, "s1", "qemu:///system", pair[1]);
+	bench->conn = worker_connect(bench->worker, LANE_CONTROL, NULL, NULL);
+	*state = bench;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct bench *bench = *state;
+	g_autofree char *name = g_build_filename(bench->folder, "lite", NULL);
+	g_autofree char *version = g_build_filename(name, "1", NULL);
+	static const char *const files[] = {"manifest.json", "k", "i", "r"};
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(files); i++) {
+		g_autofree char *path = g_build_filename(version, files[i], NULL);
+
+		g_unlink(path);
+	}
+	g_rmdir(version);
+	g_rmdir(name);
+	g_rmdir(bench->folder);
+	worker_free(bench->worker);
+	close(bench->fd);
+	g_free(bench->folder);
+	g_free(bench);
+	fake_reset();
+	return 0;
+}
+
+/* The next packet, or NULL when there is none. */
+static json_t *packet(struct bench *bench)
+{
+	return msg_recv(bench->fd, NULL);
+}
+
+typedef gboolean (*handler)(struct worker *, struct virt_conn *, struct request *);
+
+/* Has a handler do one request; the answer's code, "ok", or "" when it has not answered yet.
+ * Static. */
+static const char *ask(struct bench *bench, handler handle, const char *text)
+{
+	static char code[64];
+	json_t *answer;
+	g_autoptr(GError) error = NULL;
+	struct request *request = request_new(json_loads(text, 0, NULL), &error);
+
+	if (!request)
+		fail_msg("%s", error->message);
+	gboolean usable = handle(bench->worker, bench->conn, request);
+	while ((answer = packet(bench)) && json_object_get(answer, "event"))
+		json_decref(answer);
+	const char *word = json_string_value(json_object_get(answer, "code"));
+	g_strlcpy(code,
+		!answer                                       ? ""
+		: json_is_true(json_object_get(answer, "ok")) ? "ok"
+							      : word,
+		sizeof(code));
+	json_decref(answer);
+	assert_int_equal(usable, strcmp(code, "unreachable") != 0);
+	return code;
+}
+
+static const char create[] = "{\"id\":1,\"op\":\"volume-create\",\"volume\":3,\"size_mib\":8,"
+			     "\"uid\":20001,\"user\":\"a\"}";
+static const char attach[] = "{\"id\":2,\"op\":\"volume-attach\",\"volume\":3,\"desktop\":7}";
+static const char detach[] = "{\"id\":3,\"op\":\"volume-detach\",\"volume\":3,\"desktop\":7}";
+static const char start[] =
+	"{\"id\":4,\"op\":\"desktop-start\",\"desktop\":7,\"image\":\"lite@1\",\"memory_mib\":512,"
+	"\"vcpus\":1,\"network\":\"none\"}";
+static const char ensure[] = "{\"id\":5,\"op\":\"image-ensure\",\"image\":\"lite@1\"}";
+
+/* A domain of the fake with nothing but its root. */
+static void domain(struct bench *bench, const char *name)
+{
+	g_autofree char *xml = g_strdup_printf("<name>%s</name><source file='/r'/>", name);
+
+	assert_true(fake_driver.domain_create(bench->conn, xml, NULL));
+}
+
+static void volume_is_made_once(void **state)
+{
+	struct bench *bench = *state;
+
+	assert_string_equal(ask(bench, volumes_handle, create), "ok");
+	assert_int_equal(fake_volume_look(VOLUMES, "home-3")->len, 8 << 20);
+	assert_int_equal(fake_volume_look(VOLUMES, "home-3.complete")->len, 0);
+	assert_string_equal(ask(bench, volumes_handle, create), "exists");
+}
+
+static void half_made_volume_is_replaced(void **state)
+{
+	struct bench *bench = *state;
+
+	fake.fail_call = "volume_put";
+	fake.fail_code = VIRT_ERROR_UNREACHABLE;
+	fake.fail_after = true;
+	assert_string_equal(ask(bench, volumes_handle, create), "unreachable");
+	assert_int_equal(fake_volume_look(VOLUMES, "home-3")->len, 0);
+	assert_null(fake_volume_look(VOLUMES, "home-3.complete"));
+	/* It is not used meanwhile. */
+	domain(bench, "carrel-d7");
+	assert_string_equal(ask(bench, control_handle, attach), "storage");
+	assert_string_equal(ask(bench, volumes_handle, create), "ok");
+	assert_string_equal(ask(bench, control_handle, attach), "ok");
+}
+
+static void used_volume_is_never_replaced(void **state)
+{
+	struct bench *bench = *state;
+	static char used[4096];
+
+	/* An ext4 that was mounted once. */
+	used[1024 + 0x38] = 0x53;
+	used[1024 + 0x39] = (char)0xef;
+	used[1024 + 0x34] = 1;
+	fake_volume(VOLUMES, "home-3", used, sizeof(used));
+	assert_string_equal(ask(bench, volumes_handle, create), "exists");
+	/* Something that is no ext4 at all. */
+	fake_volume(VOLUMES, "home-3", "somebody's data", 15);
+	assert_string_equal(ask(bench, volumes_handle, create), "exists");
+	assert_int_equal(fake_volume_look(VOLUMES, "home-3")->len, 15);
+	/* Unused, but in a VM. */
+	fake_volume(VOLUMES, "home-3", "\0\0", 2);
+	g_autofree char *xml = g_strdup("<name>other</name><source file='/" VOLUMES "/home-3'/>");
+	assert_true(fake_driver.domain_create(bench->conn, xml, NULL));
+	assert_string_equal(ask(bench, volumes_handle, create), "busy");
+	assert_int_equal(fake_volume_look(VOLUMES, "home-3")->len, 2);
+	/* When it cannot be looked at it is not touched. */
+	g_hash_table_remove_all(fake.domains);
+	static const char *const calls[] = {"volume_get", "domain_list", "volume_head"};
+	for (unsigned i = 0; i < G_N_ELEMENTS(calls); i++) {
+		fake.fail_call = calls[i];
+		fake.fail_code = VIRT_ERROR_STORAGE;
+		fake.fail_after = false;
+		assert_string_equal(ask(bench, volumes_handle, create), "storage");
+		assert_int_equal(fake_volume_look(VOLUMES, "home-3")->len, 2);
+	}
+}
+
+static void attach_is_certain(void **state)
+{
+	struct bench *bench = *state;
+
+	assert_string_equal(ask(bench, control_handle, attach), "not-found");
+	domain(bench, "carrel-d7");
+	domain(bench, "carrel-d8");
+	assert_string_equal(ask(bench, control_handle, attach), "not-found");
+	assert_string_equal(ask(bench, volumes_handle, create), "ok");
+	/* The answer fails but the disk is in: that is a success. */
+	fake.fail_call = "device_change";
+	fake.fail_code = VIRT_ERROR_LIBVIRT;
+	fake.fail_after = true;
+	assert_string_equal(ask(bench, control_handle, attach), "ok");
+	assert_string_equal(ask(bench, control_handle, attach), "ok");
+	assert_string_equal(
+		ask(bench, control_handle,
+			"{\"id\":6,\"op\":\"volume-attach\",\"volume\":3,\"desktop\":8}"),
+		"busy");
+	fake_disk_out("carrel-d7", "ua-vol3");
+	fake.fail_call = "device_change";
+	fake.fail_code = VIRT_ERROR_BUSY;
+	fake.fail_after = false;
+	assert_string_equal(ask(bench, control_handle, attach), "busy");
+}
+
+static void detach_waits_for_the_guest(void **state)
+{
+	struct bench *bench = *state;
+
+	assert_string_equal(ask(bench, control_handle, detach), "ok"); /* no VM */
+	domain(bench, "carrel-d7");
+	assert_string_equal(ask(bench, control_handle, detach), "ok"); /* no disk */
+	assert_null(fake.last_detach);
+	assert_string_equal(ask(bench, volumes_handle, create), "ok");
+	assert_string_equal(ask(bench, control_handle, attach), "ok");
+	/* Asked, but not answered: that is for the watch lane, which was told first. */
+	assert_string_equal(ask(bench, control_handle, detach), "");
+	assert_string_equal(fake.last_detach, "carrel-d7 ua-vol3");
+	struct job *job = worker_next(bench->worker, LANE_WATCH, 0);
+	assert_non_null(job);
+	assert_int_equal(job->kind, JOB_DETACH);
+	assert_string_equal(job->text, "ua-vol3");
+	assert_int_equal(job->request->id, 3);
+	job_free(job);
+	assert_null(worker_next(bench->worker, LANE_WATCH, 0));
+	fake.fail_call = "device_change";
+	fake.fail_code = VIRT_ERROR_LIBVIRT;
+	assert_string_equal(ask(bench, control_handle, detach), "");
+	job_free(worker_next(bench->worker, LANE_WATCH, 0));
+	job = worker_next(bench->worker, LANE_WATCH, 0);
+	assert_int_equal(job->kind, JOB_DETACH_FAILED);
+	assert_int_equal(job->number, 3);
+	job_free(job);
+	fake.fail_call = "domain_xml";
+	assert_string_equal(ask(bench, control_handle, detach), "libvirt");
+}
+
+static void write_file(struct bench *bench, const char *name, const char *text)
+{
+	g_autofree char *folder = g_build_filename(bench->folder, "lite", "1", NULL);
+	g_autofree char *path = g_build_filename(folder, name, NULL);
+
+	assert_int_equal(g_mkdir_with_parents(folder, 0755), 0);
+	assert_true(g_file_set_contents(path, text, -1, NULL));
+}
+
+/* Image lite@1 with the files k, i, r of three bytes each. */
+static void image(struct bench *bench)
+{
+	static const char *const files[] = {"k", "i", "r"};
+	GString *text =
+		g_string_new("{\"name\":\"lite\",\"version\":\"1\",\"kind\":\"desktop\","
+			     "\"cmdline\":\"quiet\",\"root\":{\"data_blocks\":1,\"root_hash\":"
+			     "\"00112233445566778899aabbccddeeff\",\"salt\":\"00\"},\"files\":{");
+	static const char *const keys[] = {"kernel", "initrd", "root"};
+
+	for (int i = 0; i < 3; i++) {
+		g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, "abc", 3);
+
+		write_file(bench, files[i], "abc");
+		g_string_append_printf(text,
+			"%s\"%s\":{\"file\":\"%s\",\"size\":3,\"sha256\":\"%s\"}", i ? "," : "",
+			keys[i], files[i], sum);
+	}
+	g_string_append(text, "}}");
+	write_file(bench, "manifest.json", text->str);
+	g_string_free(text, TRUE);
+}
+
+static void image_is_whole_or_unused(void **state)
+{
+	struct bench *bench = *state;
+
+	assert_string_equal(ask(bench, images_handle, ensure), "no-image");
+	image(bench);
+	assert_string_equal(ask(bench, control_handle, start), "no-image");
+	write_file(bench, "r", "abX");
+	assert_string_equal(ask(bench, images_handle, ensure), "no-image");
+	assert_null(fake_volume_look(IMAGES, "lite@1.complete"));
+	assert_string_equal(ask(bench, control_handle, start), "no-image");
+	write_file(bench, "r", "abcd");
+	assert_string_equal(ask(bench, images_handle, ensure), "no-image");
+	write_file(bench, "r", "abc");
+	assert_string_equal(ask(bench, images_handle, ensure), "ok");
+	assert_memory_equal(fake_volume_look(IMAGES, "lite@1.root")->data, "abc", 3);
+	assert_string_equal(ask(bench, control_handle, start), "ok");
+	assert_true(g_hash_table_contains(fake.domains, "carrel-d7"));
+	assert_string_equal(ask(bench, control_handle, start), "exists");
+}
+
+static void failed_start_leaves_no_vm(void **state)
+{
+	struct bench *bench = *state;
+
+	image(bench);
+	assert_string_equal(ask(bench, images_handle, ensure), "ok");
+	fake.no_vnc = true;
+	assert_string_equal(ask(bench, control_handle, start), "libvirt");
+	assert_int_equal(g_hash_table_size(fake.domains), 0);
+	fake.no_vnc = false;
+	fake.fail_call = "domain_create";
+	fake.fail_code = VIRT_ERROR_NO_MEMORY;
+	assert_string_equal(ask(bench, control_handle, start), "no-memory");
+	assert_int_equal(g_hash_table_size(fake.domains), 0);
+}
+
+static void tickets(void **state)
+{
+	struct bench *bench = *state;
+	static const char set[] = "{\"id\":6,\"op\":\"ticket-set\",\"desktop\":7,\"password\":"
+				  "\"ticket12\",\"seconds\":30}";
+
+	assert_string_equal(ask(bench, control_handle, set), "not-found");
+	domain(bench, "carrel-d7");
+	assert_string_equal(ask(bench, control_handle, set), "ok");
+	assert_non_null(strstr(fake.last_screen, "passwd='ticket12'"));
+	assert_non_null(strstr(fake.last_screen, "port='5900'"));
+	assert_string_equal(
+		ask(bench, control_handle, "{\"id\":7,\"op\":\"ticket-clear\",\"desktop\":7}"),
+		"ok");
+	assert_null(strstr(fake.last_screen, "ticket12"));
+	assert_non_null(strstr(fake.last_screen, "passwdValidTo='1970-01-01T00:00:01'"));
+}
+
+static void kvm_is_tried(void **state)
+{
+	struct bench *bench = *state;
+	const struct virt_host host = {.kvm = true}, none = {.kvm = false};
+
+	/* The fake answers at once, so that the trial's time does not pass. */
+	assert_false(control_kvm_works(bench->worker, bench->conn, &none));
+	fake.fail_call = "domain_create";
+	fake.fail_code = VIRT_ERROR_UNREACHABLE;
+	assert_false(control_kvm_works(bench->worker, bench->conn, &host));
+	assert_false(bench->worker->kvm_known);
+	fake.fail_call = "domain_create";
+	fake.fail_code = VIRT_ERROR_LIBVIRT;
+	assert_false(control_kvm_works(bench->worker, bench->conn, &host));
+	assert_true(bench->worker->kvm_known);
+	assert_int_equal(g_hash_table_size(fake.domains), 0);
+}
+
+static void assert_event(struct bench *bench, const char *name)
+{
+	json_t *event = packet(bench);
+
+	if (!name)
+		assert_null(event);
+	else
+		assert_string_equal(json_string_value(json_object_get(event, "event")), name);
+	json_decref(event);
+}
+
+static void server_is_up_when_both_connections_are(void **state)
+{
+	struct bench *bench = *state;
+	struct worker *worker = bench->worker;
+	json_t *answer;
+
+	worker_lane_down(worker, LANE_CONTROL, "no route");
+	assert_event(bench, "server-down");
+	worker_lane_down(worker, LANE_WATCH, "no route");
+	assert_event(bench, NULL);
+	worker_lane_up(worker, LANE_WATCH);
+	assert_event(bench, NULL);
+	worker_request(worker, json_loads("{\"id\":8,\"op\":\"desktop-list\"}", 0, NULL));
+	answer = packet(bench);
+	assert_string_equal(json_string_value(json_object_get(answer, "code")), "unreachable");
+	assert_non_null(strstr(json_string_value(json_object_get(answer, "message")), "no route"));
+	json_decref(answer);
+	worker_request(worker, json_loads("{\"id\":9,\"op\":\"ping\"}", 0, NULL));
+	answer = packet(bench);
+	assert_true(json_is_true(json_object_get(answer, "ok")));
+	json_decref(answer);
+	worker_lane_up(worker, LANE_CONTROL);
+	assert_event(bench, "server-up");
+	worker_request(worker, json_loads("{\"id\":10,\"op\":\"ping\"}", 0, NULL));
+	struct job *job = worker_next(worker, LANE_CONTROL, 0);
+	assert_int_equal(job->request->op, REQUEST_PING);
+	job_free(job);
+	worker_lane_down(worker, LANE_WATCH, "lost");
+	assert_event(bench, "server-down");
+	worker_lane_down(worker, LANE_CONTROL, "lost");
+	assert_event(bench, NULL);
+}
+
+static void waits_between_attempts_are_bounded(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		assert_in_range(worker_backoff_ms(i), 500, 10000);
+		assert_true(worker_backoff_ms(i + 1) >= worker_backoff_ms(i));
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(volume_is_made_once),
+		TEST(half_made_volume_is_replaced),
+		TEST(used_volume_is_never_replaced),
+		TEST(attach_is_certain),
+		TEST(detach_waits_for_the_guest),
+		TEST(image_is_whole_or_unused),
+		TEST(failed_start_leaves_no_vm),
+		TEST(tickets),
+		TEST(kvm_is_tried),
+		TEST(server_is_up_when_both_connections_are),
+		TEST(waits_between_attempts_are_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
