@@ -75,10 +75,11 @@ def to_form(pc, seconds=60, clear=False):
 
 
 def message(screen, pattern):
-    """The words around what `pattern` finds, letters only: OCR differs in the rest."""
+    """What stands on the card from the words that `pattern` finds on, letters only: OCR differs in
+    the rest."""
     text = re.sub(r"[^a-z]+", " ", screen.text(CARD).lower())
     found = re.search(pattern, text)
-    return text[max(0, found.start() - 40):found.end() + 40] if found else ""
+    return text[found.start():].strip() if found else ""
 
 
 def wait_login_form_after_failure(pc, seconds=BOOT_TIMEOUT):
@@ -102,7 +103,7 @@ def wait_desktop(pc, seconds=LOGIN_TIMEOUT):
 
 def wait_terminal(pc, seconds=60):
     """The terminal that the session opens shows its prompt."""
-    return pc.wait_text(r"alice|bob|\$", seconds, region=(0, 0, 1, 0.9))
+    return pc.wait_text(r"[a-z]+@desktop", seconds, region=(0, 0, 1, 0.9))
 
 
 def shell(pc, command, expect=None, seconds=30, tries=2):
@@ -128,6 +129,7 @@ def shell(pc, command, expect=None, seconds=30, tries=2):
 
 def log_out(pc, seconds=90):
     """Logs out inside the desktop; the PC says so, and a key leads back to the login form."""
+    wait_terminal(pc)
     pc.type("jwm -exit\n")
     pc.watch(card_on, seconds, "the session's end is told")
     return to_form(pc, seconds)
