@@ -68,7 +68,7 @@ static bool consider(struct boot *boot, const char *name)
 	set_up(name);
 	if (boot->interface[0] && !wanted[0] && !has_link(name))
 		return false;
-	snprintf(boot->interface, sizeof boot->interface, "%s", name);
+	snprintf(boot->interface, sizeof boot->interface, "%.15s", name);
 	snprintf(boot->mac, sizeof boot->mac, "%s", mac);
 	return wanted[0] || has_link(name);
 }
