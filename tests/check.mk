@@ -32,13 +32,14 @@ check: all $$(TESTS)
 unit: $$(TESTS)
 	@$(RUN_TESTS) $(patsubst %,--unit %,$(TESTS))
 
+# What a target finds grows its folder under $(B)/fuzz/found; a crash is kept in $(B)/fuzz.
 fuzz-short: $$(FUZZERS)
-	@set -e; for f in $(FUZZERS); do name=$$(basename $$f); corpus=tests/fuzz/corpus/$$name; \
-		mkdir -p $(B)/fuzz/found/$$name; echo "  FUZZ $$name"; \
-		[ ! -d $$corpus ] || set -- $$corpus; \
-		$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -verbosity=0 \
-			-artifact_prefix=$(B)/fuzz/ -print_final_stats=0 \
-			$(B)/fuzz/found/$$name "$$@" || exit 1; set --; done
+	@set -e; for f in $(FUZZERS); do name=$$(basename $$f); found=$(B)/fuzz/found/$$name; \
+		mkdir -p $$found; echo "  FUZZ $$name"; \
+		corpus=tests/fuzz/corpus/$$name; [ -d $$corpus ] || corpus=; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+			-artifact_prefix=$(B)/fuzz/ $$found $$corpus >$$found.log 2>&1 || \
+			{ cat $$found.log; exit 1; }; done
 
 check-format:
 	@scripts/lint format

@@ -11,17 +11,19 @@
 #define CHILD_FD 3
 #define SUPERBLOCK 1024
 #define EXT4_MAGIC 0xef53
+#define OWNER_FORMAT "carrel-uid-%u"
 
 static gboolean run_mke2fs(int fd, const char *label, uid_t uid, gid_t gid, GError **error)
 {
 	g_autofree char *options = g_strdup_printf("root_owner=%u:%u,lazy_itable_init=1,"
 						   "lazy_journal_init=1,nodiscard",
 		(unsigned)uid, (unsigned)gid);
+	g_autofree char *owner = g_strdup_printf(OWNER_FORMAT, (unsigned)uid);
 	g_autofree char *program = g_find_program_in_path("mke2fs");
 	/* mke2fs lies in an sbin that the PATH of an ordinary user may lack. */
 	const char *const argv[] = {program ? program : "/usr/sbin/mke2fs", "-F", "-q", "-t",
-		"ext4", "-b", "4096", "-m", "0", "-U", "random", "-L", label, "-E", options,
-		"/proc/self/fd/3", NULL};
+		"ext4", "-b", "4096", "-m", "0", "-U", "random", "-L", label, "-M", owner, "-E",
+		options, "/proc/self/fd/3", NULL};
 	g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(
 		G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
 	g_autofree char *complaint = NULL;
@@ -77,4 +79,14 @@ gboolean mkfs_was_used(const void *head, size_t length)
 	if (length < MKFS_HEAD || le16(super + 0x38) != EXT4_MAGIC)
 		return TRUE;
 	return le16(super + 0x34) || le16(super + 0x2c) || le16(super + 0x2e);
+}
+
+gboolean mkfs_is_fresh(const void *head, size_t length, const char *label, uid_t uid)
+{
+	g_autofree char *owner = g_strdup_printf(OWNER_FORMAT, (unsigned)uid);
+	const char *super = (const char *)head + SUPERBLOCK;
+
+	return length >= MKFS_HEAD && le16((const unsigned char *)super + 0x38) == EXT4_MAGIC &&
+	       !mkfs_was_used(head, length) && !strncmp(super + 0x78, label, 16) &&
+	       !strncmp(super + 0x88, owner, 64);
 }

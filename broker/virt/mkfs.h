@@ -27,4 +27,10 @@ int mkfs_ext4(uint64_t size, const char *label, uid_t uid, gid_t gid, GError **e
  */
 gboolean mkfs_was_used(const void *head, size_t length);
 
+/*
+ * Is it a file system that mkfs_ext4 made for this label and uid, and that nobody has mounted
+ * since? The uid stands where the first mount writes its folder (s_last_mounted, 0x88).
+ */
+gboolean mkfs_is_fresh(const void *head, size_t length, const char *label, uid_t uid);
+
 #endif

@@ -236,6 +236,34 @@ static gboolean may_replace(struct worker *worker, struct virt_conn *conn, const
 	return TRUE;
 }
 
+/*
+ * A whole volume is there already. That is no error when it is the very one that is asked for and
+ * nobody has used it: the answer of an earlier request was lost. Otherwise EXISTS.
+ */
+static gboolean take_existing(struct worker *worker, struct virt_conn *conn, const char *pool,
+	const char *name, const struct request *request, GError **error)
+{
+	char head[MKFS_HEAD];
+	struct virt_volume volume;
+	gssize length;
+
+	if (!worker->driver->volume_get(conn, pool, name, &volume, error))
+		return FALSE;
+	free(volume.path);
+	length = worker->driver->volume_head(conn, pool, name, head, sizeof(head), error);
+	if (length < 0)
+		return FALSE;
+	if (volume.capacity == (uint64_t)request->size_mib << 20 &&
+		mkfs_is_fresh(head, (size_t)length, name, request->uid))
+		return TRUE;
+	g_set_error(error, VIRT_ERROR, VIRT_ERROR_EXISTS,
+		"volume %s is in pool %s already, complete and in use or of another user or size; "
+		"it is "
+		"not overwritten: move it away if it is not needed",
+		name, pool);
+	return FALSE;
+}
+
 static gboolean volume_create(struct worker *worker, struct virt_conn *conn,
 	const struct request *request, GError **error)
 {
@@ -247,10 +275,7 @@ static gboolean volume_create(struct worker *worker, struct virt_conn *conn,
 
 	switch (mark_look(worker, conn, pool, name, error)) {
 	case MARK_THERE:
-		g_set_error(error, VIRT_ERROR, VIRT_ERROR_EXISTS,
-			"volume %s is in pool %s already, complete; it is not overwritten", name,
-			pool);
-		return FALSE;
+		return take_existing(worker, conn, pool, name, request, error);
 	case MARK_ERROR:
 		return FALSE;
 	case MARK_MISSING:

@@ -346,12 +346,14 @@ step_services()
 	has_systemd || die "there is no systemd; use --no-services and start virtlogd, virtlockd and libvirtd -l"
 	if [ "$restart_libvirt" = yes ] || [ "$reload" = yes ] ||
 		! systemctl is-active -q libvirtd-tls.socket || ! systemctl is-enabled -q libvirtd-tls.socket; then
-		# Running VMs stay; the sockets can only be changed while the service is off.
+		# Running VMs stay; the sockets can only be changed while the service is off. virtlockd is
+		# never restarted: it would let go of the locks on the volumes of running VMs.
 		dry || {
 			systemctl daemon-reload && systemctl stop libvirtd.service &&
 				systemctl stop libvirtd-tls.socket && systemctl enable -q libvirtd.service &&
 				systemctl enable -q --now libvirtd.socket libvirtd-tls.socket &&
-				systemctl restart virtlockd.service && systemctl start libvirtd.service
+				systemctl enable -q --now virtlockd.socket virtlogd.socket &&
+				systemctl start libvirtd.service
 		} || die "systemctl failed; see: journalctl -u libvirtd -u libvirtd-tls.socket"
 		changed "libvirtd listens on $CARREL_ADDRESS port 16514"
 	else

@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import socket
+import subprocess
 import tempfile
 
 import pytest
@@ -386,6 +387,52 @@ def test_capabilities(netd, client):
     assert int(status["CapInh"], 16) == 0
     assert int(status["CapAmb"], 16) == 0
     assert status["NoNewPrivs"] == "1"
+
+
+def test_as_its_unit_starts_it(lab, netd, client, program, need):
+    """A user of its own with CAP_NET_ADMIN, and the socket handed over: all of it works."""
+    need("systemd-socket-activate", "setpriv")
+    path = netd.folder / "handed.sock"
+    argv = lab.within(
+        "boot", "systemd-socket-activate", "--seqpacket", "-l", str(path),
+        "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
+        "--inh-caps=-all,+net_admin", "--ambient-caps=-all,+net_admin",
+        "--bounding-set=-all,+net_admin", "--no-new-privs",
+        program("carrel-netd"), "--config", str(netd.folder / "carrel.conf"),
+    )
+    forwarding = "net.ipv4.conf.br-pc.forwarding"
+    lab.exec("boot", "sysctl", "-qw", f"{forwarding}=0")
+    lab.exec("boot", "nft", "delete", "table", "inet", "carrel")
+    with subprocess.Popen(argv, stderr=subprocess.PIPE) as process:
+        assert b"Listening" in process.stderr.readline()
+        handed = Client(path)
+        handed.ok("setup")
+        add(handed, PC1, 5900, SERVER1, 5901)
+        handed.close()
+        process.terminate()
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+    assert lab.exec("boot", "sysctl", "-n", forwarding).strip() == "1"
+    # the other instance sees the same table
+    assert len(client.ok("forward-list")["forwards"]) == 1
+
+
+def test_without_the_capability_it_says_so(netd, program):
+    config = netd.folder / "other.conf"
+    run_folder = netd.folder / "other"
+    run_folder.mkdir()
+    config.write_text(CONFIG.format(run=run_folder), encoding="utf-8")
+    done = subprocess.run(
+        ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", program("carrel-netd"),
+         "--config", str(config)],
+        capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1 and str(run_folder) in done.stderr
+    run_folder.chmod(0o777)
+    done = subprocess.run(
+        ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", program("carrel-netd"),
+         "--config", str(config)],
+        capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1 and "CAP_NET_ADMIN is missing" in done.stderr
 
 
 def test_setup_touches_only_our_interfaces(lab, client):

@@ -5,8 +5,6 @@ own namespaces, made by scripts/carrel-pki, scripts/prepare-server and tests/lab
 import os
 import pathlib
 import shutil
-import signal
-import socket
 import subprocess
 import time
 
@@ -38,29 +36,45 @@ def run(*words, **keywords):
     return result.stdout
 
 
-class Server:
-    """The lab server, its network and the broker's side."""
+class Broker:
+    """The boot server's side: its namespace and the site's certificates."""
+
+    ns = f"{NS}b"
 
     def __init__(self, folder):
-        self.folder, self.dir = folder, folder / "s1"
-        self.broker_ns, self.server_ns = f"{NS}b", f"{NS}s"
+        self.folder = folder
 
     def up(self):
-        run("ip", "netns", "add", self.broker_ns)
-        run("ip", "netns", "add", self.server_ns)
-        run("ip", "-n", self.broker_ns, "link", "add", "eth0", "type", "veth", "peer", "name",
-            "eth0", "netns", self.server_ns)
-        for ns, address in ((self.broker_ns, BROKER), (self.server_ns, SERVER)):
-            run("ip", "-n", ns, "addr", "add", f"{address}/24", "dev", "eth0")
-            run("ip", "-n", ns, "link", "set", "lo", "up")
-            run("ip", "-n", ns, "link", "set", "eth0", "up")
+        run("ip", "netns", "add", self.ns)
+        run("ip", "-n", self.ns, "link", "set", "lo", "up")
         run(TREE / "scripts/carrel-pki", "--dir", self.folder / "pki", "init", "--address",
             "10.77.0.1")
+
+    def down(self):
+        subprocess.run(["ip", "netns", "del", self.ns], check=False)
+
+
+class Server:
+    """A lab server on a wire of its own to the broker."""
+
+    def __init__(self, folder, name, address):
+        self.folder, self.dir, self.name, self.address = folder, folder / name, name, address
+        self.broker_ns, self.server_ns = Broker.ns, f"{NS}{name}"
+
+    def up(self):
+        run("ip", "netns", "add", self.server_ns)
+        run("ip", "-n", self.broker_ns, "link", "add", self.name, "type", "veth", "peer", "name",
+            "eth0", "netns", self.server_ns)
+        for ns, link, own, other in ((self.broker_ns, self.name, BROKER, self.address),
+                                     (self.server_ns, "eth0", self.address, BROKER)):
+            run("ip", "-n", ns, "link", "set", "lo", "up")
+            run("ip", "-n", ns, "link", "set", link, "up")
+            run("ip", "-n", ns, "addr", "add", f"{own}/32", "peer", f"{other}/32", "dev", link)
         self.start()
 
     def start(self):
-        run(TREE / "tests/lab/lab-server", "up", self.dir, self.server_ns, "s1", SERVER, BROKER,
-            self.folder / "pki", self.folder / "volumes")
+        run(TREE / "tests/lab/lab-server", "up", self.dir, self.server_ns, self.name, self.address,
+            BROKER, self.folder / "pki", self.folder / "volumes")
 
     def execute(self, *words, check=True):
         return subprocess.run([TREE / "tests/lab/lab-server", "exec", self.dir, *words], check=check,
@@ -71,8 +85,7 @@ class Server:
 
     def down(self):
         subprocess.run([TREE / "tests/lab/lab-server", "down", self.dir], check=False)
-        for ns in (self.broker_ns, self.server_ns):
-            subprocess.run(["ip", "netns", "del", ns], check=False)
+        subprocess.run(["ip", "netns", "del", self.server_ns], check=False)
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +97,18 @@ def folder():
 
 
 @pytest.fixture(scope="module")
-def server(folder):
-    made = Server(folder)
+def broker(folder):
+    made = Broker(folder)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+
+
+@pytest.fixture(scope="module")
+def server(broker, folder):
+    made = Server(folder, "s1", SERVER)
     try:
         made.up()
         yield made
@@ -107,9 +130,9 @@ def workers(server, config, folder):
     """Makes workers, and ends those that a test leaves."""
     made = []
 
-    def make(uri=URI):
+    def make(uri=URI, name="s1"):
         with open(folder / "virtd.log", "ab") as log:
-            worker = Virtd(PROGRAM, "s1", uri, config, ("ip", "netns", "exec", server.broker_ns), log)
+            worker = Virtd(PROGRAM, name, uri, config, ("ip", "netns", "exec", server.broker_ns), log)
         made.append(worker)
         return worker
 
@@ -258,6 +281,9 @@ def test_volume_is_never_overwritten(virtd, server, folder, desktop):
     before = volume.read_bytes()
     again = {"volume": 3, "size_mib": 64, "uid": 20001, "user": "alice"}
     assert virtd.code("volume-create", **again) == "exists"
+    # The very same one, which nobody has used yet: only the answer of an earlier request was lost.
+    virtd.good("volume-create", **{**again, "size_mib": 256})
+    assert volume.read_bytes() == before
     # Even without its mark: a file system that was ever mounted is somebody's.
     mark.unlink()
     run("tune2fs", "-C", "1", volume)
@@ -282,6 +308,31 @@ def test_volume_is_in_one_desktop_only(virtd, server, desktop):
     virtd.event("domain", desktop=8, state="gone")
     assert serials(virtd, ["root", "vol-4"]) == ["root", "vol-4"]
     virtd.good("volume-detach", volume=4, desktop=7)
+
+
+def test_volume_is_on_one_server_only(virtd, workers, broker, folder, desktop):
+    """Two servers with common storage: the lock of one is seen by the other."""
+    second = Server(folder, "s2", "10.78.0.12")
+    try:
+        second.up()
+        worker = workers("qemu+tls://10.78.0.12/system", "s2")
+        worker.event("server-up")
+        worker.good("image-ensure", image=virtd_image.IMAGE)
+        started = worker.good("desktop-start", desktop=21, **START)
+        assert started["vnc_host"] == "10.78.0.12"
+        virtd.good("volume-attach", volume=4, desktop=7)
+        assert worker.code("volume-attach", volume=4, desktop=21) == "busy"
+        assert serials(virtd, ["root", "vol-4"]) == ["root", "vol-4"]
+        virtd.good("volume-detach", volume=4, desktop=7)
+        worker.good("volume-attach", volume=4, desktop=21)
+        assert virtd.code("volume-attach", volume=4, desktop=7) == "busy"
+        # The plug of the second server is pulled: the volume is free again.
+        run(TREE / "tests/lab/lab-server", "crash", second.dir)
+        virtd.good("volume-attach", volume=4, desktop=7)
+        assert serials(virtd, ["root", "vol-4"]) == ["root", "vol-4"]
+        virtd.good("volume-detach", volume=4, desktop=7)
+    finally:
+        second.down()
 
 
 def test_detach_from_a_frozen_guest_is_no_success(virtd, server, desktop):
@@ -358,7 +409,8 @@ def test_certificates_other_than_the_brokers_are_refused(server, folder, workers
 
 def test_firewall_is_for_the_broker_alone(server):
     """Another address of the same network gets no answer from libvirt's port."""
-    run("ip", "-n", server.broker_ns, "addr", "add", "10.78.0.66/24", "dev", "eth0")
+    run("ip", "-n", server.broker_ns, "addr", "add", "10.78.0.66/32", "dev", "lo")
+    run("ip", "-n", server.server_ns, "route", "add", "10.78.0.66/32", "dev", "eth0")
     probe = ("import socket,sys;s=socket.socket();s.settimeout(2);s.bind((sys.argv[1],0));"
              f"s.connect(('{SERVER}',16514))")
     words = ["ip", "netns", "exec", server.broker_ns, "/usr/bin/python3", "-c", probe]
@@ -379,6 +431,42 @@ def test_prepare_server_twice_changes_nothing(server, folder):
     assert "by hand" in server.execute("cat", "/etc/libvirt/qemu.conf")
     assert "changed: /etc/libvirt/qemu.conf" in run(*words)
     assert "by hand" not in server.execute("cat", "/etc/libvirt/qemu.conf")
+
+
+SSHD = """Port 22
+HostKey {dir}/host
+AuthorizedKeysFile {dir}/key.pub
+PermitRootLogin prohibit-password
+StrictModes no
+UsePAM no
+PidFile /run/sshd.pid
+"""
+
+
+@pytest.mark.skipif(not shutil.which("ssh") or not os.path.exists("/usr/sbin/sshd"),
+                    reason="missing: ssh and sshd")
+def test_prepare_server_over_ssh(server, folder):
+    keys = folder / "ssh"
+    keys.mkdir()
+    for name in ("host", "key"):
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / name)
+    (keys / "sshd").write_text(SSHD.format(dir=keys))
+    # Root's own ssh configuration stays out of it.
+    (keys / "ssh").write_text(
+        f"#!/bin/sh\nexec /usr/bin/ssh -F none -i {keys}/key -o UserKnownHostsFile={keys}/known"
+        ' -o StrictHostKeyChecking=accept-new -o BatchMode=yes "$@"\n')
+    (keys / "ssh").chmod(0o755)
+    server.execute("sh", "-c", f"mkdir -p /run/sshd; /usr/sbin/sshd -f {keys}/sshd")
+    said = run("ip", "netns", "exec", server.broker_ns, TREE / "scripts/prepare-server", "--dry-run",
+               "--no-packages", "--no-services", "--name", "s1", "--pki", folder / "pki",
+               f"root@{SERVER}", env={**os.environ, "PATH": f"{keys}:{os.environ['PATH']}"})
+    assert "0 things would change on s1" in said, said
+    server.execute("sh", "-c", "kill $(cat /run/sshd.pid)")
+    failed = subprocess.run(["ip", "netns", "exec", server.broker_ns,
+                             TREE / "scripts/prepare-server", "--name", "s1", "--pki",
+                             folder / "pki", f"root@{SERVER}"], capture_output=True, text=True,
+                            env={**os.environ, "PATH": f"{keys}:{os.environ['PATH']}"}, check=False)
+    assert failed.returncode == 1 and f"ssh root@{SERVER} failed" in failed.stderr
 
 
 def test_crash_of_the_server(virtd, server):

@@ -64,7 +64,7 @@ def pcs(lab, booted):
         if not pc.running():
             pc.power_on()
             way.wait_login_form(pc)
-        way.to_form(pc)
+        way.to_form(pc, clear=True)
     lab.admin.wait_desktop("standby", 240)
     return booted
 

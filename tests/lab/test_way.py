@@ -118,7 +118,7 @@ def test_wrong_password_and_unknown_user_get_the_same_answer(lab, pcs):
         began = time.monotonic()
         screen = pc.wait_text(way.DENIED, 30)
         answers.append((time.monotonic() - began, way.message(screen, way.DENIED)))
-        way.to_form(pc)
+        way.to_form(pc, clear=True)
     assert answers[0][1] == answers[1][1]
     assert lab.admin.session("alice") is None
     way.login(pc, "alice", PASSWORDS["alice"])

@@ -374,8 +374,13 @@ static void file_system_is_made_and_known(void **state)
 	assert_int_equal(pread(fd, head, sizeof(head), 0), sizeof(head));
 	assert_false(mkfs_was_used(head, sizeof(head)));
 	assert_memory_equal(head + 1024 + 0x78, "home-7", 7);
+	assert_true(mkfs_is_fresh(head, sizeof(head), "home-7", 20001));
+	assert_false(mkfs_is_fresh(head, sizeof(head), "home-8", 20001));
+	assert_false(mkfs_is_fresh(head, sizeof(head), "home-7", 20002));
+	assert_false(mkfs_is_fresh(head, 1024, "home-7", 20001));
 	head[1024 + 0x34] = 1; /* mounted once */
 	assert_true(mkfs_was_used(head, sizeof(head)));
+	assert_false(mkfs_is_fresh(head, sizeof(head), "home-7", 20001));
 	close(fd);
 	assert_int_equal(mkfs_ext4(4096, "home-8", 1, 1, &error), -1);
 	assert_string_equal(virt_error_code(error), "storage");

@@ -123,6 +123,20 @@ static void volume_is_made_once(void **state)
 	assert_string_equal(ask(bench, volumes_handle, create), "ok");
 	assert_int_equal(fake_volume_look(VOLUMES, "home-3")->len, 8 << 20);
 	assert_int_equal(fake_volume_look(VOLUMES, "home-3.complete")->len, 0);
+	/* The answer was lost and it is asked for again. */
+	assert_string_equal(ask(bench, volumes_handle, create), "ok");
+	assert_string_equal(
+		ask(bench, volumes_handle,
+			"{\"id\":1,\"op\":\"volume-create\",\"volume\":3,\"size_mib\":16,"
+			"\"uid\":20001,\"user\":\"a\"}"),
+		"exists");
+	assert_string_equal(
+		ask(bench, volumes_handle,
+			"{\"id\":1,\"op\":\"volume-create\",\"volume\":3,\"size_mib\":8,"
+			"\"uid\":20002,\"user\":\"b\"}"),
+		"exists");
+	/* Once it was mounted it is somebody's. */
+	fake_volume_look(VOLUMES, "home-3")->data[1024 + 0x34] = 1;
 	assert_string_equal(ask(bench, volumes_handle, create), "exists");
 }
 

@@ -2,10 +2,12 @@
 """The lab's keys and its virtualization servers, made by the same scripts as real ones:
 scripts/carrel-pki, and tests/lab/lab-server, which wraps scripts/prepare-server."""
 
+import contextlib
 import grp
 import os
 import pwd
 import shutil
+import sqlite3
 
 from .errors import LabError, wait_until
 from .net import SERVER_NET, run
@@ -76,6 +78,23 @@ class Servers:
     def crash(self, name):
         """Power cut of a server: its libvirtd and all its desktops die at once."""
         self._script("crash", self.lab.path(name))
+
+    def virsh(self, name, *words):
+        """Runs virsh on the server itself."""
+        return self._script("exec", self.lab.path(name), "virsh", "-q", *words)
+
+    def end_desktop(self, desktop):
+        """The VM of a desktop (as the admin API gives it) dies, behind the broker's back."""
+        self.virsh(desktop["server"], "destroy", f"carrel-d{desktop['id']}")
+
+    def volume_file(self, user):
+        """The file of a user's volume, on the storage that the servers share."""
+        database = f"file:{self.lab.path('state', 'carrel.db')}?mode=ro"
+        with contextlib.closing(sqlite3.connect(database, uri=True)) as db:
+            row = db.execute("SELECT id FROM volume WHERE user = ?", (user,)).fetchone()
+        if row is None:
+            raise LabError(f"{user} has no volume yet")
+        return self.lab.path("volumes", f"home-{row[0]}")
 
     def down(self):
         if not self.lab.state.same_boot():

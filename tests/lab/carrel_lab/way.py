@@ -57,8 +57,8 @@ def wait_login_form(pc, seconds=BOOT_TIMEOUT):
     return pc.wait_text(LOGIN_FORM, seconds, region=CARD)
 
 
-def to_form(pc, seconds=60):
-    """Leads a PC back to an empty login form: confirms a message, clears what was typed."""
+def to_form(pc, seconds=60, clear=False):
+    """Leads a PC back to the login form: confirms a message; `clear` empties the form, too."""
     def form(screen):
         if not card_on(screen):
             return False
@@ -69,8 +69,9 @@ def to_form(pc, seconds=60):
         return False
 
     pc.watch(form, seconds, "the login form after a message", step=1)
-    # Both fields emptied; Enter without a name puts the cursor into the name's field.
-    pc.key("esc", "tab", "esc", "ret")
+    if clear:
+        # Both fields emptied; Enter without a name puts the cursor into the name's field.
+        pc.key("esc", "tab", "esc", "ret")
 
 
 def message(screen, pattern):
