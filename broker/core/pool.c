@@ -3,7 +3,8 @@
  * Standby desktops: booted, anonymous, of the size that the next admission needs. They lie in free
  * memory and never keep anybody out: what is in the way of a user's desktop is destroyed, and is
  * not replaced until there is room again. One that fails to boot delays the next by a back-off, so
- * that a broken image does not keep the servers busy.
+ * that a broken image does not keep the servers busy. Nor does one boot on a server on which a user
+ * waits for his desktop: a boot takes whole processors, and he would wait for it too.
  */
 #include <string.h>
 
@@ -94,18 +95,31 @@ void pool_result(struct core *core, bool booted)
 	timer_after(core, &core->pool_timer, pause < POOL_BACKOFF_MAX ? pause : POOL_BACKOFF_MAX);
 }
 
+/* Is a user waiting for a desktop there: to boot, for his volume, to be claimed? */
+static bool serving(const struct server *server)
+{
+	for (const struct placement_desktop *p = server->place.first; p; p = p->next) {
+		enum core_desktop_state state = TREE_ENTRY(p, struct desktop, place)->row.state;
+
+		if (state == DESKTOP_BOOTING || state == DESKTOP_STANDBY ||
+			state == DESKTOP_CLAIMING)
+			return true;
+	}
+	return false;
+}
+
 /* Where a standby desktop boots: where the next user goes, else where most is free. */
 static struct server *pool_server(struct core *core, const struct placement_plan *plan)
 {
 	uint64_t units = tier_units(&core->placement.tiers, plan->tier);
 	struct server *best = TREE_ENTRY(plan->server, struct server, place);
 
-	if (best->held == 0 && server_room(best) >= units)
+	if (best->held == 0 && !serving(best) && server_room(best) >= units)
 		return best;
 	best = NULL;
 	EACH(server, s, &core->servers)
 	{
-		if (server_usable(s) && s->held == 0 && server_room(s) >= units &&
+		if (server_usable(s) && s->held == 0 && !serving(s) && server_room(s) >= units &&
 			(!best || server_room(s) > server_room(best)))
 			best = s;
 	}

@@ -41,9 +41,12 @@ static void test_standby_login_and_refill(void **state)
 	server(1, 16384);
 	assert_string_equal(bench.trace, "desktop-start s1 d1");
 	boots(1, "");
-	login(1, "alice", "c1", "volume-create s1 v1; desktop-start s1 d2");
+	/* Alice takes it; the next one boots when she has it, not beside her claim. */
+	login(1, "alice", "c1", "volume-create s1 v1");
 	STEP("volume-attach s1 d1 S1 v1", CORE_EV_VOLUME_CREATED, .volume = 1);
-	connects(1, 1, 1);
+	STEP("claim s1 d1 S1 v1", CORE_EV_VOLUME_ATTACHED, .volume = 1, .desktop = 1);
+	STEP(NULL, CORE_EV_CLAIMED, .desktop = 1);
+	assert_non_null(strstr(bench.trace, "desktop-start s1 d2"));
 	assert_int_equal(core_session_get(bench.core, 1)->desktop, 1);
 }
 

@@ -253,6 +253,11 @@ static void test_pool_in_the_way(void **state)
 	for (uint64_t i = 1; i <= 3; i++) {
 		char user[] = {(char)('a' + i), 0};
 		login(i, user, "c", NULL);
+		STEP(NULL, CORE_EV_VOLUME_CREATED, .volume = i);
+		uint64_t desktop = core_session_get(bench.core, i)->desktop;
+		if (core_desktop_get(bench.core, desktop)->state == DESKTOP_BOOTING)
+			boots(desktop, NULL);
+		connects(desktop, i, i);
 	}
 	unsigned running = 0, users = 0;
 	for (const struct core_desktop *d = core_desktop_next(bench.core, 0); d;
