@@ -105,9 +105,10 @@ def test_the_root_image_is_missing(lab, image):
     pc = lab.pc("pc3")
     pc.power_on()
     try:
-        screen = pc.wait_text(r"CARREL-B04", way.BOOT_TIMEOUT)
-        text = screen.text(scale=3)
-        assert "52:54" in text.replace(" ", "") and "10.77.0.1" in text.replace(" ", "")
+        screen = way.wait_failure(pc, "could not be fetched")
+        assert way.failure_code(screen) == "CARREL-B04"
+        text = screen.text().replace(" ", "")
+        assert pc.mac in text and "10.77.0.1" in text and "404" in text
         # It tries again by itself.
         os.link(kept, path)
         lab.boot.restart("nfs")
@@ -128,6 +129,7 @@ def test_the_root_image_is_corrupt(lab, image):
     pc = lab.pc("pc3")
     pc.power_on()
     try:
-        pc.wait_text(r"CARREL-B05", way.BOOT_TIMEOUT)
+        screen = way.wait_failure(pc, "not the published one")
+        assert way.failure_code(screen) == "CARREL-B05"
     finally:
         pc.power_cut()

@@ -33,6 +33,10 @@ def wait_firmware(pc, seconds=60):
     return pc.wait_text(FIRMWARE, seconds)
 
 
+FAILURE_PAGE = r"PC could not be started"
+FAILURE_CODE = (26, 62, 138, 82)     # pixels of the text screen, 720x400
+
+
 def card_on(screen):
     """The viewer's form or one of its messages is shown."""
     return screen.share(CARD_COLOUR, region=CARD) > 0.2
@@ -43,9 +47,21 @@ def failed(screen):
     if screen.colours() < 2 or screen.size[0] >= 800:
         return False
     text = screen.text()
-    if re.search(r"CARREL-B\d\d", text):
-        raise LabError(f"the PC says: {text}")
+    if re.search(FAILURE_PAGE, text, re.IGNORECASE):
+        raise LabError(f"the PC says: {failure_code(screen)}: {text}")
     return False
+
+
+def failure_code(screen):
+    """The code of the failure page, which stands in inverse letters; OCR mistakes O, S for 0, 5."""
+    text = screen.text(FAILURE_CODE, line=True)
+    found = re.search(r"CARREL-B([0-9OSI]{2})\b", text)
+    return "CARREL-B" + found[1].translate(str.maketrans("OSI", "051")) if found else text
+
+
+def wait_failure(pc, words, seconds=BOOT_TIMEOUT):
+    """The PC says that it could not start, with `words`; returns that screen."""
+    return pc.wait_text(FAILURE_PAGE + ".*" + words, seconds)
 
 
 def wait_login_form(pc, seconds=BOOT_TIMEOUT):
@@ -83,7 +99,9 @@ def message(screen, pattern):
 
 
 def wait_login_form_after_failure(pc, seconds=BOOT_TIMEOUT):
-    return pc.wait_text(LOGIN_FORM, seconds)
+    """The login form of a PC that showed the failure page before."""
+    pc.watch(card_on, seconds, "the viewer's form after a failure")
+    return pc.wait_text(LOGIN_FORM, 30, region=CARD)
 
 
 def login(pc, user, password):
