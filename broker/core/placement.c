@@ -121,9 +121,17 @@ void placement_server_set(struct placement *p, struct placement_server *server, 
 
 static void server_use(struct placement *p, struct placement_server *server, uint64_t used)
 {
-	server_leave(p, server);
+	uint64_t before = placement_server_free(server), after;
+
 	server->used = used;
-	server_enter(p, server);
+	after = placement_server_free(server);
+	if (server->state != PLACEMENT_OPEN || before == after)
+		return;
+	for (unsigned m = 0; m <= p->tiers.last; m++)
+		p->free_slots[m] +=
+			(after >> (p->tiers.last - m)) - (before >> (p->tiers.last - m));
+	tree_remove(&p->by_free, &server->node);
+	tree_insert(&p->by_free, &server->node, after, server->id);
 }
 
 void placement_put(struct placement *p, struct placement_desktop *desktop,

@@ -9,8 +9,9 @@ void scan_init(struct scan *scan, const struct tier_table *tiers, uint32_t stand
 		.standby = standby,
 		.servers = servers,
 		.desktops = desktops,
-		.server_count = server_count,
-		.latest = SCAN_NONE};
+		.server_count = server_count};
+	for (unsigned m = 0; m < TIER_MAX; m++)
+		scan->earliest[m] = scan->latest[m] = SCAN_NONE;
 	for (int i = 0; i < server_count; i++)
 		servers[i] = (struct scan_server){.state = PLACEMENT_LOST};
 	for (int i = 0; i < desktop_count; i++)
@@ -21,11 +22,14 @@ void scan_put(struct scan *scan, int desktop, int server, unsigned tier, uint64_
 	enum placement_kind kind)
 {
 	struct scan_desktop *d = &scan->desktops[desktop];
-	int later = SCAN_NONE, earlier = scan->latest;
+	int later = SCAN_NONE, earlier = scan->latest[tier];
 
-	while (earlier != SCAN_NONE && scan->desktops[earlier].sequence > sequence) {
-		later = earlier;
-		earlier = scan->desktops[earlier].earlier;
+	/* Who is new comes last, who is handed off comes near the front. */
+	if (earlier != SCAN_NONE && scan->desktops[earlier].sequence > sequence) {
+		later = scan->earliest[tier];
+		while (scan->desktops[later].sequence < sequence)
+			later = scan->desktops[later].later;
+		earlier = scan->desktops[later].earlier;
 	}
 	*d = (struct scan_desktop){.server = server,
 		.sequence = sequence,
@@ -36,10 +40,12 @@ void scan_put(struct scan *scan, int desktop, int server, unsigned tier, uint64_
 		.later = later};
 	if (earlier != SCAN_NONE)
 		scan->desktops[earlier].later = desktop;
+	else
+		scan->earliest[tier] = desktop;
 	if (later != SCAN_NONE)
 		scan->desktops[later].earlier = desktop;
 	else
-		scan->latest = desktop;
+		scan->latest[tier] = desktop;
 	scan->servers[server].used += d->units;
 	scan->servers[server].users += kind != PLACEMENT_HELD;
 }
@@ -62,10 +68,12 @@ void scan_remove(struct scan *scan, int desktop)
 	scan->servers[d->server].users -= d->kind != PLACEMENT_HELD;
 	if (d->earlier != SCAN_NONE)
 		scan->desktops[d->earlier].later = d->later;
+	else
+		scan->earliest[d->tier] = d->later;
 	if (d->later != SCAN_NONE)
 		scan->desktops[d->later].earlier = d->earlier;
 	else
-		scan->latest = d->earlier;
+		scan->latest[d->tier] = d->earlier;
 	d->server = SCAN_NONE;
 }
 
@@ -135,18 +143,25 @@ int scan_best_fit(const struct scan *scan, unsigned tier)
 	return best;
 }
 
+static bool can_be_handed_off(const struct scan *scan, const struct scan_desktop *desktop)
+{
+	return desktop->kind == PLACEMENT_MOVABLE &&
+	       scan->servers[desktop->server].state == PLACEMENT_OPEN;
+}
+
 int scan_last_larger(const struct scan *scan, unsigned tier)
 {
-	int i = scan->latest;
+	int last = SCAN_NONE;
 
-	while (i != SCAN_NONE) {
-		const struct scan_desktop *d = &scan->desktops[i];
-		if (d->kind == PLACEMENT_MOVABLE && d->tier < tier &&
-			scan->servers[d->server].state == PLACEMENT_OPEN)
-			break;
-		i = d->earlier;
+	for (unsigned m = 0; m < tier; m++) {
+		int i = scan->latest[m];
+		while (i != SCAN_NONE && !can_be_handed_off(scan, &scan->desktops[i]))
+			i = scan->desktops[i].earlier;
+		if (i != SCAN_NONE && (last == SCAN_NONE || scan->desktops[i].sequence >
+								    scan->desktops[last].sequence))
+			last = i;
 	}
-	return i;
+	return last;
 }
 
 struct scan_plan scan_next(const struct scan *scan)

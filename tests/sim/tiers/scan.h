@@ -24,7 +24,7 @@ struct scan_desktop {
 	uint64_t sequence, units;
 	unsigned tier;
 	enum placement_kind kind;
-	int earlier, later; /* neighbours in the order of connection */
+	int earlier, later; /* neighbours in the order of connection, of the same tier */
 };
 
 struct scan {
@@ -33,7 +33,7 @@ struct scan {
 	struct scan_server *servers;   /* borrowed */
 	struct scan_desktop *desktops; /* borrowed */
 	int server_count;
-	int latest; /* desktop put with the highest sequence, SCAN_NONE = none is put */
+	int earliest[TIER_MAX], latest[TIER_MAX]; /* desktops put, SCAN_NONE = none is */
 };
 
 struct scan_plan {

@@ -225,12 +225,12 @@ enum placement_result lab_arrive(struct lab *lab, uint64_t sequence)
 	}
 	while (tier < lab->scan.tiers.last && scan_slots(&lab->scan, tier).free == 0)
 		tier++;
-	check(lab, PROPERTY_TIER,
-		plan.tier == tier && (tier == target || !lab->arrivals_only) && plan.server);
+	check(lab, PROPERTY_TIER, plan.tier == tier && (tier == target || !lab->arrivals_only));
+	check(lab, PROPERTY_SMALLEST_SUFFICIENT, plan.server && (!plan.handoff || plan.handoff_to));
 	check(lab, PROPERTY_MAKE_BEFORE_BREAK, !plan.break_before_make);
 	room = scan_slots(&lab->scan, plan.tier).free >= (asks ? 2 : 1);
 	check(lab, PROPERTY_NO_NEEDLESS_HANDOFF, !(room && plan.handoff));
-	if (lab->broken)
+	if (!plan.server || (plan.handoff && !plan.handoff_to))
 		return plan.result;
 	lab->smaller += tier > target;
 	lab->smaller_moved += tier > target && plan.handoff;
@@ -273,13 +273,15 @@ static void settle(struct lab *lab)
 		bool asked = placement_settle(&lab->p, &plan);
 		check(lab, PROPERTY_SAME_AS_SCAN,
 			needed == asked && (!asked || same_plan(lab, &plan, &scan)));
-		if (!asked || lab->broken)
+		if (!asked)
 			break;
 		check(lab, PROPERTY_MAKE_BEFORE_BREAK,
 			!plan.break_before_make || scan_slots(&lab->scan, target).free == 0);
 		breaks += plan.break_before_make;
 		check(lab, PROPERTY_ONE_BREAK_A_LOSS, breaks <= 1);
 		handoff(lab, &plan, scan_last_larger(&lab->scan, target));
+		if (lab->broken)
+			return;
 	}
 	if (!lab->rough)
 		check(lab, PROPERTY_SETTLED,
