@@ -104,7 +104,11 @@ uint64_t placement_capacity(const struct placement *p);
 /* The smallest m with users <= U_m, else L. */
 unsigned placement_target(const struct placement *p, uint64_t users);
 
-/* What would the admission of one more user do? Changes nothing. */
+/*
+ * What would the admission of one more user do? Changes nothing. A user of a drained server is
+ * moved in the same way: his desktop there is set to held, he is admitted, the held one is removed
+ * once the new one is up (or is set back, where there is no room).
+ */
 struct placement_plan placement_next(const struct placement *p);
 
 /*

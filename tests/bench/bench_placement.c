@@ -15,6 +15,7 @@
  * The peer is a scan of all servers for each question (tests/sim/tiers/scan.c). It sees the same
  * users, and its plans must be the same; so the run is a test as well, and fails if one is not.
  *
+ * Growth is the mean cost at 1,000 servers over that at 10; log_n is what it may be.
  * Throughput is by the process's CPU time, so that a busy machine does not show in it; single
  * decisions are by the clock, less what reading the clock costs.
  */
@@ -35,7 +36,8 @@
 #define SWING_LEAST 8
 #define ADMISSIONS 400000
 #define PEER_UNITS 4000000u /* the peer's admissions times servers: it is slow on many */
-#define GOAL 1000000.0      /* decisions a second at 1,000 servers */
+/* Decisions a second at 1,000 servers; and from 10 to 1,000 the cost grows by log n at most. */
+#define GOAL 1000000.0
 
 struct bench {
 	bool peer;
@@ -354,7 +356,7 @@ static const unsigned sizes[SIZES] = {10, 100, 1000};
 static json_t *report_load(enum load load, uint64_t admissions, bool *same, bool *met)
 {
 	json_t *product = json_array(), *peer = json_array();
-	double ns[SIZES], peer_ns[SIZES];
+	double ns[SIZES], peer_ns[SIZES], log_n = log(sizes[SIZES - 1]) / log(sizes[0]);
 
 	for (unsigned i = 0; i < SIZES; i++) {
 		uint64_t few = PEER_UNITS / sizes[i];
@@ -363,10 +365,10 @@ static json_t *report_load(enum load load, uint64_t admissions, bool *same, bool
 		json_array_append_new(peer, result(sizes[i], true, load, few, &peer_ns[i]));
 		*same &= same_plans(sizes[i], load, few);
 	}
-	*met &= 1e9 / ns[SIZES - 1] >= GOAL;
+	*met &= 1e9 / ns[SIZES - 1] >= GOAL && ns[SIZES - 1] / ns[0] <= log_n;
 	return json_pack("{s:o,s:o,s:{s:f,s:f,s:f}}", "placement", product, "scan", peer, "growth",
-		"log_n", log(sizes[SIZES - 1]) / log(sizes[0]), "placement", ns[SIZES - 1] / ns[0],
-		"scan", peer_ns[SIZES - 1] / peer_ns[0]);
+		"log_n", log_n, "placement", ns[SIZES - 1] / ns[0], "scan",
+		peer_ns[SIZES - 1] / peer_ns[0]);
 }
 
 int main(int argc, char **argv)
@@ -381,9 +383,9 @@ int main(int argc, char **argv)
 	}
 	tide = report_load(TIDES, admissions, &same, &met);
 	flood = report_load(FLOODS, admissions, &same, &met);
-	report = json_pack("{s:i,s:o,s:o,s:b,s:{s:f,s:b}}", "tiers", LAST_TIER + 1, "tides", tide,
-		"floods", flood, "same_plans", same, "goal", "decisions_per_second", GOAL, "met",
-		met);
+	report = json_pack("{s:i,s:o,s:o,s:b,s:{s:f,s:s,s:b}}", "tiers", LAST_TIER + 1, "tides",
+		tide, "floods", flood, "same_plans", same, "goal", "decisions_per_second", GOAL,
+		"growth", "log_n", "met", met);
 	json_dumpf(report, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(4));
 	printf("\n");
 	json_decref(report);
