@@ -26,6 +26,10 @@
  * interrupted, nobody is refused, and the argument above holds at that size, because the latest
  * admission left a slot of its own tier, and departures only add.
  *
+ * A server that is drained gives nothing, while its users, who still count, must come in. So as
+ * long as there are some the last user does not take the last reserve from them if somebody has
+ * more than M_L; and at the drain, as at a loss, the users of the open servers are settled first.
+ *
  * A standby desktop lies in the free space: it is not put here. k standby desktops mean that the
  * tier is chosen as if k more users were there.
  */
@@ -80,8 +84,8 @@ static void desktop_leave(struct placement *p, struct placement_desktop *desktop
 
 	if (desktop->kind != PLACEMENT_HELD) {
 		server->user_count--;
-		if (server->state != PLACEMENT_LOST)
-			p->users--;
+		p->users -= server->state != PLACEMENT_LOST;
+		p->draining -= server->state == PLACEMENT_DRAINING;
 	}
 	tree_remove(&p->movable[desktop->tier], &desktop->node);
 }
@@ -92,8 +96,8 @@ static void desktop_enter(struct placement *p, struct placement_desktop *desktop
 
 	if (desktop->kind != PLACEMENT_HELD) {
 		server->user_count++;
-		if (server->state != PLACEMENT_LOST)
-			p->users++;
+		p->users += server->state != PLACEMENT_LOST;
+		p->draining += server->state == PLACEMENT_DRAINING;
 	}
 	if (desktop->kind == PLACEMENT_MOVABLE && server->state == PLACEMENT_OPEN)
 		tree_insert(&p->movable[desktop->tier], &desktop->node, desktop->sequence,
@@ -117,9 +121,17 @@ void placement_server_set(struct placement *p, struct placement_server *server, 
 
 static void server_use(struct placement *p, struct placement_server *server, uint64_t used)
 {
-	server_leave(p, server);
+	uint64_t before = placement_server_free(server), after;
+
 	server->used = used;
-	server_enter(p, server);
+	after = placement_server_free(server);
+	if (server->state != PLACEMENT_OPEN || before == after)
+		return;
+	for (unsigned m = 0; m <= p->tiers.last; m++)
+		p->free_slots[m] +=
+			(after >> (p->tiers.last - m)) - (before >> (p->tiers.last - m));
+	tree_remove(&p->by_free, &server->node);
+	tree_insert(&p->by_free, &server->node, after, server->id);
 }
 
 void placement_put(struct placement *p, struct placement_desktop *desktop,
@@ -226,7 +238,8 @@ struct placement_plan placement_next(const struct placement *p)
 	if (plan.result != PLACEMENT_ADMIT)
 		return plan;
 	plan.server = best_fit(p, m);
-	plan.keeps_reserve = users == placement_capacity(p) || p->free_slots[m] >= 2;
+	plan.keeps_reserve =
+		p->free_slots[m] >= 2 || (users == placement_capacity(p) && p->draining == 0);
 	if (plan.keeps_reserve)
 		return plan;
 	plan.handoff = last_larger(p, m);
@@ -252,8 +265,9 @@ bool placement_settle(const struct placement *p, struct placement_plan *plan)
 	unsigned m = placement_target(p, p->users + p->standby);
 
 	*plan = (struct placement_plan){.tier = m};
-	if (p->users >= placement_capacity(p) || p->free_slots[m] > 0)
+	if (p->free_slots[m] > 0)
 		return false;
+	/* As many users as slots, and all here: then nobody has more than M_L. */
 	plan->handoff = last_larger(p, m);
 	if (!plan->handoff)
 		return false;

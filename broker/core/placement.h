@@ -51,6 +51,7 @@ struct placement {
 	struct tier_table tiers;
 	uint32_t standby;              /* k: plans as if k more users were there */
 	uint32_t users;                /* on open and draining servers */
+	uint32_t draining;             /* of them, on draining servers */
 	uint64_t slots[TIER_MAX];      /* N_m, of the open servers */
 	uint64_t free_slots[TIER_MAX]; /* slots of size M_m that are free now on open servers */
 	struct tree by_free;           /* open servers by free units */
@@ -103,7 +104,11 @@ uint64_t placement_capacity(const struct placement *p);
 /* The smallest m with users <= U_m, else L. */
 unsigned placement_target(const struct placement *p, uint64_t users);
 
-/* What would the admission of one more user do? Changes nothing. */
+/*
+ * What would the admission of one more user do? Changes nothing. A user of a drained server is
+ * moved in the same way: his desktop there is set to held, he is admitted, the held one is removed
+ * once the new one is up (or is set back, where there is no room).
+ */
 struct placement_plan placement_next(const struct placement *p);
 
 /*
@@ -114,9 +119,9 @@ bool placement_without_handoff(
 	const struct placement *p, unsigned tier, struct placement_plan *plan);
 
 /*
- * After the loss of a server: does somebody have to be handed off so that the users who are left
- * have their reserve? True and a plan (server and tier of a new user unused) if so; call again
- * once it is carried out.
+ * After the loss of a server, after a drain begins and after one is called off: does somebody have
+ * to be handed off so that the users of the open servers have their reserve? True and a plan
+ * (server of a new user unused) if so; call again once it is carried out: one is enough.
  */
 bool placement_settle(const struct placement *p, struct placement_plan *plan);
 
