@@ -28,10 +28,10 @@ void planner_server_init(
 		p->usable_mib += server->usable_mib;
 }
 
-/* Remembers where a user was before the loss that is under way. */
+/* Remembers where a user was before a loss on trial. */
 static void touch(struct planner *p, struct planner_user *user)
 {
-	if (!p->lost || user->touched)
+	if (!p->trial || user->touched)
 		return;
 	user->touched = true;
 	user->before = user->desktop;
@@ -112,23 +112,13 @@ static void set_state(
 		p->usable_mib -= server->usable_mib;
 }
 
-/* Forgets what the last loss changed: it cannot be taken back any more. */
-static void forget(struct planner *p)
-{
-	while (p->touched) {
-		p->touched->touched = false;
-		p->touched = p->touched->next_touched;
-	}
-	p->lost = NULL;
-}
-
-void planner_lose(struct planner *p, struct planner_server *server)
+void planner_lose(struct planner *p, struct planner_server *server, bool trial)
 {
 	struct placement_plan plan;
 	struct tree homeless = {0};
 	struct tree_node *node;
 
-	forget(p);
+	p->trial = trial;
 	p->lost = server;
 	p->sequence_before = p->sequence;
 	set_state(p, server, PLACEMENT_LOST);
@@ -137,9 +127,10 @@ void planner_lose(struct planner *p, struct planner_server *server)
 	while (server->place.first) {
 		struct planner_user *user =
 			TREE_ENTRY(server->place.first, struct planner_user, desktop);
+		uint64_t sequence = user->desktop.sequence;
 		touch(p, user);
 		take(p, user);
-		tree_insert(&homeless, &user->order, user->before.sequence, user->before.sequence);
+		tree_insert(&homeless, &user->order, sequence, sequence);
 	}
 	while ((node = tree_first(&homeless))) {
 		struct planner_user *user = TREE_ENTRY(node, struct planner_user, order);
@@ -155,12 +146,15 @@ void planner_undo(struct planner *p)
 	for (struct planner_user *user = p->touched; user; user = user->next_touched)
 		take(p, user);
 	set_state(p, p->lost, PLACEMENT_OPEN);
-	for (struct planner_user *user = p->touched; user; user = user->next_touched)
+	for (struct planner_user *user = p->touched; user; user = user->next_touched) {
 		put(p, user, user->before.server,
 			tier_size_mib(&p->placement.tiers, user->before.tier),
 			user->before.sequence);
+		user->touched = false;
+	}
 	p->sequence = p->sequence_before;
-	forget(p);
+	p->touched = NULL;
+	p->trial = false;
 }
 
 void planner_return(struct planner *p, struct planner_server *server)

@@ -54,7 +54,8 @@ struct planner {
 	uint64_t counts[TIER_MAX]; /* of desktops, by tier */
 	uint64_t usable_mib;       /* of the open servers */
 	uint64_t sequence;         /* of the last connection */
-	/* Since the last planner_lose. */
+	/* A loss on trial. */
+	bool trial;
 	struct planner_server *lost;  /* borrowed */
 	struct planner_user *touched; /* borrowed; the first of a chain */
 	uint64_t sequence_before;
@@ -73,10 +74,11 @@ enum placement_result planner_arrive(struct planner *p, struct planner_user *use
 void planner_leave(struct planner *p, struct planner_user *user);
 /*
  * A server that is open is lost: the users left are settled, then its own are admitted again in
- * the order in which they had connected. They connect anew: from then on they are the last.
+ * the order in which they had connected. They connect anew: from then on they are the last. On
+ * trial: planner_undo has to be the next that is called.
  */
-void planner_lose(struct planner *p, struct planner_server *server);
-/* Takes the planner_lose back that was the last thing to happen, as if it had never been. */
+void planner_lose(struct planner *p, struct planner_server *server, bool trial);
+/* Takes a loss on trial back, as if it had never been. */
 void planner_undo(struct planner *p);
 /* A server that was lost is there again, empty. */
 void planner_return(struct planner *p, struct planner_server *server);
