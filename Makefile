@@ -74,15 +74,16 @@ $(if $(5),INSTALL_PROGRAMS += $(1)>$(5))
 endef
 program = $(eval $(call program_,$(1),$(2),$(3),$(4),$(5),$(6)))
 
-# $(call unit_test,NAME,SOURCES,OWN LIBRARIES,PKG-CONFIG NAMES): a cmocka program, run by `make test`
+# $(call unit_test,NAME,SOURCES,OWN LIBRARIES,PKG-CONFIG NAMES[,OTHER LINK FLAGS]): a cmocka program,
+# run by `make test`
 define unit_test_
 $(B)/tests/$(1): $(call objs,$(2)) $(patsubst %,$(B)/lib%.a,$(3))
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $(call pkglibs,$(4) cmocka)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $(call pkglibs,$(4) cmocka) $(5)
 TESTS += $(B)/tests/$(1)
 ALL_OBJS += $(call objs,$(2))
 endef
-unit_test = $(eval $(call unit_test_,$(1),$(2),$(3),$(4)))
+unit_test = $(eval $(call unit_test_,$(1),$(2),$(3),$(4),$(5)))
 
 # $(call fuzz_target,NAME,SOURCES,PKG-CONFIG NAMES): libFuzzer by clang; the corpus is tests/fuzz/corpus/NAME
 define fuzz_target_
