@@ -120,7 +120,6 @@ void planner_lose(struct planner *p, struct planner_server *server, bool trial)
 
 	p->trial = trial;
 	p->lost = server;
-	p->sequence_before = p->sequence;
 	set_state(p, server, PLACEMENT_LOST);
 	while (placement_settle(&p->placement, &plan))
 		handoff(p, &plan);
@@ -152,7 +151,6 @@ void planner_undo(struct planner *p)
 			user->before.sequence);
 		user->touched = false;
 	}
-	p->sequence = p->sequence_before;
 	p->touched = NULL;
 	p->trial = false;
 }

@@ -58,7 +58,6 @@ struct planner {
 	bool trial;
 	struct planner_server *lost;  /* borrowed */
 	struct planner_user *touched; /* borrowed; the first of a chain */
-	uint64_t sequence_before;
 };
 
 /* No server yet, nobody connected. The tables are copied; `servers` has `count` of them. */

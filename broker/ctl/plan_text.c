@@ -220,40 +220,75 @@ static void print_rows(const struct plan_request *request)
 	plan_run_free(run);
 }
 
-/* "u3 2048 > 1024, 1 > 0 (stops first)" for each. */
-static void print_fail_moves(const GArray *moves)
-{
-	for (guint i = 0; i < moves->len; i++) {
-		const struct plan_move *move = &g_array_index(moves, struct plan_move, i);
+/* "2048 > 1024: u9-u7, u3; refused: u5": users under labels, neighbours as a range. */
+struct who {
+	GString *out; /* owned */
+	char label[48];
+	gboolean open; /* from first to last is not written yet */
+	uint64_t first, last;
+};
 
-		printf("%su" U64 " %u > %u, " U64 " > " U64 "%s",
-			i ? "; " : "handed off: ", move->user, move->from_mib, move->size_mib,
-			move->from, move->to, move->break_before_make ? " (stops first)" : "");
-	}
+static void who_flush(struct who *who)
+{
+	uint64_t between = who->first > who->last ? who->first - who->last : who->last - who->first;
+
+	if (who->open)
+		g_string_append_printf(who->out, "u" U64, who->first);
+	if (who->open && between)
+		g_string_append_printf(who->out, "%su" U64, between > 1 ? "-" : ", ", who->last);
+	who->open = FALSE;
 }
 
-/* "again: u1 1024, u3 512; refused: u5 u6" */
-static void print_fail_again(const GArray *list, gboolean first)
+static void who_add(struct who *who, const char *label, uint64_t user)
 {
-	for (int admitted = 1; admitted >= 0; admitted--) {
-		const char *before = admitted ? "again: " : "refused: ";
+	gboolean same = !strcmp(who->label, label);
 
-		for (guint i = 0; i < list->len; i++) {
-			const struct plan_again *again = &g_array_index(list, struct plan_again, i);
+	if (same && who->open &&
+		((who->first <= who->last && user == who->last + 1) ||
+			(who->first >= who->last && user == who->last - 1))) {
+		who->last = user;
+		return;
+	}
+	who_flush(who);
+	if (same)
+		g_string_append(who->out, ", ");
+	else
+		g_string_append_printf(who->out, "%s%s: ", who->out->len ? "; " : "", label);
+	g_strlcpy(who->label, label, sizeof(who->label));
+	who->open = TRUE;
+	who->first = who->last = user;
+}
 
-			if (again->admitted != admitted)
-				continue;
-			if (*before)
-				printf("%s%s", first ? "" : "; ", before);
-			printf("%su" U64, *before ? "" : admitted ? ", " : " ", again->user);
-			if (admitted)
-				printf(" %u", again->size_mib);
-			before = "";
-			first = FALSE;
+/* Who is handed off, who gets what again, who is refused. The caller frees it. */
+static char *who_text(const struct plan_outcome *outcome)
+{
+	struct who who = {.out = g_string_new(NULL)};
+	char label[sizeof(who.label)];
+
+	for (guint i = 0; i < outcome->moves->len; i++) {
+		const struct plan_move *move = &g_array_index(outcome->moves, struct plan_move, i);
+
+		g_snprintf(label, sizeof(label), "%u > %u", move->from_mib, move->size_mib);
+		who_add(&who, label, move->user);
+		if (move->break_before_make) {
+			who_flush(&who);
+			g_string_append(who.out, " (stops first)");
 		}
 	}
-	if (first)
-		printf("nobody is touched");
+	for (guint i = 0; i < outcome->again->len; i++) {
+		const struct plan_again *again =
+			&g_array_index(outcome->again, struct plan_again, i);
+
+		if (again->admitted)
+			g_snprintf(label, sizeof(label), "again %u", again->size_mib);
+		else
+			g_strlcpy(label, "refused", sizeof(label));
+		who_add(&who, label, again->user);
+	}
+	who_flush(&who);
+	if (!who.out->len)
+		g_string_append(who.out, "nobody is touched");
+	return g_string_free(who.out, FALSE);
 }
 
 static void print_fail_rows(const struct plan_request *request)
@@ -266,7 +301,7 @@ static void print_fail_rows(const struct plan_request *request)
 	printf("\nIf %s of %u MiB is lost at so many users:\n", server,
 		plan_site_server(request->site, request->fail)->memory_mib);
 	printf("%*s  SERVED  REFUSED  TIER  %*s  %-*s  %s\n", w.users, "USERS", w.free, "FREE MiB",
-		w.desktops, "DESKTOPS MiB", "WHO (MiB, server)");
+		w.desktops, "DESKTOPS MiB", "WHO (MiB)");
 	while (plan_run_next(run, &outcome)) {
 		uint64_t users = outcome.users;
 
@@ -277,9 +312,8 @@ static void print_fail_rows(const struct plan_request *request)
 		       "  %4u  %*" G_GUINT64_FORMAT "  %-*s  ",
 			w.users, users, outcome.users, outcome.refused, outcome.tier, w.free,
 			outcome.free_mib, w.desktops, desktops);
-		print_fail_moves(outcome.moves);
-		print_fail_again(outcome.again, outcome.moves->len == 0);
-		putchar('\n');
+		g_autofree char *who = who_text(&outcome);
+		puts(who);
 	}
 	plan_run_free(run);
 }

@@ -133,7 +133,9 @@ def test_a_server_fails(plan, carrel):
                   "--fail", "hall1").stdout
     assert "If server 0 (hall1) of 4096 MiB is lost" in text
     assert re.search(r"^ +9 +8 +1 .*refused: u5$", text, re.M)
-    assert re.search(r"^ +3 .*u2 2048 > 1024, 1 > 1 \(stops first\)", text, re.M)
+    assert re.search(r"^ +3 .*  2048 > 1024: u2 \(stops first\), u1; again 1024: u3$", text, re.M)
+    assert re.search(r"^ +12 +8 +4 .*; again 512: u2; refused: u3, u4, u11, u12$", text, re.M)
+    assert re.search(r"^ +14 +8 +6 .*; refused: u3, u4, u11-u14$", text, re.M)
 
 
 @pytest.mark.parametrize("fail", [0, 1, 2])
