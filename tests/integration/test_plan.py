@@ -270,6 +270,17 @@ def test_a_mistake_in_a_trace(carrel, tmp_path):
     assert "cannot read" in carrel("simulate", *TWO, "--trace", str(tmp_path / "none"), status=1).stderr
 
 
+def test_the_guide_shows_what_is_printed(top, program):
+    guide = (top / "docs" / "sizing.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```\n\$ (.*?)\n(.*?)```", guide, re.S)
+    assert len(blocks) == 3
+    for command, shown in blocks:
+        command = command.replace("carrel ", program("carrel") + " ", 1)
+        printed = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
+        lines = [line for line in shown.splitlines() if line.strip() != "..."]
+        assert [line for line in lines if line not in printed.splitlines()] == []
+
+
 class Rules:
     """The tiers' rules once more, in a few plain lines: looks at everything, each time."""
 
