@@ -8,6 +8,7 @@
 #include "broker/ctl/chart.h"
 
 #include <cairo-svg.h>
+#include <fontconfig/fontconfig.h>
 #include <math.h>
 #include <string.h>
 
@@ -423,6 +424,9 @@ static cairo_status_t render(struct chart *chart, gboolean svg, GByteArray *byte
 	if (status == CAIRO_STATUS_SUCCESS)
 		status = cairo_surface_status(surface);
 	cairo_surface_destroy(surface);
+	/* The fonts that both have kept: nothing more is drawn. */
+	cairo_debug_reset_static_data();
+	FcFini();
 	return status;
 }
 
