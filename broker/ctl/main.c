@@ -89,7 +89,8 @@ int main(int argc, char **argv)
 	/* Names in other scripts come in, and go out, in the terminal's encoding. */
 	setlocale(LC_CTYPE, "C.UTF-8");
 	g_option_context_add_main_entries(parser, options, NULL);
-	g_option_context_add_group(parser, plan_args_group(&plan));
+	if (plan_args_wanted(argv))
+		g_option_context_add_group(parser, plan_args_group(&plan));
 	g_option_context_set_help_enabled(parser, FALSE);
 	if (!g_option_context_parse(parser, &argc, &argv, &error))
 		return usage(error->message, "");

@@ -30,6 +30,18 @@ static char **value_of(const struct plan_args *args, const struct option *option
 	return (char **)(void *)((char *)args + option->offset);
 }
 
+gboolean plan_args_wanted(char *const *argv)
+{
+	for (int i = 1; argv[i]; i++) {
+		if (argv[i][0] != '-')
+			return !strcmp(argv[i], "plan") || !strcmp(argv[i], "simulate");
+		/* What belongs to everybody and has its value in the next word. */
+		if ((!strcmp(argv[i], "--config") || !strcmp(argv[i], "-c")) && argv[i + 1])
+			i++;
+	}
+	return FALSE;
+}
+
 GOptionGroup *plan_args_group(struct plan_args *args)
 {
 	GOptionGroup *group = g_option_group_new("plan", "", "", NULL, NULL);

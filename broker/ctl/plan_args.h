@@ -38,6 +38,8 @@ struct plan_site {
 	uint32_t overhead_mib, host_reserve_mib, standby;
 };
 
+/* Is the command plan or simulate? Other commands have options of the same names. */
+gboolean plan_args_wanted(char *const *argv);
 /* The group of options for the parser, which owns it; it fills `args`. */
 GOptionGroup *plan_args_group(struct plan_args *args);
 void plan_args_clear(struct plan_args *args);

@@ -202,8 +202,19 @@ def test_mistakes(carrel, args, says):
 
 
 def test_options_of_other_commands(carrel):
-    assert "--seats is no option of status" in carrel("status", "--seats", "3", status=2).stderr
+    assert "Unknown option --seats" in carrel("status", "--seats", "3", status=2).stderr
     assert "--seats is no option of simulate" in carrel("simulate", *TWO, "--seats", "3", status=2).stderr
+
+
+def test_the_help_has_each_option(carrel):
+    for command in ("plan", "simulate"):
+        text = carrel(command, "--help").stdout
+        options = re.findall(r"--[a-z-]+", text)
+        page = carrel("--help").stdout
+        assert len(options) > 7 and "--servers" in options and command in page
+        for option in set(options) - {"--config", "--json", "--live"}:
+            # Known, so that only its value is missing.
+            assert f"Missing argument for {option}" in carrel(command, option, status=2).stderr
 
 
 def test_a_thousand_servers(plan, carrel):

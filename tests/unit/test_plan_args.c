@@ -121,6 +121,23 @@ static void test_options_belong_to_their_command(void **state)
 	assert_null(plan_args_stray(&args, "status"));
 }
 
+static void test_only_plan_and_simulate_have_them(void **state)
+{
+	static const struct {
+		const char *line;
+		gboolean wanted;
+	} lines[] = {{"carrel plan --max 1", TRUE}, {"carrel --json simulate", TRUE},
+		{"carrel -c plan status", FALSE}, {"carrel --config x plan", TRUE},
+		{"carrel --config=x plan", TRUE}, {"carrel group add plan --min 5", FALSE},
+		{"carrel", FALSE}, {"carrel --config", FALSE}};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+		g_auto(GStrv) argv = g_strsplit(lines[i].line, " ", -1);
+		assert_int_equal(plan_args_wanted(argv), lines[i].wanted);
+	}
+}
+
 static void test_trace_lines(void **state)
 {
 	static const struct {
@@ -203,6 +220,7 @@ int main(void)
 		cmocka_unit_test(test_lists_of_servers),
 		cmocka_unit_test(test_sites),
 		cmocka_unit_test(test_options_belong_to_their_command),
+		cmocka_unit_test(test_only_plan_and_simulate_have_them),
 		cmocka_unit_test(test_trace_lines),
 		cmocka_unit_test(test_mistakes_name_their_line),
 	};
