@@ -148,7 +148,11 @@ static void line(const struct chart *chart, double x1, double y1, double x2, dou
 
 static char *size_text(uint32_t mib)
 {
-	return mib % 1024 ? g_strdup_printf("%u MiB", mib) : g_strdup_printf("%u GiB", mib / 1024);
+	if (mib % 1024)
+		return g_strdup_printf("%u MiB", mib);
+	if (mib % (1024 * 1024))
+		return g_strdup_printf("%u GiB", mib / 1024);
+	return g_strdup_printf("%u TiB", mib / 1024 / 1024);
 }
 
 static void draw_sizes(const struct chart *chart)
@@ -254,14 +258,15 @@ static void draw_full(const struct chart *chart)
 static void edge(const struct chart *chart, gboolean upper)
 {
 	guint count = chart->steps->len;
+	/* So much higher and lower that one size alone is a bar too. */
+	double more = MIN(4.0, (y_of(chart, 1) - y_of(chart, 2)) / 8);
 
 	for (guint i = 0; i < count; i++) {
 		const struct step *s =
 			&g_array_index(chart->steps, struct step, upper ? i : count - 1 - i);
 		double left = x_of(chart, (double)s->first - 0.5);
 		double right = x_of(chart, (double)s->last + 0.5);
-		/* So much higher and lower that one size alone is a bar too. */
-		double y = y_of(chart, upper ? s->largest : s->smallest) + (upper ? -4 : 4);
+		double y = y_of(chart, upper ? s->largest : s->smallest) + (upper ? -more : more);
 
 		cairo_line_to(chart->cr, upper ? left : right, y);
 		cairo_line_to(chart->cr, upper ? right : left, y);
@@ -352,9 +357,10 @@ static void draw_words(const struct chart *chart)
 	g_autofree char *max = size_text(site->tiers.max_mib);
 	g_autofree char *min = size_text(site->tiers.min_mib);
 	g_autofree char *below = g_strdup_printf(
-		"%u server%s, desktops from %s down to %s, %s%" G_GUINT64_FORMAT " users at most",
+		"%u server%s, desktops from %s down to %s, %s%" G_GUINT64_FORMAT " user%s at most",
 		site->servers->len, site->servers->len == 1 ? "" : "s", max, min,
-		site->standby ? "standby desktops kept, " : "", request->capacity);
+		site->standby ? "standby desktops kept, " : "", request->capacity,
+		request->capacity == 1 ? "" : "s");
 	double x = LEFT;
 
 	colour(chart, INK, 1);

@@ -79,7 +79,7 @@ static void print_head(const struct plan_request *request, const struct planner 
 	if (site->standby)
 		printf("standby   %u: desktops shrink as if so many more users were there\n",
 			site->standby);
-	printf("capacity  " U64 " users", request->capacity);
+	printf("capacity  " U64 " user%s", request->capacity, request->capacity == 1 ? "" : "s");
 	if (request->capacity == 0)
 		printf(": no server holds even one desktop of %u MiB", site->tiers.min_mib);
 	printf("\nwasted    " U64 " MiB that no desktop of %u MiB fits into\n\n", waste,
