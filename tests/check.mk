@@ -24,6 +24,7 @@ test: all $$(TESTS)
 check: all $$(TESTS)
 	@CARREL_BUILD=$(B) $(RUN_TESTS) \
 		$(foreach c,$(LINT_CHECKS),--step "lint $(c): scripts/lint $(c)") \
+		--step "images: $(MAKE) --no-print-directory images" \
 		--step "sanitizers: $(MAKE) --no-print-directory SAN=1 unit" \
 		--step "fuzzing: $(MAKE) --no-print-directory fuzz-short FUZZ_SECONDS=2" \
 		$(patsubst %,--unit %,$(TESTS)) \
