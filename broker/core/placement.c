@@ -74,16 +74,34 @@ static void server_enter(struct placement *p, struct placement_server *server)
 	}
 }
 
+/* Where a movable desktop stands: with those of its size, apart when it has a smallest one. */
+static struct tree *movable_tree(struct placement *p, const struct placement_desktop *desktop)
+{
+	return desktop->smallest < p->tiers.last ? &p->bounded[desktop->tier][desktop->smallest]
+						 : &p->movable[desktop->tier];
+}
+
+/* Slots of each tier that a user takes beyond one, because of his smallest size. */
+static void extra_add(struct placement *p, const struct placement_desktop *desktop, bool add)
+{
+	for (unsigned m = desktop->smallest + 1; m <= p->tiers.last; m++) {
+		uint64_t extra = (UINT64_C(1) << (m - desktop->smallest)) - 1;
+		p->extra[m] += add ? extra : -extra;
+	}
+}
+
 static void desktop_leave(struct placement *p, struct placement_desktop *desktop)
 {
 	struct placement_server *server = desktop->server;
 
 	if (desktop->kind != PLACEMENT_HELD) {
 		server->user_count--;
-		if (server->state != PLACEMENT_LOST)
+		if (server->state != PLACEMENT_LOST) {
 			p->users--;
+			extra_add(p, desktop, false);
+		}
 	}
-	tree_remove(&p->movable[desktop->tier], &desktop->node);
+	tree_remove(movable_tree(p, desktop), &desktop->node);
 }
 
 static void desktop_enter(struct placement *p, struct placement_desktop *desktop)
@@ -92,11 +110,13 @@ static void desktop_enter(struct placement *p, struct placement_desktop *desktop
 
 	if (desktop->kind != PLACEMENT_HELD) {
 		server->user_count++;
-		if (server->state != PLACEMENT_LOST)
+		if (server->state != PLACEMENT_LOST) {
 			p->users++;
+			extra_add(p, desktop, true);
+		}
 	}
 	if (desktop->kind == PLACEMENT_MOVABLE && server->state == PLACEMENT_OPEN)
-		tree_insert(&p->movable[desktop->tier], &desktop->node, desktop->sequence,
+		tree_insert(movable_tree(p, desktop), &desktop->node, desktop->sequence,
 			desktop->sequence);
 }
 
@@ -131,6 +151,7 @@ void placement_put(struct placement *p, struct placement_desktop *desktop,
 		.sequence = sequence,
 		.units = tier_units_of(&p->tiers, size_mib),
 		.tier = tier_of(&p->tiers, size_mib),
+		.smallest = p->tiers.last,
 		.kind = kind,
 		.next = server->first,
 	};
@@ -148,6 +169,18 @@ void placement_set_kind(
 		return;
 	desktop_leave(p, desktop);
 	desktop->kind = kind;
+	desktop_enter(p, desktop);
+}
+
+void placement_set_smallest(struct placement *p, struct placement_desktop *desktop, unsigned tier)
+{
+	unsigned smallest = tier < desktop->tier ? desktop->tier : tier;
+
+	smallest = smallest < p->tiers.last ? smallest : p->tiers.last;
+	if (!desktop->server || desktop->smallest == smallest)
+		return;
+	desktop_leave(p, desktop);
+	desktop->smallest = smallest;
 	desktop_enter(p, desktop);
 }
 
