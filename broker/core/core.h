@@ -369,7 +369,8 @@ struct core_tier_status {
 	uint32_t kept_seats;              /* for reservations, not filled yet */
 	uint32_t queued;
 	/* What the next login, of a user in no group, would do: */
-	uint32_t next_size_mib; /* 0 = it would be refused */
+	uint32_t next_size_mib; /* 0 = it would be refused, or wait */
+	bool next_waits;
 	uint64_t next_server;
 };
 void core_tier_status(const struct core *core, struct core_tier_status *status);

@@ -89,6 +89,7 @@ void core_tier_status(const struct core *core, struct core_tier_status *status)
 		.reserve_server_free_mib = largest ? mib(core, largest->key) : 0,
 		.kept_seats = kept,
 		.queued = core->queue_length,
+		.next_waits = !admitted && core->queue_length < core->config.queue,
 		.next_size_mib = admitted ? tier_size_mib(&p->tiers, next.tier) : 0,
 		.next_server = admitted ? next.server->id : 0,
 	};

@@ -15,8 +15,9 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 struct context {
 	const char *conf_path;
 	gboolean json, password_stdin, off;
-	const char *full_name; /* NULL: not given */
-	char **args;           /* after the command's words, NULL at the end */
+	const char *full_name;            /* NULL: not given */
+	const struct policy_args *policy; /* of the group and reservation commands */
+	char **args;                      /* after the command's words, NULL at the end */
 };
 
 struct command {
@@ -53,6 +54,15 @@ int command_server_remove(const struct context *context);
 int command_desktop_list(const struct context *context);
 int command_ledger(const struct context *context);
 int command_reload(const struct context *context);
+int command_queue_list(const struct context *context);
+int command_group_add(const struct context *context);
+int command_group_list(const struct context *context);
+int command_group_show(const struct context *context);
+int command_group_remove(const struct context *context);
+int command_reservation_add(const struct context *context);
+int command_reservation_list(const struct context *context);
+int command_reservation_show(const struct context *context);
+int command_reservation_remove(const struct context *context);
 int command_config_check(const struct context *context);
 int command_config_show(const struct context *context);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* carrel: what an admin types. */
 #include "broker/ctl/command.h"
+#include "broker/ctl/policy.h"
 #include "broker/shared/conf.h"
 
 #include <locale.h>
@@ -22,6 +23,8 @@ static void print_help(const struct command *command)
 	       "  --password-stdin  the password is the first line of standard input\n"
 	       "  --full-name TEXT  with user add\n"
 	       "  --off             with server drain\n"
+	       "  --min MIB, --max MIB, --seats N, --group NAME, --users FILE, --when TIME,\n"
+	       "  --from DATE, --until DATE  with group and reservation; see carrel(1)\n"
 	       "  --help, --version\n",
 		list);
 }
@@ -63,7 +66,8 @@ int main(int argc, char **argv)
 	g_autofree char *full_name = NULL;
 	g_auto(GStrv) words = NULL;
 	gboolean help = FALSE, version = FALSE;
-	struct context context = {0};
+	__attribute__((cleanup(policy_args_clear))) struct policy_args policy = {0};
+	struct context context = {.policy = &policy};
 	const GOptionEntry options[] = {
 		{"config", 'c', 0, G_OPTION_ARG_FILENAME, &conf_path, NULL, NULL},
 		{"json", 0, 0, G_OPTION_ARG_NONE, &context.json, NULL, NULL},
@@ -81,6 +85,8 @@ int main(int argc, char **argv)
 	/* Names in other scripts come in, and go out, in the terminal's encoding. */
 	setlocale(LC_CTYPE, "C.UTF-8");
 	g_option_context_add_main_entries(parser, options, NULL);
+	if (policy_args_wanted(argv))
+		g_option_context_add_group(parser, policy_args_group(&policy));
 	g_option_context_set_help_enabled(parser, FALSE);
 	if (!g_option_context_parse(parser, &argc, &argv, &error))
 		return usage(error->message, "");
