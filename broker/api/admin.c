@@ -138,10 +138,13 @@ static json_t *session_json(struct broker *broker, const struct core_session *se
 
 	return json_pack("{s:o, s:s, s:s, s:s, s:o, s:s, s:I, s:s, s:s, s:s}", "id",
 		number(session->id), "user", session->user, "full_name", session->full_name,
-		"state", core_session_state_name(session->state), "desktop",
-		number(session->desktop), "server", server ? server->name : "", "memory_mib",
-		(json_int_t)(desktop ? desktop->memory_mib : 0), "client", session->client, "seat",
-		session->seat, "started", started);
+		"state",
+		core_session_queued(broker->core, session->id)
+			? "queued"
+			: core_session_state_name(session->state),
+		"desktop", number(session->desktop), "server", server ? server->name : "",
+		"memory_mib", (json_int_t)(desktop ? desktop->memory_mib : 0), "client",
+		session->client, "seat", session->seat, "started", started);
 }
 
 void admin_sessions(struct call *call)

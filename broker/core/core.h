@@ -382,6 +382,7 @@ struct core_queue_entry {
 	uint32_t minutes; /* of waiting that are left, as recent ends of sessions say; 0 = no
 			     estimate yet */
 };
+bool core_session_queued(const struct core *core, uint64_t id);
 bool core_queue_get(const struct core *core, uint32_t position, struct core_queue_entry *entry);
 
 /* Seats of a reservation in force that are taken; 0 when it is not in force. */

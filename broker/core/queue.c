@@ -126,6 +126,13 @@ void queue_deadline(struct core *core, struct session *s)
 	timer_after(core, &s->object, QUEUE_TELL_MS);
 }
 
+bool core_session_queued(const struct core *core, uint64_t id)
+{
+	const struct session *s = table_live(&core->sessions, id);
+
+	return s && s->queued;
+}
+
 bool core_queue_get(const struct core *core, uint32_t position, struct core_queue_entry *entry)
 {
 	uint32_t at = 0;
