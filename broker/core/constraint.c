@@ -187,6 +187,7 @@ static bool with_handoff(const struct placement *p, const struct placement_const
 		return false;
 	plan->handoff = desktop;
 	plan->handoff_to = to;
+	plan->handoff_tier = base;
 	plan->server = desktop->server;
 	return true;
 }

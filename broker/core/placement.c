@@ -266,6 +266,7 @@ struct placement_plan placement_next(const struct placement *p)
 	plan.keeps_reserve = plan.handoff != NULL;
 	if (plan.handoff) {
 		plan.handoff_to = plan.server;
+		plan.handoff_tier = m;
 		plan.server = plan.handoff->server;
 	}
 	return plan;
@@ -291,6 +292,7 @@ bool placement_settle(const struct placement *p, struct placement_plan *plan)
 	if (!plan->handoff)
 		return false;
 	plan->handoff_to = plan->handoff->server;
+	plan->handoff_tier = m;
 	plan->break_before_make = true;
 	return true;
 }

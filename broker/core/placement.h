@@ -79,6 +79,7 @@ struct placement_plan {
 	struct placement_server *server;     /* where it goes, once the hand-off is done */
 	struct placement_desktop *handoff;   /* first hand this one off to the same tier; or NULL */
 	struct placement_server *handoff_to; /* where to */
+	unsigned handoff_tier;  /* its new size; that of the new user too, unless he has limits */
 	bool keeps_reserve;     /* after it all a slot of that size is free, or none is asked for */
 	bool break_before_make; /* no room for both: the old desktop must go first (settle only) */
 };

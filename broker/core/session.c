@@ -189,8 +189,13 @@ void session_place(struct core *core, struct session *s)
 		return;
 	}
 	c = policy_constraint(core, s, &asked);
-	if (queue_holds(core, s) || !pool_plan(core, c, &plan)) {
-		session_no_room(core, s, queue_holds(core, s) ? PLACEMENT_FULL : plan.result);
+	if (queue_holds(core, s)) {
+		bool any = placement_capacity(&core->placement) > 0;
+		session_no_room(core, s, any ? PLACEMENT_FULL : PLACEMENT_NO_SERVER);
+		return;
+	}
+	if (!pool_plan(core, c, &plan)) {
+		session_no_room(core, s, plan.result);
 		return;
 	}
 	queue_leave(core, s);
