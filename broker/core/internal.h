@@ -309,8 +309,8 @@ const struct placement_constraint *policy_next(
 bool queue_holds(const struct core *core, const struct session *s); /* others are first */
 bool queue_enter(struct core *core, struct session *s); /* or stays; false: it is too long */
 void queue_leave(struct core *core, struct session *s);
-void queue_ended(struct core *core); /* a session gave its desktop back */
-void queue_tell(struct core *core);  /* viewers whose position has changed */
-void queue_deadline(struct core *core, struct session *s);
+void queue_ended(struct core *core);                       /* a session gave its desktop back */
+void queue_tell(struct core *core);                        /* viewers whose position has changed */
+void queue_deadline(struct core *core, struct session *s); /* is the estimate still the same? */
 
 #endif

@@ -111,19 +111,23 @@ void queue_tell(struct core *core)
 		if (!s->queued)
 			continue;
 		position++;
-		uint32_t minutes = estimate(core, position);
-		if (s->position == position && s->minutes == minutes)
+		if (s->position == position)
 			continue;
 		s->position = position;
-		s->minutes = minutes;
+		s->minutes = estimate(core, position);
 		tell(core, s);
 	}
 }
 
 void queue_deadline(struct core *core, struct session *s)
 {
-	/* The step's end looks at everybody's position and estimate again. */
+	uint32_t minutes = estimate(core, s->position);
+
 	timer_after(core, &s->object, QUEUE_TELL_MS);
+	if (s->minutes != minutes) {
+		s->minutes = minutes;
+		tell(core, s);
+	}
 }
 
 bool core_session_queued(const struct core *core, uint64_t id)
