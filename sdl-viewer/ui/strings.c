@@ -87,8 +87,9 @@ enum string_id string_of_stage(const char *stage)
 		const char *name;
 		enum string_id id;
 	} stages[] = {{"authenticating", STR_STAGE_AUTHENTICATING}, {"placing", STR_STAGE_PLACING},
-		{"waiting", STR_STAGE_WAITING}, {"queued", STR_STAGE_QUEUED}, {"starting", STR_STAGE_STARTING},
-		{"claiming", STR_STAGE_CLAIMING}, {"connecting", STR_STAGE_CONNECTING}};
+		{"waiting", STR_STAGE_WAITING}, {"queued", STR_STAGE_QUEUED},
+		{"starting", STR_STAGE_STARTING}, {"claiming", STR_STAGE_CLAIMING},
+		{"connecting", STR_STAGE_CONNECTING}};
 
 	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
 		if (strcmp(stages[i].name, stage) == 0)

@@ -56,8 +56,8 @@ const char *string_get(enum language language, enum string_id id);
 enum language language_parse(const char *name);
 
 /* What is said below the title of stage "queued", in `out`; minutes 0 = no estimate yet. */
-void string_of_queue(char *out, size_t size, enum language language, unsigned position,
-	unsigned minutes);
+void string_of_queue(
+	char *out, size_t size, enum language language, unsigned position, unsigned minutes);
 
 /* The title for a stage of the login, for stages that this version does not know too. */
 enum string_id string_of_stage(const char *stage);
