@@ -228,15 +228,23 @@ static struct placement_server *best_fit(const struct placement *p, unsigned tie
 	return node ? TREE_ENTRY(node, struct placement_server, node) : NULL;
 }
 
-/* The last-connected movable user whose desktop is larger than M_tier, or NULL. */
-static struct placement_desktop *last_larger(const struct placement *p, unsigned tier)
+static struct placement_desktop *later(const struct tree *tree, struct placement_desktop *last)
+{
+	struct tree_node *node = tree_last(tree);
+
+	return node && (!last || node->key > last->sequence)
+		       ? TREE_ENTRY(node, struct placement_desktop, node)
+		       : last;
+}
+
+struct placement_desktop *placement_last_larger(const struct placement *p, unsigned tier)
 {
 	struct placement_desktop *last = NULL;
 
 	for (unsigned m = 0; m < tier; m++) {
-		struct tree_node *node = tree_last(&p->movable[m]);
-		if (node && (!last || node->key > last->sequence))
-			last = TREE_ENTRY(node, struct placement_desktop, node);
+		last = later(&p->movable[m], last);
+		for (unsigned f = tier; p->extra[p->tiers.last] > 0 && f < p->tiers.last; f++)
+			last = later(&p->bounded[m][f], last);
 	}
 	return last;
 }
@@ -262,7 +270,7 @@ struct placement_plan placement_next(const struct placement *p)
 	plan.keeps_reserve = users == placement_capacity(p) || p->free_slots[m] >= 2;
 	if (plan.keeps_reserve)
 		return plan;
-	plan.handoff = last_larger(p, m);
+	plan.handoff = placement_last_larger(p, m);
 	plan.keeps_reserve = plan.handoff != NULL;
 	if (plan.handoff) {
 		plan.handoff_to = plan.server;
@@ -283,12 +291,12 @@ bool placement_without_handoff(
 
 bool placement_settle(const struct placement *p, struct placement_plan *plan)
 {
-	unsigned m = placement_target(p, p->users + p->standby);
+	unsigned m = placement_target_for(p, NULL, 0);
 
 	*plan = (struct placement_plan){.tier = m};
-	if (p->users >= placement_capacity(p) || p->free_slots[m] > 0)
+	if (p->users + p->extra[p->tiers.last] >= placement_capacity(p) || p->free_slots[m] > 0)
 		return false;
-	plan->handoff = last_larger(p, m);
+	plan->handoff = placement_last_larger(p, m);
 	if (!plan->handoff)
 		return false;
 	plan->handoff_to = plan->handoff->server;

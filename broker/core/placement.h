@@ -137,6 +137,9 @@ struct placement_plan placement_next_for(
 unsigned placement_target_for(
 	const struct placement *p, const struct placement_constraint *constraint, unsigned more);
 
+/* The last-connected movable user with more than M_tier who may be handed off to it, or NULL. */
+struct placement_desktop *placement_last_larger(const struct placement *p, unsigned tier);
+
 /* Says that a user's desktop is never to be handed off below M_tier; L = to any size. A desktop
  * that is smaller already stays as it is. To be said after placement_put. */
 void placement_set_smallest(struct placement *p, struct placement_desktop *desktop, unsigned tier);

@@ -79,7 +79,7 @@ int command_group_add(const struct context *context)
 	return show_change(context, "POST", "/v1/groups", body, "The group is kept.");
 }
 
-/* What is asked of a group or reservation as one line; the caller frees it. */
+/* Texts with blanks between them; the caller frees it. */
 static char *joined(const json_t *array)
 {
 	GString *text = g_string_new(NULL);

@@ -211,6 +211,13 @@ def test_group_mistakes(make_lab):
     assert "group's name" in cli("group", "add", "a b", "u1", status=1).stderr
     assert "Unknown option --min" in cli("status", "--min", "5", status=2).stderr
     assert json.loads(cli("group", "list", "--json").stdout)["groups"] == []
+    cli("group", "add", "g", "u1", "--min", "4096")
+    assert not any("group g" in w for w in lab.status()["warnings"])
+    lab.site.conf.write_text(lab.site.conf.read_text().replace("max_mib = 4096", "max_mib = 2048"))
+    cli("reload")
+    assert any("group g: min_mib = 4096 is no size" in w for w in lab.status()["warnings"])
+    lab.ready(1)
+    assert lab.size(1) == 2048, "the nearest that there is"
 
 
 def around_now(before, after):
