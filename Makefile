@@ -28,7 +28,7 @@ PKG_CONFIG := pkg-config
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror
 OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined,-O2)
 PKGS := glib-2.0 gio-2.0 gio-unix-2.0 jansson sqlite3 libmicrohttpd gnutls libvirt libnftables sdl2 SDL2_ttf \
-	libvncclient libcurl libdrm libcap-ng
+	libvncclient libcurl libdrm libcap-ng cairo fontconfig
 CPPFLAGS += -D_GNU_SOURCE -DCARREL_VERSION='"$(VERSION)"' -DCARREL_PREFIX='"$(PREFIX)"' \
 	-DCARREL_SYSCONFDIR='"$(SYSCONFDIR)"' -DCARREL_LOCALSTATEDIR='"$(LOCALSTATEDIR)"' \
 	-DCARREL_RUNDIR='"$(RUNDIR)"' -DCARREL_LIBEXECDIR='"$(LIBEXECDIR)"' -DCARREL_DATADIR='"$(DATADIR)"' -I.
@@ -74,15 +74,16 @@ $(if $(5),INSTALL_PROGRAMS += $(1)>$(5))
 endef
 program = $(eval $(call program_,$(1),$(2),$(3),$(4),$(5),$(6)))
 
-# $(call unit_test,NAME,SOURCES,OWN LIBRARIES,PKG-CONFIG NAMES): a cmocka program, run by `make test`
+# $(call unit_test,NAME,SOURCES,OWN LIBRARIES,PKG-CONFIG NAMES[,OTHER LINK FLAGS]): a cmocka program,
+# run by `make test`
 define unit_test_
 $(B)/tests/$(1): $(call objs,$(2)) $(patsubst %,$(B)/lib%.a,$(3))
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $(call pkglibs,$(4) cmocka)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $(call pkglibs,$(4) cmocka) $(5)
 TESTS += $(B)/tests/$(1)
 ALL_OBJS += $(call objs,$(2))
 endef
-unit_test = $(eval $(call unit_test_,$(1),$(2),$(3),$(4)))
+unit_test = $(eval $(call unit_test_,$(1),$(2),$(3),$(4),$(5)))
 
 # $(call fuzz_target,NAME,SOURCES,PKG-CONFIG NAMES): libFuzzer by clang; the corpus is tests/fuzz/corpus/NAME
 define fuzz_target_

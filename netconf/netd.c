@@ -158,10 +158,7 @@ static gboolean netd_start(struct netd *netd, GError **error)
 	if (fd < 0)
 		return FALSE;
 	netd->serve = serve_new(fd, user, netd_request, netd);
-	if (!privilege_drop(error))
-		return FALSE;
-	log_event(LOG_INFO, "ready", "socket", path, NULL);
-	return TRUE;
+	return privilege_drop(error);
 }
 
 static gboolean stop(gpointer data)
@@ -216,6 +213,8 @@ int main(int argc, char **argv)
 	netd.loop = g_main_loop_new(NULL, FALSE);
 	g_unix_signal_add(SIGTERM, stop, netd.loop);
 	g_unix_signal_add(SIGINT, stop, netd.loop);
+	/* Whoever waits for this may end the process at once: hence after the handlers. */
+	log_event(LOG_INFO, "ready", "version", CARREL_VERSION, NULL);
 	g_main_loop_run(netd.loop);
 	status = 0;
 end:

@@ -5,6 +5,7 @@
 #                      integration, the virtual lab
 #   make lint          formatting, shell, manual pages, licences, lengths
 #   make fuzz-short    every fuzz target for FUZZ_SECONDS
+#   make bench         what the allocator's decisions cost, as JSON
 # Other folders may still add to TESTS and FUZZERS: hence second expansion.
 PYTHON ?= /usr/bin/python3
 PYTEST_ARGS ?=

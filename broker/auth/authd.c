@@ -113,8 +113,6 @@ static gboolean authd_start(struct authd *authd, GError **error)
 	authd->serve = serve_new(fd, user, authd_request, authd);
 	authd->jobs =
 		jobs_new((unsigned)authd->timeout_ms, child_enter, child_work, child_done, authd);
-	log_event(LOG_INFO, "ready", "socket", path, "method",
-		conf_string(authd->conf, CONF_AUTH_METHOD), NULL);
 	return TRUE;
 }
 
@@ -173,6 +171,15 @@ static gboolean parse_options(struct authd *authd, int argc, char **argv, GError
 	return TRUE;
 }
 
+/* Before "ready" is said, so that whoever waits for it may end the process at once. */
+static void signals_handle(struct authd *authd)
+{
+	authd->loop = g_main_loop_new(NULL, FALSE);
+	g_unix_signal_add(SIGTERM, stop, authd);
+	g_unix_signal_add(SIGINT, stop, authd);
+	g_unix_signal_add(SIGHUP, reload, authd);
+}
+
 int main(int argc, char **argv)
 {
 	struct authd authd = {.timeout_ms = CHILD_TIMEOUT_MS};
@@ -186,10 +193,8 @@ int main(int argc, char **argv)
 		!(authd.conf = conf_load(authd.config_file, &error)) ||
 		!authd_start(&authd, &error))
 		goto end;
-	authd.loop = g_main_loop_new(NULL, FALSE);
-	g_unix_signal_add(SIGTERM, stop, &authd);
-	g_unix_signal_add(SIGINT, stop, &authd);
-	g_unix_signal_add(SIGHUP, reload, &authd);
+	signals_handle(&authd);
+	log_event(LOG_INFO, "ready", "method", conf_string(authd.conf, CONF_AUTH_METHOD), NULL);
 	g_main_loop_run(authd.loop);
 	status = 0;
 end:

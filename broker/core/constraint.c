@@ -142,12 +142,34 @@ static struct placement_server *fit(const struct placement *p, const struct plac
 	return NULL;
 }
 
+static struct placement_desktop *later(const struct tree *tree, struct placement_desktop *last)
+{
+	struct tree_node *node = tree_last(tree);
+
+	return node && (!last || node->key > last->sequence)
+		       ? TREE_ENTRY(node, struct placement_desktop, node)
+		       : last;
+}
+
+/* The last-connected user with more than M_tier who may be handed off to it, or NULL. */
+static struct placement_desktop *last_larger(const struct placement *p, unsigned tier)
+{
+	struct placement_desktop *last = NULL;
+
+	for (unsigned m = 0; m < tier; m++) {
+		last = later(&p->movable[m], last);
+		for (unsigned f = tier; p->extra[p->tiers.last] > 0 && f < p->tiers.last; f++)
+			last = later(&p->bounded[m][f], last);
+	}
+	return last;
+}
+
 /* With the last larger user handed off to M_base, does M_tier fit where he was? */
 static bool with_handoff(const struct placement *p, const struct placement_constraint *c,
 	unsigned base, unsigned tier, unsigned reserve, bool exempt, struct placement_plan *plan)
 {
 	uint64_t small = tier_units(&p->tiers, base), units = tier_units(&p->tiers, tier);
-	struct placement_desktop *desktop = placement_last_larger(p, base);
+	struct placement_desktop *desktop = last_larger(p, base);
 	struct placement_server *to = at_least(p, small);
 	struct change changes[2];
 
@@ -205,8 +227,9 @@ struct placement_plan placement_next_for(
 		plan.result = PLACEMENT_FULL;
 	if (plan.result != PLACEMENT_ADMIT)
 		return plan;
+	bool last_user = all == capacity && p->draining == 0;
 	for (; m <= p->tiers.last; m++) {
-		if (try(p, c, m, all == capacity ? NO_RESERVE : m, &plan))
+		if (try(p, c, m, last_user ? NO_RESERVE : m, &plan))
 			return plan;
 	}
 	plan.result = PLACEMENT_NO_ROOM;

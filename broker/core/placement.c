@@ -26,6 +26,10 @@
  * interrupted, nobody is refused, and the argument above holds at that size, because the latest
  * admission left a slot of its own tier, and departures only add.
  *
+ * A server that is drained gives nothing, while its users, who still count, must come in. So as
+ * long as there are some the last user does not take the last reserve from them if somebody has
+ * more than M_L; and at the drain, as at a loss, the users of the open servers are settled first.
+ *
  * A standby desktop lies in the free space: it is not put here. k standby desktops mean that the
  * tier is chosen as if k more users were there.
  */
@@ -96,10 +100,10 @@ static void desktop_leave(struct placement *p, struct placement_desktop *desktop
 
 	if (desktop->kind != PLACEMENT_HELD) {
 		server->user_count--;
-		if (server->state != PLACEMENT_LOST) {
-			p->users--;
+		p->users -= server->state != PLACEMENT_LOST;
+		p->draining -= server->state == PLACEMENT_DRAINING;
+		if (server->state != PLACEMENT_LOST)
 			extra_add(p, desktop, false);
-		}
 	}
 	tree_remove(movable_tree(p, desktop), &desktop->node);
 }
@@ -110,10 +114,10 @@ static void desktop_enter(struct placement *p, struct placement_desktop *desktop
 
 	if (desktop->kind != PLACEMENT_HELD) {
 		server->user_count++;
-		if (server->state != PLACEMENT_LOST) {
-			p->users++;
+		p->users += server->state != PLACEMENT_LOST;
+		p->draining += server->state == PLACEMENT_DRAINING;
+		if (server->state != PLACEMENT_LOST)
 			extra_add(p, desktop, true);
-		}
 	}
 	if (desktop->kind == PLACEMENT_MOVABLE && server->state == PLACEMENT_OPEN)
 		tree_insert(movable_tree(p, desktop), &desktop->node, desktop->sequence,
@@ -137,9 +141,17 @@ void placement_server_set(struct placement *p, struct placement_server *server, 
 
 static void server_use(struct placement *p, struct placement_server *server, uint64_t used)
 {
-	server_leave(p, server);
+	uint64_t before = placement_server_free(server), after;
+
 	server->used = used;
-	server_enter(p, server);
+	after = placement_server_free(server);
+	if (server->state != PLACEMENT_OPEN || before == after)
+		return;
+	for (unsigned m = 0; m <= p->tiers.last; m++)
+		p->free_slots[m] +=
+			(after >> (p->tiers.last - m)) - (before >> (p->tiers.last - m));
+	tree_remove(&p->by_free, &server->node);
+	tree_insert(&p->by_free, &server->node, after, server->id);
 }
 
 void placement_put(struct placement *p, struct placement_desktop *desktop,
@@ -228,23 +240,15 @@ static struct placement_server *best_fit(const struct placement *p, unsigned tie
 	return node ? TREE_ENTRY(node, struct placement_server, node) : NULL;
 }
 
-static struct placement_desktop *later(const struct tree *tree, struct placement_desktop *last)
-{
-	struct tree_node *node = tree_last(tree);
-
-	return node && (!last || node->key > last->sequence)
-		       ? TREE_ENTRY(node, struct placement_desktop, node)
-		       : last;
-}
-
-struct placement_desktop *placement_last_larger(const struct placement *p, unsigned tier)
+/* The last-connected movable user whose desktop is larger than M_tier, or NULL. */
+static struct placement_desktop *last_larger(const struct placement *p, unsigned tier)
 {
 	struct placement_desktop *last = NULL;
 
 	for (unsigned m = 0; m < tier; m++) {
-		last = later(&p->movable[m], last);
-		for (unsigned f = tier; p->extra[p->tiers.last] > 0 && f < p->tiers.last; f++)
-			last = later(&p->bounded[m][f], last);
+		struct tree_node *node = tree_last(&p->movable[m]);
+		if (node && (!last || node->key > last->sequence))
+			last = TREE_ENTRY(node, struct placement_desktop, node);
 	}
 	return last;
 }
@@ -267,10 +271,11 @@ struct placement_plan placement_next(const struct placement *p)
 	if (plan.result != PLACEMENT_ADMIT)
 		return plan;
 	plan.server = best_fit(p, m);
-	plan.keeps_reserve = users == placement_capacity(p) || p->free_slots[m] >= 2;
+	plan.keeps_reserve =
+		p->free_slots[m] >= 2 || (users == placement_capacity(p) && p->draining == 0);
 	if (plan.keeps_reserve)
 		return plan;
-	plan.handoff = placement_last_larger(p, m);
+	plan.handoff = last_larger(p, m);
 	plan.keeps_reserve = plan.handoff != NULL;
 	if (plan.handoff) {
 		plan.handoff_to = plan.server;
@@ -291,12 +296,13 @@ bool placement_without_handoff(
 
 bool placement_settle(const struct placement *p, struct placement_plan *plan)
 {
-	unsigned m = placement_target_for(p, NULL, 0);
+	unsigned m = placement_target(p, p->users + p->standby);
 
 	*plan = (struct placement_plan){.tier = m};
-	if (p->users + p->extra[p->tiers.last] >= placement_capacity(p) || p->free_slots[m] > 0)
+	if (p->free_slots[m] > 0)
 		return false;
-	plan->handoff = placement_last_larger(p, m);
+	/* As many users as slots, and all here: then nobody has more than M_L. */
+	plan->handoff = last_larger(p, m);
 	if (!plan->handoff)
 		return false;
 	plan->handoff_to = plan->handoff->server;

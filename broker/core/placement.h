@@ -57,6 +57,7 @@ struct placement {
 	struct tier_table tiers;
 	uint32_t standby;              /* k: plans as if k more users were there */
 	uint32_t users;                /* on open and draining servers */
+	uint32_t draining;             /* of them, on draining servers */
 	uint64_t slots[TIER_MAX];      /* N_m, of the open servers */
 	uint64_t free_slots[TIER_MAX]; /* slots of size M_m that are free now on open servers */
 	struct tree by_free;           /* open servers by free units */
@@ -113,7 +114,11 @@ uint64_t placement_capacity(const struct placement *p);
 /* The smallest m with users <= U_m, else L. */
 unsigned placement_target(const struct placement *p, uint64_t users);
 
-/* What would the admission of one more user do? Changes nothing. */
+/*
+ * What would the admission of one more user do? Changes nothing. A user of a drained server is
+ * moved in the same way: his desktop there is set to held, he is admitted, the held one is removed
+ * once the new one is up (or is set back, where there is no room).
+ */
 struct placement_plan placement_next(const struct placement *p);
 
 /* What groups and reservations ask of one admission. */
@@ -137,9 +142,6 @@ struct placement_plan placement_next_for(
 unsigned placement_target_for(
 	const struct placement *p, const struct placement_constraint *constraint, unsigned more);
 
-/* The last-connected movable user with more than M_tier who may be handed off to it, or NULL. */
-struct placement_desktop *placement_last_larger(const struct placement *p, unsigned tier);
-
 /* Says that a user's desktop is never to be handed off below M_tier; L = to any size. A desktop
  * that is smaller already stays as it is. To be said after placement_put. */
 void placement_set_smallest(struct placement *p, struct placement_desktop *desktop, unsigned tier);
@@ -158,9 +160,10 @@ bool placement_without_handoff_for(const struct placement *p,
 	const struct placement_constraint *constraint, unsigned tier, struct placement_plan *plan);
 
 /*
- * After the loss of a server: does somebody have to be handed off so that the users who are left
- * have their reserve? True and a plan (server and tier of a new user unused) if so; call again
- * once it is carried out.
+ * After the loss of a server, after a drain begins and after one is called off: does somebody have
+ * to be handed off so that the users of the open servers have their reserve? True and a plan
+ * (server of a new user unused) if so; call again once it is carried out: one is enough.
+ * Users with a smallest size are passed over.
  */
 bool placement_settle(const struct placement *p, struct placement_plan *plan);
 

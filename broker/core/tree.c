@@ -15,26 +15,39 @@ static bool less(const struct tree_node *a, const struct tree_node *b)
 	return a->key != b->key ? a->key < b->key : a->tie < b->tie;
 }
 
+/* Hangs a node, or nothing, at a place below `parent`. */
+static void hang(struct tree_node **link, struct tree_node *node, struct tree_node *parent)
+{
+	*link = node;
+	if (node)
+		node->parent = parent;
+}
+
 void tree_insert(struct tree *tree, struct tree_node *node, uint64_t key, uint64_t tie)
 {
 	struct tree_node **link = &tree->root, **left = &node->left, **right = &node->right;
+	struct tree_node *parent = NULL, *left_parent = node, *right_parent = node;
 
 	node->key = key;
 	node->tie = tie;
 	node->priority = hash(tie);
 	node->linked = true;
-	while (*link && (*link)->priority >= node->priority)
-		link = less(node, *link) ? &(*link)->left : &(*link)->right;
+	while (*link && (*link)->priority >= node->priority) {
+		parent = *link;
+		link = less(node, parent) ? &parent->left : &parent->right;
+	}
 	/* What was here is split by the new key and hangs below the new node. */
 	struct tree_node *rest = *link;
-	*link = node;
+	hang(link, node, parent);
 	while (rest) {
 		if (less(rest, node)) {
-			*left = rest;
+			hang(left, rest, left_parent);
+			left_parent = rest;
 			left = &rest->right;
 			rest = rest->right;
 		} else {
-			*right = rest;
+			hang(right, rest, right_parent);
+			right_parent = rest;
 			right = &rest->left;
 			rest = rest->left;
 		}
@@ -44,25 +57,28 @@ void tree_insert(struct tree *tree, struct tree_node *node, uint64_t key, uint64
 
 void tree_remove(struct tree *tree, struct tree_node *node)
 {
-	struct tree_node **link = &tree->root, *a = node->left, *b = node->right;
+	struct tree_node *parent = node->parent, *a = node->left, *b = node->right;
+	struct tree_node **link = &tree->root;
 
 	if (!node->linked)
 		return;
-	while (*link != node)
-		link = less(node, *link) ? &(*link)->left : &(*link)->right;
+	if (parent)
+		link = parent->left == node ? &parent->left : &parent->right;
 	while (a && b) {
 		if (a->priority >= b->priority) {
-			*link = a;
+			hang(link, a, parent);
+			parent = a;
 			link = &a->right;
 			a = a->right;
 		} else {
-			*link = b;
+			hang(link, b, parent);
+			parent = b;
 			link = &b->left;
 			b = b->left;
 		}
 	}
-	*link = a ? a : b;
-	node->left = node->right = NULL;
+	hang(link, a ? a : b, parent);
+	node->left = node->right = node->parent = NULL;
 	node->linked = false;
 }
 

@@ -2,7 +2,8 @@
 /*
  * An ordered set whose nodes live inside the caller's structs: nothing is allocated. It is a treap
  * (a search tree by key, a heap by a priority that is a hash of the key's second part), so every
- * operation takes O(log n) expected time and the shape depends on nothing but the contents.
+ * operation takes O(log n) expected time and the shape depends on nothing but the contents. A node
+ * knows its parent, so that taking one out needs no way down to it: O(1) expected.
  */
 #ifndef CARREL_CORE_TREE_H
 #define CARREL_CORE_TREE_H
@@ -12,7 +13,7 @@
 #include <stdint.h>
 
 struct tree_node {
-	struct tree_node *left, *right; /* borrowed: other nodes of the same tree */
+	struct tree_node *left, *right, *parent; /* borrowed: other nodes of the same tree */
 	uint64_t key, tie; /* ordered by key, then by tie; the pair is unique in a tree */
 	uint32_t priority;
 	bool linked;

@@ -47,12 +47,36 @@ const struct command commands[] = {
 	{"desktop list", "", 0, 0, "Every desktop and its state.", command_desktop_list},
 	{"ledger", "", 0, 0, "Where the time of the last logins went, ms.", command_ledger},
 	{"reload", "", 0, 0, "Let carreld read carrel.conf again.", command_reload},
+	{"plan",
+		"--servers LIST|--live --max SIZE --min SIZE [--standby K] [--host-reserve SIZE] "
+		"[--overhead SIZE] [--users N] [--fail NAME|INDEX] [--seats N] [--chart FILE]",
+		0, 0,
+		"What each number of users gets, and what if a server fails; see carrel-plan(1).",
+		command_plan},
+	{"simulate",
+		"--servers LIST --max SIZE --min SIZE --trace FILE [--standby K] [--host-reserve "
+		"SIZE] "
+		"[--overhead SIZE]",
+		0, 0, "Play a trace of arrivals, departures and losses; see carrel-simulate(1).",
+		command_simulate},
 	{"config check", "[FILE]", 0, 1, "Check a configuration; says FILE:LINE: and the mistake.",
 		command_config_check},
 	{"config show", "", 0, 0, "Every key with its value and where it comes from.",
 		command_config_show},
 };
 const size_t commands_count = G_N_ELEMENTS(commands);
+
+const char *command_first_word(char *const *argv)
+{
+	for (int i = 1; argv[i]; i++) {
+		if (argv[i][0] != '-')
+			return argv[i];
+		/* What belongs to everybody and has its value in the next word. */
+		if ((!strcmp(argv[i], "--config") || !strcmp(argv[i], "-c")) && argv[i + 1])
+			i++;
+	}
+	return NULL;
+}
 
 const struct command *command_find(char **words, int *used)
 {

@@ -16,6 +16,7 @@ struct context {
 	const char *conf_path;
 	gboolean json, password_stdin, off;
 	const char *full_name;            /* NULL: not given */
+	const struct plan_args *plan;     /* options of plan and simulate */
 	const struct policy_args *policy; /* of the group and reservation commands */
 	char **args;                      /* after the command's words, NULL at the end */
 };
@@ -36,6 +37,9 @@ extern const size_t commands_count;
  * NULL when there is none.
  */
 const struct command *command_find(char **words, int *used);
+
+/* The command's first word on a whole command line, before its options are known; or NULL. */
+const char *command_first_word(char *const *argv);
 
 /* A line for each command, for --help; the caller frees it. */
 char *command_list(void);
@@ -63,6 +67,8 @@ int command_reservation_add(const struct context *context);
 int command_reservation_list(const struct context *context);
 int command_reservation_show(const struct context *context);
 int command_reservation_remove(const struct context *context);
+int command_plan(const struct context *context);
+int command_simulate(const struct context *context);
 int command_config_check(const struct context *context);
 int command_config_show(const struct context *context);
 

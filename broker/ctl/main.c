@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* carrel: what an admin types. */
 #include "broker/ctl/command.h"
+#include "broker/ctl/plan_args.h"
 #include "broker/ctl/policy.h"
 #include "broker/shared/conf.h"
 
@@ -50,6 +51,12 @@ static int run(struct context *context, char **words, gboolean help)
 		return *words ? usage("there is no command ", typed)
 			      : usage("a command is missing", "");
 	}
+	const char *stray = plan_args_stray(context->plan, command->words);
+	if (stray) {
+		g_autofree char *what = g_strdup_printf("%s is no option of ", stray);
+
+		return usage(what, command->words);
+	}
 	context->args = words + used;
 	int count = (int)g_strv_length(context->args);
 	if (count < command->least || count > command->most) {
@@ -66,8 +73,9 @@ int main(int argc, char **argv)
 	g_autofree char *full_name = NULL;
 	g_auto(GStrv) words = NULL;
 	gboolean help = FALSE, version = FALSE;
+	__attribute__((cleanup(plan_args_clear))) struct plan_args plan = {0};
 	__attribute__((cleanup(policy_args_clear))) struct policy_args policy = {0};
-	struct context context = {.policy = &policy};
+	struct context context = {.plan = &plan, .policy = &policy};
 	const GOptionEntry options[] = {
 		{"config", 'c', 0, G_OPTION_ARG_FILENAME, &conf_path, NULL, NULL},
 		{"json", 0, 0, G_OPTION_ARG_NONE, &context.json, NULL, NULL},
@@ -85,7 +93,9 @@ int main(int argc, char **argv)
 	/* Names in other scripts come in, and go out, in the terminal's encoding. */
 	setlocale(LC_CTYPE, "C.UTF-8");
 	g_option_context_add_main_entries(parser, options, NULL);
-	if (policy_args_wanted(argv))
+	if (plan_args_wanted(argv))
+		g_option_context_add_group(parser, plan_args_group(&plan));
+	else if (policy_args_wanted(argv))
 		g_option_context_add_group(parser, policy_args_group(&policy));
 	g_option_context_set_help_enabled(parser, FALSE);
 	if (!g_option_context_parse(parser, &argc, &argv, &error))

@@ -8,12 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-gboolean policy_args_wanted(char **argv)
+gboolean policy_args_wanted(char *const *argv)
 {
-	for (int i = 1; argv[i]; i++)
-		if (!strcmp(argv[i], "group") || !strcmp(argv[i], "reservation"))
-			return TRUE;
-	return FALSE;
+	const char *word = command_first_word(argv);
+
+	return word && (!strcmp(word, "group") || !strcmp(word, "reservation"));
 }
 
 GOptionGroup *policy_args_group(struct policy_args *args)

@@ -11,7 +11,7 @@ struct policy_args {
 };
 
 /* Is this the command line of such a command? */
-gboolean policy_args_wanted(char **argv);
+gboolean policy_args_wanted(char *const *argv);
 /* The options, for g_option_context_add_group, which takes the group over. */
 GOptionGroup *policy_args_group(struct policy_args *args);
 void policy_args_clear(struct policy_args *args);

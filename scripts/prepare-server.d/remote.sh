@@ -269,7 +269,11 @@ put_object() # pool|net NAME XML FOLDER
 		fi
 		return 0
 	fi
-	put "$3" "$4/$2.xml" 600 root:root || :
+	# libvirtd writes its own words into the file (a UUID, a MAC address): what was asked for is
+	# compared with the copy.
+	if put "$3" "$keep" 644 root:root || [ ! -e "$4/$2.xml" ]; then
+		put "$3" "$4/$2.xml" 600 root:root || :
+	fi
 	if [ "$(readlink "$4/autostart/$2.xml" 2>/dev/null)" = "$4/$2.xml" ]; then
 		same "$2 starts with libvirtd"
 	else

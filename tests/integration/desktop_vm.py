@@ -208,7 +208,7 @@ class Desktop:
                 {"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": c}}}
                 for c in (codes if down else codes[::-1])])
 
-    def type(self, text):
+    def type(self, text, step=5):
         """Types on the VM's keyboard (US layout), a few keys and then their echo on the screen:
         the virtio keyboard has room for 64 events and drops what a slow guest has not taken.
         """
@@ -217,9 +217,9 @@ class Desktop:
         shifted = {">": "dot", "~": "grave_accent", "_": "minus", "&": "7", "|": "backslash", "+": "equal",
                    "$": "4", "*": "8", "(": "9", ")": "0", "!": "1", "?": "slash", ":": "semicolon",
                    "\"": "apostrophe"}
-        for n in range(0, len(text), 5):
+        for n in range(0, len(text), step):
             before = self.screen().tobytes()
-            for c in text[n:n + 5]:
+            for c in text[n:n + step]:
                 if c in shifted:
                     self.tap("shift", shifted[c])
                 elif c.isupper():

@@ -186,11 +186,16 @@ def toggle_hangul(vm):
     """Presses the key and waits until the input method's icon in the panel has changed."""
     def icon(image):
         return image.crop((image.width - 300, image.height - 27, image.width - 262,
-                           image.height - 1)).tobytes()
+                           image.height - 1))
 
-    before = icon(vm.screen())
+    def there(image):
+        colours = {c for _, c in icon(image).getcolors(2000)}
+        return len(colours) > 20  # a picture; text has fewer
+
+    before = icon(vm.wait_screen(there, 60, "the input method's icon")).tobytes()
     vm.tap("lang1")
-    vm.wait_screen(lambda i: icon(i) != before, 30, "the input method's change")
+    vm.wait_screen(lambda i: there(i) and icon(i).tobytes() != before, 30,
+                   "the input method's change")
 
 
 def test_hangul_by_its_key(boot, tmp_path):
@@ -201,7 +206,7 @@ def test_hangul_by_its_key(boot, tmp_path):
     log_in(vm, volume)
     vm.type("echo ")
     toggle_hangul(vm)
-    vm.type("gksrmf ")
+    vm.type("gksrmf ", step=1)  # as a person does: each key changes the syllable on the screen
     toggle_hangul(vm)
     vm.type("> hangul.txt; jwm -exit\n")
     vm.wait_event("session-ended", 60)

@@ -88,15 +88,16 @@ def test_a_damaged_volume_is_refused_and_not_written(lab, pcs, log_in):
 
 @pytest.fixture
 def image(lab):
-    """The client's root image as the boot server serves it; whatever a test does to the file is
-    undone on a copy's cost."""
+    """The client's root image as the boot server serves it, put aside: (its path, where it is)."""
     path = lab.boot.root_image()
     kept = path + ".kept"
     os.rename(path, kept)
+    lab.boot.restart("nfs")
     yield path, kept
     if os.path.exists(path):
         os.unlink(path)
     os.rename(kept, path)
+    lab.boot.restart("nfs")
 
 
 def test_the_root_image_is_missing(lab, image):
@@ -104,11 +105,13 @@ def test_the_root_image_is_missing(lab, image):
     pc = lab.pc("pc3")
     pc.power_on()
     try:
-        screen = pc.wait_text(r"CARREL-B04", way.BOOT_TIMEOUT)
-        text = screen.text(scale=3)
-        assert "52:54" in text.replace(" ", "") and "10.77.0.1" in text.replace(" ", "")
+        screen = way.wait_failure(pc, "could not be fetched")
+        assert way.failure_code(screen) == "CARREL-B04"
+        text = screen.text().replace(" ", "")
+        assert pc.mac in text and "10.77.0.1" in text and "404" in text
         # It tries again by itself.
         os.link(kept, path)
+        lab.boot.restart("nfs")
         way.wait_login_form_after_failure(pc)
     finally:
         pc.power_cut()
@@ -122,9 +125,11 @@ def test_the_root_image_is_corrupt(lab, image):
     with open(path, "wb") as f:
         f.write(data)
     os.chmod(path, 0o644)
+    lab.boot.restart("nfs")
     pc = lab.pc("pc3")
     pc.power_on()
     try:
-        pc.wait_text(r"CARREL-B05", way.BOOT_TIMEOUT)
+        screen = way.wait_failure(pc, "not the published one")
+        assert way.failure_code(screen) == "CARREL-B05"
     finally:
         pc.power_cut()

@@ -64,6 +64,7 @@ def test_down_after_up_was_killed(moment):
     assert not os.path.exists(lab.directory)
     again = run(sys.executable, LAB, "down", "--name", "killed")
     assert "was not up" in again.stdout
+    assert not os.path.exists(lab.directory)
 
 
 def test_a_lab_that_is_up_is_not_brought_up_again(tmp_path):

@@ -138,6 +138,12 @@ static void test_nothing_asked_is_the_plain_plan(void **state)
 				assert_true(!fits || x.tier == y.tier);
 			}
 			refused += a.result != PLACEMENT_ADMIT;
+			if (dice(&w, 20) == 0) {
+				struct placement_server *s = &w.servers[dice(&w, w.server_count)];
+				placement_server_set(&w.p, s, s->capacity,
+					(enum placement_server_state)dice(&w, 3));
+				continue;
+			}
 			if (a.result == PLACEMENT_ADMIT && dice(&w, 100) < 70) {
 				assert_int_equal(a.tier, b.tier);
 				assert_int_equal(a.keeps_reserve, b.keeps_reserve);

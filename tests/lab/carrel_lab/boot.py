@@ -13,6 +13,10 @@ from .net import listens, run
 
 HTTP_PORT, BROKER_PORT, REPORT_PORT, NFS_PORT, TFTP_PORT = 80, 7443, 7480, 2049, 69
 
+READY = {"dnsmasq": lambda p: listens(p.pid, TFTP_PORT, "udp"),
+         "nginx": lambda p: listens(p.pid, HTTP_PORT),
+         "nfs": lambda p: listens(p.pid, NFS_PORT)}
+
 # The helper gives up the rest itself; here the kernel never gave it more.
 NETD_ONLY = ["setpriv", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all,+net_admin"]
 BROKER_USER_ONLY = ["setpriv", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
@@ -94,16 +98,21 @@ class BootServer:
         return process
 
     def up(self):
-        ready = {"dnsmasq": lambda p: listens(p.pid, TFTP_PORT, "udp"),
-                 "nginx": lambda p: listens(p.pid, HTTP_PORT),
-                 "nfs": lambda p: listens(p.pid, NFS_PORT)}
         for name, argv in self.commands():
             if name.startswith("setup-"):
                 run(*argv, netns=self.ns())
             else:
-                self.start(name, argv, ready[name])
+                self.start(name, argv, READY[name])
         self.start_helpers()
         self.start_broker()
+
+    def restart(self, name):
+        """Ends and starts dnsmasq, nginx or nfs. NFS-Ganesha remembers names and contents: what is
+        changed behind its back it sees only so."""
+        process = self.lab.state.process(name)
+        if process:
+            process.end()
+        self.start(name, dict(self.commands())[name], READY[name])
 
     def _program(self, name):
         return [self.lab.path("bin", name), "--config", self.lab.conf_file]

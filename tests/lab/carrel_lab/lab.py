@@ -193,9 +193,11 @@ class Lab:
     def down(self, keep_logs=False):
         """Takes all of it down, also what a crashed `up` left. Twice is harmless. The logs are
         kept in a folder beside it when wanted."""
+        if not self.state.exists():
+            return False
         with self._alone():
             if not self.state.exists():
-                return False
+                return False  # another `down` was quicker
             self.state.entries()
             self._down(keep_logs)
         return True

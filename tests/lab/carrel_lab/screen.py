@@ -54,17 +54,20 @@ class Screen:
         self.image().save(path)
         return path
 
-    def text(self, region=None, languages="eng", scale=2):
-        """What stands there, by OCR, white space squeezed. Dark screens are read inverted."""
+    def text(self, region=None, languages="eng", scale=2, line=False):
+        """What stands there, by OCR, white space squeezed. Dark screens are read inverted. `line`:
+        the region holds one line, perhaps one word."""
         picture = ImageOps.grayscale(self.crop(region).image())
         if numpy.asarray(picture).mean() < 128:
             picture = ImageOps.invert(picture)
         picture = ImageOps.autocontrast(picture)
+        if line:
+            picture = ImageOps.expand(picture, 10, 255)
         picture = picture.resize((picture.width * scale, picture.height * scale), Image.BICUBIC)
         data = io.BytesIO()
         picture.save(data, "PNG", compress_level=1)
         result = subprocess.run(
-            ["tesseract", "stdin", "stdout", "-l", languages, "--psm", "11"],
+            ["tesseract", "stdin", "stdout", "-l", languages, "--psm", "7" if line else "11"],
             input=data.getvalue(), capture_output=True, check=False,
             env={"OMP_THREAD_LIMIT": "1", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
         if result.returncode:

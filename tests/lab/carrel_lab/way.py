@@ -33,6 +33,10 @@ def wait_firmware(pc, seconds=60):
     return pc.wait_text(FIRMWARE, seconds)
 
 
+FAILURE_PAGE = r"PC could not be started"
+FAILURE_CODE = (26, 62, 138, 82)     # pixels of the text screen, 720x400
+
+
 def card_on(screen):
     """The viewer's form or one of its messages is shown."""
     return screen.share(CARD_COLOUR, region=CARD) > 0.2
@@ -43,9 +47,21 @@ def failed(screen):
     if screen.colours() < 2 or screen.size[0] >= 800:
         return False
     text = screen.text()
-    if re.search(r"CARREL-B\d\d", text):
-        raise LabError(f"the PC says: {text}")
+    if re.search(FAILURE_PAGE, text, re.IGNORECASE):
+        raise LabError(f"the PC says: {failure_code(screen)}: {text}")
     return False
+
+
+def failure_code(screen):
+    """The code of the failure page, which stands in inverse letters; OCR mistakes O, S for 0, 5."""
+    text = screen.text(FAILURE_CODE, line=True)
+    found = re.search(r"CARREL-B([0-9OSI]{2})\b", text)
+    return "CARREL-B" + found[1].translate(str.maketrans("OSI", "051")) if found else text
+
+
+def wait_failure(pc, words, seconds=BOOT_TIMEOUT):
+    """The PC says that it could not start, with `words`; returns that screen."""
+    return pc.wait_text(FAILURE_PAGE + ".*" + words, seconds)
 
 
 def wait_login_form(pc, seconds=BOOT_TIMEOUT):
@@ -75,14 +91,17 @@ def to_form(pc, seconds=60, clear=False):
 
 
 def message(screen, pattern):
-    """The words around what `pattern` finds, letters only: OCR differs in the rest."""
+    """What stands on the card from the words that `pattern` finds on, letters only: OCR differs in
+    the rest."""
     text = re.sub(r"[^a-z]+", " ", screen.text(CARD).lower())
     found = re.search(pattern, text)
-    return text[max(0, found.start() - 40):found.end() + 40] if found else ""
+    return text[found.start():].strip() if found else ""
 
 
 def wait_login_form_after_failure(pc, seconds=BOOT_TIMEOUT):
-    return pc.wait_text(LOGIN_FORM, seconds)
+    """The login form of a PC that showed the failure page before."""
+    pc.watch(card_on, seconds, "the viewer's form after a failure")
+    return pc.wait_text(LOGIN_FORM, 30, region=CARD)
 
 
 def login(pc, user, password):
@@ -102,7 +121,7 @@ def wait_desktop(pc, seconds=LOGIN_TIMEOUT):
 
 def wait_terminal(pc, seconds=60):
     """The terminal that the session opens shows its prompt."""
-    return pc.wait_text(r"alice|bob|\$", seconds, region=(0, 0, 1, 0.9))
+    return pc.wait_text(r"[a-z]+@desktop", seconds, region=(0, 0, 1, 0.9))
 
 
 def shell(pc, command, expect=None, seconds=30, tries=2):
@@ -128,6 +147,7 @@ def shell(pc, command, expect=None, seconds=30, tries=2):
 
 def log_out(pc, seconds=90):
     """Logs out inside the desktop; the PC says so, and a key leads back to the login form."""
+    wait_terminal(pc)
     pc.type("jwm -exit\n")
     pc.watch(card_on, seconds, "the session's end is told")
     return to_form(pc, seconds)

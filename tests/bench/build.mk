@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# make bench: what the allocator's decisions cost, as JSON in $(B)/bench.
+$(call program,bench_placement,tests/bench/bench_placement.c tests/sim/tiers/scan.c,core,jansson,,-lm)
+
+bench: $(B)/bench_placement
+	@mkdir -p $(B)/bench
+	$(B)/bench_placement >$(B)/bench/placement.json
+	@cat $(B)/bench/placement.json
+
+.PHONY: bench
