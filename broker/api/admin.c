@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the `carrel` command asks. */
 #include "broker/api/routes.h"
+#include "broker/daemon/policies.h"
 #include "broker/daemon/worker.h"
 #include "broker/shared/log.h"
 
@@ -82,6 +83,7 @@ static json_t *warnings_json(struct broker *broker)
 			json_array_append_new(list, json_string(clean));
 		}
 	}
+	policies_warn(broker->policies, list);
 	return list;
 }
 
@@ -114,9 +116,12 @@ void admin_status(struct call *call)
 		(json_int_t)tier.tiers, "size_mib", (json_int_t)tier.size_mib, "threshold",
 		(json_int_t)tier.threshold, "standby", (json_int_t)standby, "image",
 		broker->config.image);
+	json_object_set_new(status, "reserve_mib", number(tier.reserve_server_free_mib));
+	json_object_set_new(status, "kept_seats", number(tier.kept_seats));
+	json_object_set_new(status, "queued", number(tier.queued));
 	json_object_set_new(status, "next",
-		json_pack("{s:I, s:s}", "size_mib", (json_int_t)tier.next_size_mib, "server",
-			next ? next->name : ""));
+		json_pack("{s:I, s:s, s:b}", "size_mib", (json_int_t)tier.next_size_mib, "server",
+			next ? next->name : "", "waits", tier.next_waits));
 	json_object_set_new(status, "servers", servers_json(broker));
 	json_object_set_new(status, "warnings", warnings_json(broker));
 	json_object_set_new(status, "seats", seats_json(call->api));
@@ -133,10 +138,13 @@ static json_t *session_json(struct broker *broker, const struct core_session *se
 
 	return json_pack("{s:o, s:s, s:s, s:s, s:o, s:s, s:I, s:s, s:s, s:s}", "id",
 		number(session->id), "user", session->user, "full_name", session->full_name,
-		"state", core_session_state_name(session->state), "desktop",
-		number(session->desktop), "server", server ? server->name : "", "memory_mib",
-		(json_int_t)(desktop ? desktop->memory_mib : 0), "client", session->client, "seat",
-		session->seat, "started", started);
+		"state",
+		core_session_queued(broker->core, session->id)
+			? "queued"
+			: core_session_state_name(session->state),
+		"desktop", number(session->desktop), "server", server ? server->name : "",
+		"memory_mib", (json_int_t)(desktop ? desktop->memory_mib : 0), "client",
+		session->client, "seat", session->seat, "started", started);
 }
 
 void admin_sessions(struct call *call)

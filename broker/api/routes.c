@@ -46,6 +46,28 @@ static const struct shape_field drain_shape[] = {
 	{0},
 };
 
+static const struct shape_field group_shape[] = {
+	{"name", SHAPE_TEXT, 63, 0},
+	{"members", SHAPE_ARRAY, 4096, 0},
+	{"min_mib", SHAPE_INT, G_MAXINT32, SHAPE_OPTIONAL},
+	{"max_mib", SHAPE_INT, G_MAXINT32, SHAPE_OPTIONAL},
+	{0},
+};
+static const struct shape_field members_shape[] = {
+	{"members", SHAPE_ARRAY, 4096, 0},
+	{0},
+};
+static const struct shape_field reservation_shape[] = {
+	{"group", SHAPE_TEXT, 63, SHAPE_OPTIONAL},
+	{"users", SHAPE_ARRAY, 4096, SHAPE_OPTIONAL},
+	{"when", SHAPE_TEXT, 64, SHAPE_OPTIONAL},
+	{"from", SHAPE_TEXT, 32, SHAPE_OPTIONAL},
+	{"until", SHAPE_TEXT, 32, SHAPE_OPTIONAL},
+	{"seats", SHAPE_INT, 100000, 0},
+	{"min_mib", SHAPE_INT, G_MAXINT32, SHAPE_OPTIONAL},
+	{0},
+};
+
 const struct route routes[] = {
 	{DOOR_CLIENT, "GET", "/v1/client/hello", NULL, FALSE, client_hello},
 	{DOOR_CLIENT, "POST", "/v1/client/login", login_shape, FALSE, client_login},
@@ -68,6 +90,13 @@ const struct route routes[] = {
 	{DOOR_ADMIN, "GET", "/v1/desktops", NULL, FALSE, admin_desktops},
 	{DOOR_ADMIN, "GET", "/v1/ledger", NULL, FALSE, admin_ledger},
 	{DOOR_ADMIN, "POST", "/v1/reload", NULL, FALSE, admin_reload},
+	{DOOR_ADMIN, "GET", "/v1/queue", NULL, FALSE, policy_queue},
+	{DOOR_ADMIN, "GET", "/v1/groups", NULL, FALSE, policy_groups},
+	{DOOR_ADMIN, "POST", "/v1/groups", group_shape, FALSE, policy_group_add},
+	{DOOR_ADMIN, "POST", "/v1/groups/*/remove", members_shape, FALSE, policy_group_remove},
+	{DOOR_ADMIN, "GET", "/v1/reservations", NULL, FALSE, policy_reservations},
+	{DOOR_ADMIN, "POST", "/v1/reservations", reservation_shape, FALSE, policy_reservation_add},
+	{DOOR_ADMIN, "DELETE", "/v1/reservations/*", NULL, FALSE, policy_reservation_remove},
 };
 const size_t routes_count = G_N_ELEMENTS(routes);
 

@@ -53,7 +53,7 @@ extern const size_t routes_count;
 const struct route *route_find(
 	enum door door, const char *method, const char *path, char **param, gboolean *allowed);
 
-/* Handlers; client.c and admin.c. */
+/* Handlers; client.c, admin.c and policy.c. */
 void client_hello(struct call *call);
 void client_login(struct call *call);
 void client_events(struct call *call);
@@ -75,5 +75,12 @@ void admin_server_remove(struct call *call);
 void admin_desktops(struct call *call);
 void admin_ledger(struct call *call);
 void admin_reload(struct call *call);
+void policy_queue(struct call *call);
+void policy_groups(struct call *call);
+void policy_group_add(struct call *call);
+void policy_group_remove(struct call *call);
+void policy_reservations(struct call *call);
+void policy_reservation_add(struct call *call);
+void policy_reservation_remove(struct call *call);
 
 #endif

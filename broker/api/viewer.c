@@ -246,6 +246,21 @@ void viewer_tell_stage(
 				"message", message));
 }
 
+void viewer_tell_queued(struct api *api, guint64 login, unsigned percent, unsigned position,
+	unsigned minutes, const char *message)
+{
+	struct viewer *viewer = get(api, login);
+	json_t *data;
+
+	if (!viewer || viewer->over)
+		return;
+	data = json_pack("{s:s, s:I, s:s, s:I}", "stage", "queued", "percent", (json_int_t)percent,
+		"message", message, "position", (json_int_t)position);
+	if (minutes)
+		json_object_set_new(data, "minutes", json_integer(minutes));
+	emit(viewer, "stage", data);
+}
+
 /* The session is this viewer's now: it may come back to it with its token. */
 static void keep_token(struct viewer *viewer, guint64 session)
 {

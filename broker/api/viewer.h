@@ -38,6 +38,9 @@ void viewer_open_stream(struct viewer *viewer, struct http_request *request);
 void viewer_authenticate(struct api *api, guint64 login);
 void viewer_tell_stage(
 	struct api *api, guint64 login, const char *stage, unsigned percent, const char *message);
+/* Of stage "queued"; minutes 0 = there is no estimate. */
+void viewer_tell_queued(struct api *api, guint64 login, unsigned percent, unsigned position,
+	unsigned minutes, const char *message);
 void viewer_tell_ready(struct api *api, guint64 login, guint64 session, unsigned port,
 	const char *ticket, const char *tls_name);
 /* `event` is refused, moved or ended; the login is over. */

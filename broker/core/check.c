@@ -93,6 +93,8 @@ static const char *check_session(const struct core *core, const struct session *
 	}
 	if (state == SESSION_ENDED)
 		return "a session that has ended is still there";
+	if (s->queued && state != SESSION_PLACING)
+		return "a session that has been placed is in the queue";
 	if (s->row.login != 0 && (!l || l->session != s->object.id))
 		return "a session's viewer is not its own";
 	if (l && state == SESSION_DISCONNECTED)
@@ -141,6 +143,29 @@ static const char *check_login(const struct core *core, const struct login *l)
 	return s && s->row.login == l->object.id ? NULL : "a login is nobody's";
 }
 
+static const char *check_policy(const struct core *core)
+{
+	unsigned queued = 0;
+
+	EACH(session, s, &core->sessions)
+	{
+		queued += s->queued;
+	}
+	if (queued != core->queue_length)
+		return "the queue is miscounted";
+	for (size_t i = 0; i < core->policy.reservation_count; i++) {
+		const struct policy_reservation *r = &core->policy.reservations[i];
+		uint32_t filled = 0;
+		EACH(session, s, &core->sessions)
+		{
+			filled += s->reservation == r->id;
+		}
+		if (filled != r->filled || filled > r->seats)
+			return "a reservation's seats are miscounted";
+	}
+	return NULL;
+}
+
 #define CHECK_ALL(type, table)                                                                     \
 	EACH(type, type##_, &core->table)                                                          \
 	{                                                                                          \
@@ -158,5 +183,5 @@ const char *core_check(const struct core *core)
 	CHECK_ALL(volume, volumes)
 	CHECK_ALL(session, sessions)
 	CHECK_ALL(login, logins)
-	return NULL;
+	return check_policy(core);
 }

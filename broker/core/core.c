@@ -21,6 +21,7 @@ static const struct {
 } events[CORE_EV_COUNT] = {
 	[CORE_EV_TICK] = {"tick", BY_CORE},
 	[CORE_EV_CONFIG] = {"config", BY_CORE},
+	[CORE_EV_POLICY] = {"policy", BY_CORE},
 	[CORE_EV_SERVER_ADDED] = {"server-added", BY_SERVER},
 	[CORE_EV_SERVER_REMOVED] = {"server-removed", BY_SERVER},
 	[CORE_EV_SERVER_DRAIN] = {"server-drain", BY_SERVER},
@@ -117,6 +118,7 @@ void core_free(struct core *core)
 	table_clear(&core->volumes);
 	table_clear(&core->sessions);
 	table_clear(&core->logins);
+	policy_clear(&core->policy);
 	free(core);
 }
 
@@ -161,11 +163,14 @@ void core_settle(struct core *core)
 	do {
 		while (core->room) {
 			core->room = false;
+			policy_refresh(core);
 			desktop_kick(core);
 			session_room(core);
 		}
+		policy_refresh(core);
 		pool_balance(core);
 	} while (core->room);
+	queue_tell(core);
 }
 
 void core_begin(struct core *core, int64_t now_ms, struct core_actions *actions)
@@ -189,6 +194,8 @@ static void core_event(struct core *core, const struct core_event *ev)
 	} else if (ev->type == CORE_EV_CONFIG && ev->config) {
 		core->config = *ev->config;
 		server_config(core);
+	} else if (ev->type == CORE_EV_POLICY && ev->policy) {
+		policy_set(core, ev->policy);
 	}
 }
 

@@ -38,6 +38,11 @@
  * After a restart logins are forgotten and sessions are DISCONNECTED, with the forwards that the
  * store has. CORE_EV_RESUME gives a session back to a viewer whose token the caller has kept and
  * checked; it is answered by a new TELL_READY.
+ *
+ * Who waits for room stays in PLACING, in the *queue*: first come, first served. The queue, as
+ * logins, does not survive a restart; nor does the *policy* (groups, and the reservations that are
+ * in force), which the caller keeps and tells by CORE_EV_POLICY whenever it changes.
+ * docs/policy.md.
  */
 #ifndef CARREL_CORE_H
 #define CARREL_CORE_H
@@ -89,12 +94,43 @@ struct core_config {
 	uint32_t max_mib, min_mib; /* max = min * 2^L */
 	uint32_t overhead_mib, host_reserve_mib;
 	uint32_t standby;
+	uint32_t queue; /* logins that may wait for room; 0 = they are refused */
 	uint32_t volume_size_mib;
 	uint32_t boot_timeout_ms, claim_timeout_ms, ticket_ms;
 	int64_t disconnected_ms;   /* life of a session without a viewer */
 	uint16_t forward_port;     /* first of eight */
 	char image[CORE_NAME_MAX]; /* "name@version" that new desktops run; empty = none published
 				    */
+};
+
+/*
+ * Who is meant by a group or a reservation: names of users, and MAC addresses (lower case) of
+ * seats, which have a ':'. In both '*' stands for any text and '?' for any byte. All pointers are
+ * borrowed.
+ */
+struct core_members {
+	const char *const *patterns;
+	size_t count;
+};
+
+struct core_group {
+	struct core_members members;
+	uint32_t min_mib, max_mib; /* sizes of desktops; 0 = not limited */
+};
+
+/* One that is in force now. */
+struct core_reservation {
+	uint64_t id;
+	struct core_members members;
+	uint32_t seats;
+	uint32_t min_mib; /* of each seat; 0 = the smallest */
+};
+
+struct core_policy {
+	const struct core_group *groups;
+	size_t group_count;
+	const struct core_reservation *reservations;
+	size_t reservation_count;
 };
 
 /* Rows; the store keeps the fields of each, the daemon reads them through the getters below. */
@@ -148,6 +184,7 @@ enum core_event_type {
 	/* The fields each event uses stand behind it; all use now_ms and wall_ms. */
 	CORE_EV_TICK,   /* a deadline has come */
 	CORE_EV_CONFIG, /* config */
+	CORE_EV_POLICY, /* policy: all of it, as it is from now on */
 	/* servers */
 	CORE_EV_SERVER_ADDED,      /* text=name; core assigns the id (core_server_by_name) */
 	CORE_EV_SERVER_REMOVED,    /* server; refused by the API while it has desktops */
@@ -212,6 +249,7 @@ struct core_event {
 	char code[32];
 	char text[CORE_TEXT_MAX];
 	const struct core_config *config; /* borrowed, for CORE_EV_CONFIG; copied by core */
+	const struct core_policy *policy; /* borrowed, for CORE_EV_POLICY; copied by core */
 };
 
 enum core_action_type {
@@ -237,7 +275,8 @@ enum core_action_type {
 	CORE_ACT_FORWARD_ADD,  /* session, client, port -> vnc_host:vnc_port */
 	CORE_ACT_FORWARD_DEL,  /* client, port */
 	/* words for a viewer; the daemon puts them on the login's event stream */
-	CORE_ACT_TELL_STAGE, /* login, code=stage, percent, text */
+	CORE_ACT_TELL_STAGE, /* login, code=stage, percent, text; of stage "queued" position and
+				minutes too */
 	CORE_ACT_TELL_READY, /* login, session, port, server: the daemon adds host, ticket, TLS name
 			      */
 	CORE_ACT_TELL_REFUSED, /* login, code, text; the login is over */
@@ -254,6 +293,7 @@ struct core_action {
 	enum core_action_type type;
 	uint64_t server, desktop, session, volume, login;
 	uint32_t memory_mib, percent;
+	uint32_t position, minutes; /* in the queue; minutes 0 = no estimate yet */
 	uint16_t port, vnc_port;
 	char client[CORE_ADDR_MAX], vnc_host[CORE_ADDR_MAX];
 	char code[32];
@@ -326,11 +366,30 @@ struct core_tier_status {
 	uint32_t size_mib;                /* of the tier */
 	uint32_t threshold;               /* U_m */
 	uint32_t reserve_server_free_mib; /* the largest free piece on one server */
-	/* What the next login would do: */
-	uint32_t next_size_mib; /* 0 = it would be refused */
+	uint32_t kept_seats;              /* for reservations, not filled yet */
+	uint32_t queued;
+	/* What the next login, of a user in no group, would do: */
+	uint32_t next_size_mib; /* 0 = it would be refused, or wait */
+	bool next_waits;
 	uint64_t next_server;
 };
 void core_tier_status(const struct core *core, struct core_tier_status *status);
+
+/* Who waits at that position (from 1 on); false when there are not so many. */
+struct core_queue_entry {
+	uint64_t session;
+	uint32_t position;
+	uint32_t minutes; /* of waiting that are left, as recent ends of sessions say; 0 = no
+			     estimate yet */
+};
+bool core_session_queued(const struct core *core, uint64_t id);
+bool core_queue_get(const struct core *core, uint32_t position, struct core_queue_entry *entry);
+
+/* Seats of a reservation in force that are taken; 0 when it is not in force. */
+uint32_t core_reservation_filled(const struct core *core, uint64_t id);
+
+/* Does a pattern of core_members fit the text? */
+bool core_pattern_match(const char *pattern, const char *text);
 
 /*
  * Checks every invariant (capacity, leases, one session a user, links, allowed transitions so far).

@@ -119,6 +119,7 @@ void desktop_assign(struct core *core, struct desktop *d, struct session *s)
 	pool_leave(core, d);
 	d->row.session = s->object.id;
 	s->row.desktop = d->object.id;
+	core->policy.stale = true;
 	emit_desktop(core, d);
 	emit_session(core, s);
 	desktop_put(core, d);

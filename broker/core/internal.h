@@ -12,6 +12,8 @@
  *   volume.c   a user's disk and its lease
  *   server.c   up, down, drained, reconciled
  *   pool.c     standby desktops
+ *   queue.c    who waits for room, in which order, for how long
+ *   policy.c   groups and reservations: what they ask of an admission
  *   load.c     from the store's rows back to a running state
  *   transitions.c  the tables of what may follow what; check.c  the invariants
  */
@@ -32,7 +34,11 @@
 #define POOL_BACKOFF_MAX 600000
 #define LOGINS_PER_CLIENT 4 /* under way at once */
 #define FORWARD_PORTS 8
-#define DESKTOP_TRIES 2 /* desktops that a login may use up */
+#define DESKTOP_TRIES 2         /* desktops that a login may use up */
+#define QUEUE_TELL_MS 60000     /* how often who waits is told again */
+#define QUEUE_RECENT_MS 3600000 /* ends of sessions that the estimate counts */
+#define QUEUE_ENDS 16           /* of them, at most the last so many */
+#define QUEUE_ENDS_LEAST 3      /* and at least so many, else there is no estimate */
 
 enum object_kind {
 	OBJECT_SERVER,
@@ -107,10 +113,39 @@ struct session {
 	struct object object;
 	struct core_session row;
 	struct way way;
-	unsigned tries;        /* desktops used up */
-	unsigned volume_tries; /* creations that failed */
-	uint64_t avoid;        /* server of the desktop that failed; 0 = none */
-	unsigned percent;      /* last shown */
+	unsigned tries;             /* desktops used up */
+	unsigned volume_tries;      /* creations that failed */
+	uint64_t avoid;             /* server of the desktop that failed; 0 = none */
+	unsigned percent;           /* last shown */
+	bool queued;                /* waits for room */
+	uint32_t position, minutes; /* in the queue, as the viewer was told; position 0 = not yet */
+	uint64_t reservation;       /* whose seat it takes; 0 = none */
+};
+
+/* Copies of a core_policy; texts owned. */
+struct members {
+	char **patterns;
+	size_t count;
+};
+
+struct policy_group {
+	struct members members;
+	uint32_t min_mib, max_mib;
+};
+
+struct policy_reservation {
+	uint64_t id;
+	struct members members;
+	uint32_t seats, min_mib;
+	uint32_t filled; /* by members who have a desktop */
+};
+
+struct policy {
+	struct policy_group *groups; /* owned */
+	size_t group_count;
+	struct policy_reservation *reservations; /* owned */
+	size_t reservation_count;
+	bool stale; /* who fills a seat, and who has a smallest size, is to be found out again */
 };
 
 struct login {
@@ -129,6 +164,10 @@ struct core {
 	struct tree pool;         /* standby desktops, booting ones too, by id */
 	struct object pool_timer; /* its deadline is the end of the back-off */
 	unsigned pool_failures;
+	struct policy policy;
+	unsigned queue_length;
+	int64_t ends[QUEUE_ENDS]; /* now_ms of the last sessions that gave their desktop back */
+	unsigned end_count;       /* how many there were; the last is ends[(end_count-1) % ...] */
 	bool any_dead;
 	bool room; /* memory came free in this step */
 	uint64_t step;
@@ -244,11 +283,34 @@ void server_config(struct core *core); /* builds the allocator anew */
 void object_end(struct core *core, struct object *object);
 
 /* pool.c */
+/* What an admission does today. `c` as policy_constraint gives it, NULL for a plain one. */
 bool pool_plan(
-	const struct core *core, struct placement_plan *plan); /* what an admission does today */
-struct desktop *pool_take(struct core *core, uint32_t memory_mib, uint64_t avoid);
+	const struct core *core, const struct placement_constraint *c, struct placement_plan *plan);
+struct desktop *pool_take(struct core *core, const struct placement_constraint *c,
+	uint32_t memory_mib, uint64_t avoid);
 void pool_make_room(struct core *core, struct server *server);
 void pool_result(struct core *core, bool booted);
 void pool_balance(struct core *core);
+
+/* policy.c */
+void policy_set(struct core *core, const struct core_policy *policy); /* copied */
+void policy_clear(struct policy *policy);
+void policy_refresh(struct core *core);                                  /* when it is stale */
+bool policy_seat_kept(const struct core *core, const struct session *s); /* for it, not taken */
+/* What the admission of `s` is asked for (NULL: of a user in no group), in `c`; returns `c`, or
+ * NULL where groups and reservations have nothing to say. */
+const struct placement_constraint *policy_constraint(
+	const struct core *core, const struct session *s, struct placement_constraint *c);
+/* The same for the likeliest next one: a member of a class whose seats are not all taken. */
+const struct placement_constraint *policy_next(
+	const struct core *core, struct placement_constraint *c);
+
+/* queue.c */
+bool queue_holds(const struct core *core, const struct session *s); /* others are first */
+bool queue_enter(struct core *core, struct session *s); /* or stays; false: it is too long */
+void queue_leave(struct core *core, struct session *s);
+void queue_ended(struct core *core);                       /* a session gave its desktop back */
+void queue_tell(struct core *core);                        /* viewers whose position has changed */
+void queue_deadline(struct core *core, struct session *s); /* is the estimate still the same? */
 
 #endif

@@ -78,6 +78,22 @@ static void server_enter(struct placement *p, struct placement_server *server)
 	}
 }
 
+/* Where a movable desktop stands: with those of its size, apart when it has a smallest one. */
+static struct tree *movable_tree(struct placement *p, const struct placement_desktop *desktop)
+{
+	return desktop->smallest < p->tiers.last ? &p->bounded[desktop->tier][desktop->smallest]
+						 : &p->movable[desktop->tier];
+}
+
+/* Slots of each tier that a user takes beyond one, because of his smallest size. */
+static void extra_add(struct placement *p, const struct placement_desktop *desktop, bool add)
+{
+	for (unsigned m = desktop->smallest + 1; m <= p->tiers.last; m++) {
+		uint64_t extra = (UINT64_C(1) << (m - desktop->smallest)) - 1;
+		p->extra[m] += add ? extra : -extra;
+	}
+}
+
 static void desktop_leave(struct placement *p, struct placement_desktop *desktop)
 {
 	struct placement_server *server = desktop->server;
@@ -86,8 +102,10 @@ static void desktop_leave(struct placement *p, struct placement_desktop *desktop
 		server->user_count--;
 		p->users -= server->state != PLACEMENT_LOST;
 		p->draining -= server->state == PLACEMENT_DRAINING;
+		if (server->state != PLACEMENT_LOST)
+			extra_add(p, desktop, false);
 	}
-	tree_remove(&p->movable[desktop->tier], &desktop->node);
+	tree_remove(movable_tree(p, desktop), &desktop->node);
 }
 
 static void desktop_enter(struct placement *p, struct placement_desktop *desktop)
@@ -98,9 +116,11 @@ static void desktop_enter(struct placement *p, struct placement_desktop *desktop
 		server->user_count++;
 		p->users += server->state != PLACEMENT_LOST;
 		p->draining += server->state == PLACEMENT_DRAINING;
+		if (server->state != PLACEMENT_LOST)
+			extra_add(p, desktop, true);
 	}
 	if (desktop->kind == PLACEMENT_MOVABLE && server->state == PLACEMENT_OPEN)
-		tree_insert(&p->movable[desktop->tier], &desktop->node, desktop->sequence,
+		tree_insert(movable_tree(p, desktop), &desktop->node, desktop->sequence,
 			desktop->sequence);
 }
 
@@ -143,6 +163,7 @@ void placement_put(struct placement *p, struct placement_desktop *desktop,
 		.sequence = sequence,
 		.units = tier_units_of(&p->tiers, size_mib),
 		.tier = tier_of(&p->tiers, size_mib),
+		.smallest = p->tiers.last,
 		.kind = kind,
 		.next = server->first,
 	};
@@ -160,6 +181,18 @@ void placement_set_kind(
 		return;
 	desktop_leave(p, desktop);
 	desktop->kind = kind;
+	desktop_enter(p, desktop);
+}
+
+void placement_set_smallest(struct placement *p, struct placement_desktop *desktop, unsigned tier)
+{
+	unsigned smallest = tier < desktop->tier ? desktop->tier : tier;
+
+	smallest = smallest < p->tiers.last ? smallest : p->tiers.last;
+	if (!desktop->server || desktop->smallest == smallest)
+		return;
+	desktop_leave(p, desktop);
+	desktop->smallest = smallest;
 	desktop_enter(p, desktop);
 }
 
@@ -246,6 +279,7 @@ struct placement_plan placement_next(const struct placement *p)
 	plan.keeps_reserve = plan.handoff != NULL;
 	if (plan.handoff) {
 		plan.handoff_to = plan.server;
+		plan.handoff_tier = m;
 		plan.server = plan.handoff->server;
 	}
 	return plan;
@@ -272,6 +306,7 @@ bool placement_settle(const struct placement *p, struct placement_plan *plan)
 	if (!plan->handoff)
 		return false;
 	plan->handoff_to = plan->handoff->server;
+	plan->handoff_tier = m;
 	plan->break_before_make = true;
 	return true;
 }

@@ -5,6 +5,11 @@
  *
  * The daemon, the planner and the simulator call the same functions. All structs live inside the
  * caller's own; nothing here allocates. A decision costs O(log servers + log desktops) expected.
+ *
+ * Groups and reservations come in as a struct placement_constraint, and as the smallest size that a
+ * user who is on may have (placement_set_smallest). Without them every plan is the plain one; with
+ * them capacity is never exceeded, what is kept for others is never given away, and the hand-off
+ * reserve is kept where possible. docs/policy.md has the rules.
  */
 #ifndef CARREL_CORE_PLACEMENT_H
 #define CARREL_CORE_PLACEMENT_H
@@ -42,6 +47,7 @@ struct placement_desktop {
 	uint64_t sequence;               /* order of connection; unique */
 	uint64_t units;
 	unsigned tier;
+	unsigned smallest; /* tier of the smallest size he may be handed off to; L = any */
 	enum placement_kind kind;
 	struct placement_desktop *next, *previous; /* borrowed; on the same server */
 	struct tree_node node;                     /* in placement.movable[tier] */
@@ -56,6 +62,9 @@ struct placement {
 	uint64_t free_slots[TIER_MAX]; /* slots of size M_m that are free now on open servers */
 	struct tree by_free;           /* open servers by free units */
 	struct tree movable[TIER_MAX]; /* movable users on open servers, by sequence */
+	/* On account of users with a smallest size; all zero and empty without any: */
+	uint64_t extra[TIER_MAX];                /* slots of M_m that they take beyond one each */
+	struct tree bounded[TIER_MAX][TIER_MAX]; /* instead of movable: by tier, smallest */
 };
 
 enum placement_result {
@@ -71,6 +80,7 @@ struct placement_plan {
 	struct placement_server *server;     /* where it goes, once the hand-off is done */
 	struct placement_desktop *handoff;   /* first hand this one off to the same tier; or NULL */
 	struct placement_server *handoff_to; /* where to */
+	unsigned handoff_tier;  /* its new size; that of the new user too, unless he has limits */
 	bool keeps_reserve;     /* after it all a slot of that size is free, or none is asked for */
 	bool break_before_make; /* no room for both: the old desktop must go first (settle only) */
 };
@@ -111,17 +121,49 @@ unsigned placement_target(const struct placement *p, uint64_t users);
  */
 struct placement_plan placement_next(const struct placement *p);
 
+/* What groups and reservations ask of one admission. */
+struct placement_constraint {
+	unsigned smallest;       /* tier of the smallest size the user takes; L or more = any */
+	unsigned largest;        /* tier of the largest size he gets; 0 = any */
+	bool member;             /* a seat is kept for him: he may have what is left of it */
+	uint32_t kept[TIER_MAX]; /* seats kept for others, by the tier of their smallest size */
+};
+
+/*
+ * The same under a constraint (NULL = none). At tier m a user whose smallest size is M_f > M_m
+ * counts as the 2^(m-f) slots that he takes, and so does each kept seat. PLACEMENT_FULL and
+ * PLACEMENT_NO_ROOM then also mean "but for what is kept", PLACEMENT_NO_SERVER that no open server
+ * is large enough for the user's smallest size. With kept seats it may look at every server.
+ */
+struct placement_plan placement_next_for(
+	const struct placement *p, const struct placement_constraint *constraint);
+
+/* The tier that the users who are on, `more` of them besides, and the kept seats lead to. */
+unsigned placement_target_for(
+	const struct placement *p, const struct placement_constraint *constraint, unsigned more);
+
+/* Says that a user's desktop is never to be handed off below M_tier; L = to any size. A desktop
+ * that is smaller already stays as it is. To be said after placement_put. */
+void placement_set_smallest(struct placement *p, struct placement_desktop *desktop, unsigned tier);
+
+/* Would a desktop of M_tier on that server leave what the constraint keeps for others? */
+bool placement_leaves_kept(const struct placement *p, const struct placement_constraint *constraint,
+	const struct placement_server *server, unsigned tier);
+
 /*
  * The same for a caller that cannot hand off now: the largest size, from `tier` on, of which a slot
  * would stay free; else the smallest. False when nothing fits.
  */
 bool placement_without_handoff(
 	const struct placement *p, unsigned tier, struct placement_plan *plan);
+bool placement_without_handoff_for(const struct placement *p,
+	const struct placement_constraint *constraint, unsigned tier, struct placement_plan *plan);
 
 /*
  * After the loss of a server, after a drain begins and after one is called off: does somebody have
  * to be handed off so that the users of the open servers have their reserve? True and a plan
  * (server of a new user unused) if so; call again once it is carried out: one is enough.
+ * Users with a smallest size are passed over.
  */
 bool placement_settle(const struct placement *p, struct placement_plan *plan);
 

@@ -10,16 +10,20 @@
 
 #include "broker/core/internal.h"
 
-bool pool_plan(const struct core *core, struct placement_plan *plan)
+bool pool_plan(
+	const struct core *core, const struct placement_constraint *c, struct placement_plan *plan)
 {
-	*plan = placement_next(&core->placement);
+	const struct placement *p = &core->placement;
+
+	*plan = placement_next_for(p, c);
 	if (plan->result == PLACEMENT_NO_SERVER)
 		return false;
 	if (plan->result == PLACEMENT_ADMIT && plan->keeps_reserve && !plan->handoff)
 		return true;
 	/* Nobody can be handed off yet, so the new user gets what leaves a reserve. */
 	enum placement_result result = plan->result;
-	if (placement_without_handoff(&core->placement, plan->tier, plan))
+	if (c ? placement_without_handoff_for(p, c, plan->tier, plan)
+	      : placement_without_handoff(p, plan->tier, plan))
 		return true;
 	plan->result = result;
 	return false;
@@ -42,14 +46,17 @@ static struct server *server_of(const struct core *core, const struct desktop *d
 	return table_live(&core->servers, d->row.server);
 }
 
-struct desktop *pool_take(struct core *core, uint32_t memory_mib, uint64_t avoid)
+struct desktop *pool_take(struct core *core, const struct placement_constraint *c,
+	uint32_t memory_mib, uint64_t avoid)
 {
+	unsigned tier = tier_of(&core->placement.tiers, memory_mib);
 	struct desktop *best = NULL;
 
 	for (struct desktop *d = pool_next(core, 0); d; d = pool_next(core, d->object.id)) {
 		const struct server *server = server_of(core, d);
 		if (!server_usable(server) || !fits(core, d, memory_mib) ||
-			d->row.server == avoid || placement_server_free(&server->place) < d->units)
+			d->row.server == avoid ||
+			!placement_leaves_kept(&core->placement, c, &server->place, tier))
 			continue;
 		if (!best ||
 			(best->row.state == DESKTOP_BOOTING && d->row.state == DESKTOP_STANDBY))
@@ -128,13 +135,15 @@ static struct server *pool_server(struct core *core, const struct placement_plan
 
 void pool_balance(struct core *core)
 {
+	struct placement_constraint asked;
 	struct placement_plan plan;
 	struct desktop *next;
 	uint32_t size = 0, good = 0;
 
 	if (core->config.standby == 0 && !core->pool.root)
 		return;
-	if (core->config.standby > 0 && core->config.image[0] && pool_plan(core, &plan))
+	if (core->config.standby > 0 && core->config.image[0] &&
+		pool_plan(core, policy_next(core, &asked), &plan))
 		size = tier_size_mib(&core->placement.tiers, plan.tier);
 	for (struct desktop *d = pool_next(core, 0); d; d = next) {
 		const struct server *server = server_of(core, d);

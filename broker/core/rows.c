@@ -68,10 +68,16 @@ void core_tier_status(const struct core *core, struct core_tier_status *status)
 {
 	const struct placement *p = &core->placement;
 	const struct tree_node *largest = tree_last(&p->by_free);
-	unsigned tier = placement_target(p, (uint64_t)p->users + p->standby);
+	struct placement_constraint asked;
+	const struct placement_constraint *c = policy_constraint(core, NULL, &asked);
+	unsigned tier = placement_target_for(p, c, 0);
 	int64_t threshold = placement_threshold(p, tier);
 	struct placement_plan next;
-	bool admitted = pool_plan(core, &next);
+	bool admitted = core->queue_length == 0 && pool_plan(core, c, &next);
+	uint32_t kept = 0;
+
+	for (size_t i = 0; i < core->policy.reservation_count; i++)
+		kept += core->policy.reservations[i].seats - core->policy.reservations[i].filled;
 
 	*status = (struct core_tier_status){
 		.users = p->users,
@@ -81,6 +87,9 @@ void core_tier_status(const struct core *core, struct core_tier_status *status)
 		.size_mib = tier_size_mib(&p->tiers, tier),
 		.threshold = threshold > 0 ? (uint32_t)threshold : 0,
 		.reserve_server_free_mib = largest ? mib(core, largest->key) : 0,
+		.kept_seats = kept,
+		.queued = core->queue_length,
+		.next_waits = !admitted && core->queue_length < core->config.queue,
 		.next_size_mib = admitted ? tier_size_mib(&p->tiers, next.tier) : 0,
 		.next_server = admitted ? next.server->id : 0,
 	};

@@ -203,5 +203,5 @@ void server_config(struct core *core)
 	{
 		server_place(core, s);
 	}
-	core->room = true;
+	core->room = core->policy.stale = true;
 }

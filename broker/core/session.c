@@ -39,6 +39,8 @@ static void session_link(struct core *core, struct session *s, struct login *l)
 {
 	l->session = s->object.id;
 	s->row.login = l->object.id;
+	s->position = 0;
+	core->policy.stale = true;
 	COPY(s->row.seat, l->seat);
 	emit_session(core, s);
 }
@@ -71,6 +73,8 @@ static void session_show(struct core *core, struct session *s)
 	const struct desktop *d = table_live(&core->desktops, s->row.desktop);
 	const struct volume *v = table_live(&core->volumes, s->row.volume);
 
+	if (s->queued)
+		return; /* queue_tell does, at the end of the step */
 	if (s->row.state == SESSION_PLACING)
 		emit_stage(core, s, "placing", 10, "Looking for a desktop");
 	else if (s->row.state == SESSION_CLAIMING)
@@ -84,15 +88,16 @@ static void session_show(struct core *core, struct session *s)
 }
 
 /* Any up server but the one to be avoided on which a desktop of that tier fits. */
-static struct server *another_server(struct core *core, const struct session *s, unsigned tier)
+static struct server *another_server(struct core *core, const struct session *s,
+	const struct placement_constraint *c, unsigned tier)
 {
-	uint64_t units = tier_units(&core->placement.tiers, tier);
 	struct server *best = NULL;
 
 	EACH(server, server, &core->servers)
 	{
 		uint64_t free = placement_server_free(&server->place);
-		if (server->object.id != s->avoid && server_usable(server) && free >= units &&
+		if (server->object.id != s->avoid && server_usable(server) &&
+			placement_leaves_kept(&core->placement, c, &server->place, tier) &&
 			(!best || free < placement_server_free(&best->place)))
 			best = server;
 	}
@@ -111,24 +116,49 @@ static bool somebody_leaves(struct core *core)
 	return false;
 }
 
-/* There is no room: wait for who is just leaving, or say so. */
+static void refuse_full(struct core *core, struct session *s)
+{
+	const struct core_config *config = &core->config;
+	struct core_tier_status status;
+	char text[CORE_TEXT_MAX];
+	int n;
+
+	core_tier_status(core, &status);
+	n = snprintf(text, sizeof(text), "All desktops are taken: %u users are connected.",
+		core->placement.users);
+	if (status.kept_seats > 0)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, " %u are kept for a class.",
+			status.kept_seats);
+	if (config->queue > 0)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, " %u wait in the queue already.",
+			core->queue_length);
+	snprintf(text + n, sizeof(text) - (size_t)n,
+		" There will be room when one of them logs out or the administrator adds a "
+		"server.");
+	session_refuse(core, s, "full", text);
+}
+
+/* There is no room: queue, or wait for who is just leaving, or say so. */
 static void session_no_room(struct core *core, struct session *s, enum placement_result result)
 {
-	char text[CORE_TEXT_MAX];
-
-	if (result == PLACEMENT_NO_SERVER) {
+	if (result == PLACEMENT_NO_SERVER && placement_capacity(&core->placement) > 0) {
+		session_refuse(core, s, "no-server",
+			"No server is large enough for the desktop that your group or class is to "
+			"get. Please tell the administrator.");
+	} else if (s->queued) {
+		return; /* also while no server answers */
+	} else if (result == PLACEMENT_NO_SERVER) {
 		session_refuse(core, s, "no-server",
 			"No server for desktops is available. Please tell the administrator.");
+	} else if (core->config.queue > 0) {
+		if (!queue_enter(core, s))
+			refuse_full(core, s);
 	} else if (somebody_leaves(core)) {
 		if (s->object.deadline_ms == 0)
 			timer_after(core, &s->object, core->config.boot_timeout_ms);
 		session_show(core, s);
 	} else {
-		snprintf(text, sizeof(text),
-			"All desktops are taken: %u users are connected. There will be room when "
-			"one of them logs out or the administrator adds a server.",
-			core->placement.users);
-		session_refuse(core, s, "full", text);
+		refuse_full(core, s);
 	}
 }
 
@@ -142,9 +172,12 @@ static void refuse_damaged(struct core *core, struct session *s)
 void session_place(struct core *core, struct session *s)
 {
 	const struct volume *v = table_live(&core->volumes, s->row.volume);
+	struct placement_constraint asked;
+	const struct placement_constraint *c;
 	struct placement_plan plan;
 	struct desktop *d;
 
+	policy_refresh(core);
 	session_state(core, s, SESSION_PLACING);
 	if (v->row.state == VOLUME_BROKEN) {
 		refuse_damaged(core, s);
@@ -155,18 +188,26 @@ void session_place(struct core *core, struct session *s)
 			"No desktop image is published. The administrator has to publish one.");
 		return;
 	}
-	if (!pool_plan(core, &plan)) {
+	c = policy_constraint(core, s, &asked);
+	if (queue_holds(core, s)) {
+		bool any = placement_capacity(&core->placement) > 0;
+		session_no_room(core, s, any ? PLACEMENT_FULL : PLACEMENT_NO_SERVER);
+		return;
+	}
+	if (!pool_plan(core, c, &plan)) {
 		session_no_room(core, s, plan.result);
 		return;
 	}
+	queue_leave(core, s);
 	uint32_t size = tier_size_mib(&core->placement.tiers, plan.tier);
-	d = pool_take(core, size, s->avoid);
+	d = pool_take(core, c, size, s->avoid);
 	if (d) {
 		desktop_assign(core, d, s);
 	} else {
 		struct server *server = TREE_ENTRY(plan.server, struct server, place);
-		struct server *other =
-			s->avoid == server->object.id ? another_server(core, s, plan.tier) : NULL;
+		struct server *other = s->avoid == server->object.id
+					       ? another_server(core, s, c, plan.tier)
+					       : NULL;
 		d = desktop_new(core, other ? other : server, size, s);
 	}
 	session_state(core, s, SESSION_WAITING);
@@ -199,6 +240,7 @@ void session_retry(
 	char text[CORE_TEXT_MAX];
 
 	s->row.desktop = 0;
+	core->policy.stale = true;
 	s->tries++;
 	if (s->row.login == 0) {
 		session_close(core, s);
@@ -227,12 +269,17 @@ void session_retry(
 void session_close(struct core *core, struct session *s)
 {
 	struct desktop *d = table_live(&core->desktops, s->row.desktop);
+	bool had_desktop = s->row.state >= SESSION_CONNECTED;
 
 	login_over(core, s->row.login);
 	s->row.login = 0;
 	way_close(core, s);
+	queue_leave(core, s);
 	session_state(core, s, SESSION_ENDED);
 	object_end(core, &s->object);
+	core->policy.stale = true;
+	if (had_desktop)
+		queue_ended(core);
 	if (!d)
 		return;
 	if (d->row.state == DESKTOP_BOOTING || d->row.state == DESKTOP_STANDBY)
@@ -346,7 +393,10 @@ void session_deadline(struct core *core, struct session *s)
 	switch (s->row.state) {
 	case SESSION_PLACING:
 	case SESSION_WAITING:
-		session_waited(core, s);
+		if (s->queued)
+			queue_deadline(core, s);
+		else
+			session_waited(core, s);
 		break;
 	case SESSION_CONNECTED:
 		way_deadline(core, s);

@@ -25,6 +25,25 @@ const struct command commands[] = {
 		"Start no more desktops on a server; --off takes it back.", command_server_drain},
 	{"server remove", "NAME", 1, 1, "Forget a server that has no desktops.",
 		command_server_remove},
+	{"queue list", "", 0, 0, "Who waits for a desktop, at which position, for how long.",
+		command_queue_list},
+	{"group add", "NAME [MEMBER...] [--min MIB] [--max MIB]", 1, 4096,
+		"Make a group of users or seats, or add to one; sizes of their desktops.",
+		command_group_add},
+	{"group list", "", 0, 0, "The groups.", command_group_list},
+	{"group show", "NAME", 1, 1, "One group with all its members.", command_group_show},
+	{"group remove", "NAME [MEMBER...]", 1, 4096, "Remove members of a group, or all of it.",
+		command_group_remove},
+	{"reservation add",
+		"--group NAME|--users FILE --when TIME|--from DATE --until DATE --seats N "
+		"[--min MIB]",
+		0, 0, "Keep seats for a class at a time of the week, or once.",
+		command_reservation_add},
+	{"reservation list", "", 0, 0, "The reservations, and how many seats are taken.",
+		command_reservation_list},
+	{"reservation show", "ID", 1, 1, "One reservation with all its users.",
+		command_reservation_show},
+	{"reservation remove", "ID", 1, 1, "Forget a reservation.", command_reservation_remove},
 	{"desktop list", "", 0, 0, "Every desktop and its state.", command_desktop_list},
 	{"ledger", "", 0, 0, "Where the time of the last logins went, ms.", command_ledger},
 	{"reload", "", 0, 0, "Let carreld read carrel.conf again.", command_reload},
@@ -46,6 +65,18 @@ const struct command commands[] = {
 		command_config_show},
 };
 const size_t commands_count = G_N_ELEMENTS(commands);
+
+const char *command_first_word(char *const *argv)
+{
+	for (int i = 1; argv[i]; i++) {
+		if (argv[i][0] != '-')
+			return argv[i];
+		/* What belongs to everybody and has its value in the next word. */
+		if ((!strcmp(argv[i], "--config") || !strcmp(argv[i], "-c")) && argv[i + 1])
+			i++;
+	}
+	return NULL;
+}
 
 const struct command *command_find(char **words, int *used)
 {

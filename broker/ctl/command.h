@@ -15,9 +15,10 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 struct context {
 	const char *conf_path;
 	gboolean json, password_stdin, off;
-	const char *full_name;        /* NULL: not given */
-	const struct plan_args *plan; /* options of plan and simulate */
-	char **args;                  /* after the command's words, NULL at the end */
+	const char *full_name;            /* NULL: not given */
+	const struct plan_args *plan;     /* options of plan and simulate */
+	const struct policy_args *policy; /* of the group and reservation commands */
+	char **args;                      /* after the command's words, NULL at the end */
 };
 
 struct command {
@@ -37,6 +38,9 @@ extern const size_t commands_count;
  */
 const struct command *command_find(char **words, int *used);
 
+/* The command's first word on a whole command line, before its options are known; or NULL. */
+const char *command_first_word(char *const *argv);
+
 /* A line for each command, for --help; the caller frees it. */
 char *command_list(void);
 
@@ -54,6 +58,15 @@ int command_server_remove(const struct context *context);
 int command_desktop_list(const struct context *context);
 int command_ledger(const struct context *context);
 int command_reload(const struct context *context);
+int command_queue_list(const struct context *context);
+int command_group_add(const struct context *context);
+int command_group_list(const struct context *context);
+int command_group_show(const struct context *context);
+int command_group_remove(const struct context *context);
+int command_reservation_add(const struct context *context);
+int command_reservation_list(const struct context *context);
+int command_reservation_show(const struct context *context);
+int command_reservation_remove(const struct context *context);
 int command_plan(const struct context *context);
 int command_simulate(const struct context *context);
 int command_config_check(const struct context *context);

@@ -3,105 +3,11 @@
 #include "broker/ctl/command.h"
 #include "broker/ctl/password.h"
 #include "broker/ctl/request.h"
+#include "broker/ctl/show.h"
 #include "broker/ctl/table.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* A column: the member of each item that it shows. */
-struct column {
-	const char *header, *member;
-};
-
-static int failed(const GError *error)
-{
-	fprintf(stderr, "carrel: %s\n", error->message);
-	return EXIT_FAILED;
-}
-
-static void print_json(const json_t *answer)
-{
-	char *text = json_dumps(answer, JSON_INDENT(2));
-
-	puts(text);
-	free(text);
-}
-
-/* A value as a cell; "-" for nothing. The caller frees it. */
-static char *cell(const json_t *value)
-{
-	if (json_is_string(value) && json_string_length(value))
-		return g_strdup(json_string_value(value));
-	if (json_is_integer(value))
-		return g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	if (json_is_boolean(value))
-		return g_strdup(json_is_true(value) ? "yes" : "no");
-	return g_strdup("-");
-}
-
-static void print_table(const json_t *list, const struct column *columns, size_t count)
-{
-	const char *headers[16] = {NULL};
-	struct table *table;
-	g_autofree char *text = NULL;
-	size_t i;
-	const json_t *item;
-
-	for (size_t c = 0; c < count; c++)
-		headers[c] = columns[c].header;
-	table = table_new(headers);
-	json_array_foreach (list, i, item) {
-		for (size_t c = 0; c < count; c++) {
-			g_autofree char *value = cell(json_object_get(item, columns[c].member));
-
-			table_cell(table, value);
-		}
-	}
-	text = table_text(table);
-	fputs(text, stdout);
-	table_free(table);
-}
-
-/* GET `path`, then the array `member` of the answer as a table, or all of it as JSON. */
-static int list(const struct context *context, const char *path, const char *member,
-	const struct column *columns, size_t count)
-{
-	g_autoptr(GError) error = NULL;
-	json_t *answer = request_send(context, "GET", path, NULL, &error);
-
-	if (!answer)
-		return failed(error);
-	if (context->json)
-		print_json(answer);
-	else
-		print_table(json_object_get(answer, member), columns, count);
-	json_decref(answer);
-	return EXIT_DONE;
-}
-
-/* A request that changes something; `done` is said to a person. */
-static int change(const struct context *context, const char *method, const char *path, json_t *body,
-	const char *done)
-{
-	g_autoptr(GError) error = NULL;
-	json_t *answer = request_send(context, method, path, body, &error);
-
-	if (!answer)
-		return failed(error);
-	if (context->json)
-		print_json(answer);
-	else
-		puts(done);
-	json_decref(answer);
-	return EXIT_DONE;
-}
-
-static char *path_of(const char *before, const char *name, const char *after)
-{
-	g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
-
-	return g_strconcat(before, escaped, after, NULL);
-}
 
 static const struct column server_columns[] = {{"NAME", "name"}, {"STATE", "state"},
 	{"DRAINING", "draining"}, {">MEMORY MiB", "memory_mib"}, {">FOR DESKTOPS", "capacity_mib"},
@@ -136,10 +42,20 @@ static void print_status(const json_t *status)
 		printf("next      a desktop of %" JSON_INTEGER_FORMAT " MiB on %s\n",
 			integer(next, "size_mib"), string(next, "server"));
 	else
-		printf("next      would be refused\n");
+		printf("next      would %s\n", json_is_true(json_object_get(next, "waits"))
+						       ? "wait in the queue"
+						       : "be refused");
+	printf("reserve   %" JSON_INTEGER_FORMAT " MiB free in one piece\n",
+		integer(status, "reserve_mib"));
+	if (integer(status, "kept_seats"))
+		printf("kept      %" JSON_INTEGER_FORMAT " seats for reservations\n",
+			integer(status, "kept_seats"));
+	if (integer(status, "queued"))
+		printf("queue     %" JSON_INTEGER_FORMAT " wait for a desktop\n",
+			integer(status, "queued"));
 	printf("standby   %" JSON_INTEGER_FORMAT " desktops\n", integer(status, "standby"));
 	printf("image     %s\n\n", *string(status, "image") ? string(status, "image") : "none");
-	print_table(
+	show_table(
 		json_object_get(status, "servers"), server_columns, G_N_ELEMENTS(server_columns));
 	json_array_foreach (json_object_get(status, "seats"), i, item) {
 		if (!strcmp(string(item, "stage"), "failed"))
@@ -158,9 +74,9 @@ int command_status(const struct context *context)
 	json_t *answer = request_send(context, "GET", "/v1/status", NULL, &error);
 
 	if (!answer)
-		return failed(error);
+		return show_failed(error);
 	if (context->json)
-		print_json(answer);
+		show_json(answer);
 	else
 		print_status(answer);
 	json_decref(answer);
@@ -174,14 +90,14 @@ int command_session_list(const struct context *context)
 		{"SERVER", "server"}, {">MiB", "memory_mib"}, {"SEAT", "seat"}, {"PC", "client"},
 		{"SINCE", "started"}};
 
-	return list(context, "/v1/sessions", "sessions", columns, G_N_ELEMENTS(columns));
+	return show_list(context, "/v1/sessions", "sessions", columns, G_N_ELEMENTS(columns));
 }
 
 int command_session_end(const struct context *context)
 {
-	g_autofree char *path = path_of("/v1/sessions/", context->args[0], "");
+	g_autofree char *path = show_path("/v1/sessions/", context->args[0], "");
 
-	return change(context, "DELETE", path, NULL, "The session is being ended.");
+	return show_change(context, "DELETE", path, NULL, "The session is being ended.");
 }
 
 /* Asks for the password and sends it with what `body` has already. */
@@ -193,7 +109,7 @@ static int change_password(const struct context *context, const char *method, co
 
 	if (!password) {
 		json_decref(body);
-		return failed(error);
+		return show_failed(error);
 	}
 	if (!g_utf8_validate(password, -1, NULL)) {
 		password_free(password);
@@ -203,7 +119,7 @@ static int change_password(const struct context *context, const char *method, co
 	}
 	json_object_set_new(body, "password", json_string(password));
 	password_free(password);
-	return change(context, method, path, body, done);
+	return show_change(context, method, path, body, done);
 }
 
 int command_user_add(const struct context *context)
@@ -216,16 +132,16 @@ int command_user_add(const struct context *context)
 
 int command_user_passwd(const struct context *context)
 {
-	g_autofree char *path = path_of("/v1/users/", context->args[0], "/password");
+	g_autofree char *path = show_path("/v1/users/", context->args[0], "/password");
 
 	return change_password(context, "PUT", path, json_object(), "The password is changed.");
 }
 
 int command_user_del(const struct context *context)
 {
-	g_autofree char *path = path_of("/v1/users/", context->args[0], "");
+	g_autofree char *path = show_path("/v1/users/", context->args[0], "");
 
-	return change(context, "DELETE", path, NULL, "The user is removed; the home stays.");
+	return show_change(context, "DELETE", path, NULL, "The user is removed; the home stays.");
 }
 
 int command_user_list(const struct context *context)
@@ -233,36 +149,36 @@ int command_user_list(const struct context *context)
 	static const struct column columns[] = {
 		{"USER", "user"}, {"NAME", "full_name"}, {">UID", "uid"}};
 
-	return list(context, "/v1/users", "users", columns, G_N_ELEMENTS(columns));
+	return show_list(context, "/v1/users", "users", columns, G_N_ELEMENTS(columns));
 }
 
 int command_server_add(const struct context *context)
 {
-	return change(context, "POST", "/v1/servers",
+	return show_change(context, "POST", "/v1/servers",
 		json_pack("{s:s, s:s}", "name", context->args[0], "uri", context->args[1]),
 		"The server is added; \"carrel server list\" shows when it is up.");
 }
 
 int command_server_list(const struct context *context)
 {
-	return list(
+	return show_list(
 		context, "/v1/servers", "servers", server_columns, G_N_ELEMENTS(server_columns));
 }
 
 int command_server_drain(const struct context *context)
 {
-	g_autofree char *path = path_of("/v1/servers/", context->args[0], "/drain");
+	g_autofree char *path = show_path("/v1/servers/", context->args[0], "/drain");
 
-	return change(context, "POST", path, json_pack("{s:b}", "drain", !context->off),
+	return show_change(context, "POST", path, json_pack("{s:b}", "drain", !context->off),
 		context->off ? "The server takes new desktops again."
 			     : "The server takes no new desktops.");
 }
 
 int command_server_remove(const struct context *context)
 {
-	g_autofree char *path = path_of("/v1/servers/", context->args[0], "");
+	g_autofree char *path = show_path("/v1/servers/", context->args[0], "");
 
-	return change(context, "DELETE", path, NULL, "The server is removed.");
+	return show_change(context, "DELETE", path, NULL, "The server is removed.");
 }
 
 int command_desktop_list(const struct context *context)
@@ -271,7 +187,7 @@ int command_desktop_list(const struct context *context)
 		{"SERVER", "server"}, {">MiB", "memory_mib"}, {"IMAGE", "image"},
 		{"VNC AT", "vnc_host"}, {">PORT", "vnc_port"}};
 
-	return list(context, "/v1/desktops", "desktops", columns, G_N_ELEMENTS(columns));
+	return show_list(context, "/v1/desktops", "desktops", columns, G_N_ELEMENTS(columns));
 }
 
 /* One line a stage, the login's own line above them. */
@@ -287,7 +203,7 @@ static void print_ledger(const json_t *logins)
 
 		json_array_foreach (json_object_get(login, "stages"), k, stage) {
 			g_autofree char *name = g_strdup_printf("  %s", string(stage, "stage"));
-			g_autofree char *ms = cell(json_object_get(stage, "ms"));
+			g_autofree char *ms = show_cell(json_object_get(stage, "ms"));
 
 			total += integer(stage, "ms");
 			table_cell(table, name);
@@ -308,9 +224,9 @@ int command_ledger(const struct context *context)
 	json_t *answer = request_send(context, "GET", "/v1/ledger", NULL, &error);
 
 	if (!answer)
-		return failed(error);
+		return show_failed(error);
 	if (context->json)
-		print_json(answer);
+		show_json(answer);
 	else
 		print_ledger(json_object_get(answer, "logins"));
 	json_decref(answer);
@@ -319,5 +235,6 @@ int command_ledger(const struct context *context)
 
 int command_reload(const struct context *context)
 {
-	return change(context, "POST", "/v1/reload", NULL, "carreld has read its configuration.");
+	return show_change(
+		context, "POST", "/v1/reload", NULL, "carreld has read its configuration.");
 }

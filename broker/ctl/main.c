@@ -2,6 +2,7 @@
 /* carrel: what an admin types. */
 #include "broker/ctl/command.h"
 #include "broker/ctl/plan_args.h"
+#include "broker/ctl/policy.h"
 #include "broker/shared/conf.h"
 
 #include <locale.h>
@@ -23,6 +24,8 @@ static void print_help(const struct command *command)
 	       "  --password-stdin  the password is the first line of standard input\n"
 	       "  --full-name TEXT  with user add\n"
 	       "  --off             with server drain\n"
+	       "  --min MIB, --max MIB, --seats N, --group NAME, --users FILE, --when TIME,\n"
+	       "  --from DATE, --until DATE  with group and reservation; see carrel(1)\n"
 	       "  --help, --version\n",
 		list);
 }
@@ -71,7 +74,8 @@ int main(int argc, char **argv)
 	g_auto(GStrv) words = NULL;
 	gboolean help = FALSE, version = FALSE;
 	__attribute__((cleanup(plan_args_clear))) struct plan_args plan = {0};
-	struct context context = {.plan = &plan};
+	__attribute__((cleanup(policy_args_clear))) struct policy_args policy = {0};
+	struct context context = {.plan = &plan, .policy = &policy};
 	const GOptionEntry options[] = {
 		{"config", 'c', 0, G_OPTION_ARG_FILENAME, &conf_path, NULL, NULL},
 		{"json", 0, 0, G_OPTION_ARG_NONE, &context.json, NULL, NULL},
@@ -91,6 +95,8 @@ int main(int argc, char **argv)
 	g_option_context_add_main_entries(parser, options, NULL);
 	if (plan_args_wanted(argv))
 		g_option_context_add_group(parser, plan_args_group(&plan));
+	else if (policy_args_wanted(argv))
+		g_option_context_add_group(parser, policy_args_group(&policy));
 	g_option_context_set_help_enabled(parser, FALSE);
 	if (!g_option_context_parse(parser, &argc, &argv, &error))
 		return usage(error->message, "");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/ctl/plan_args.h"
+#include "broker/ctl/command.h"
 
 #include <string.h>
 
@@ -32,14 +33,9 @@ static char **value_of(const struct plan_args *args, const struct option *option
 
 gboolean plan_args_wanted(char *const *argv)
 {
-	for (int i = 1; argv[i]; i++) {
-		if (argv[i][0] != '-')
-			return !strcmp(argv[i], "plan") || !strcmp(argv[i], "simulate");
-		/* What belongs to everybody and has its value in the next word. */
-		if ((!strcmp(argv[i], "--config") || !strcmp(argv[i], "-c")) && argv[i + 1])
-			i++;
-	}
-	return FALSE;
+	const char *word = command_first_word(argv);
+
+	return word && (!strcmp(word, "plan") || !strcmp(word, "simulate"));
 }
 
 GOptionGroup *plan_args_group(struct plan_args *args)

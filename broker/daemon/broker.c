@@ -5,6 +5,7 @@
 #include "broker/daemon/dispatch.h"
 #include "broker/daemon/images.h"
 #include "broker/daemon/ledger.h"
+#include "broker/daemon/policies.h"
 #include "broker/daemon/reconcile.h"
 #include "broker/daemon/ticket.h"
 #include "broker/daemon/worker.h"
@@ -33,6 +34,7 @@ static void config_fill(struct core_config *config, const struct conf *conf, con
 		.overhead_mib = (guint32)conf_int(conf, CONF_DESKTOP_OVERHEAD),
 		.host_reserve_mib = (guint32)conf_int(conf, CONF_DESKTOP_HOST_RESERVE),
 		.standby = (guint32)conf_int(conf, CONF_DESKTOP_STANDBY),
+		.queue = (guint32)conf_int(conf, CONF_SESSION_QUEUE),
 		.volume_size_mib = (guint32)conf_int(conf, CONF_VOLUME_SIZE),
 		.boot_timeout_ms = (guint32)conf_int(conf, CONF_DESKTOP_BOOT_TIMEOUT) * 1000,
 		.claim_timeout_ms = (guint32)conf_int(conf, CONF_DESKTOP_CLAIM_TIMEOUT) * 1000,
@@ -180,7 +182,9 @@ struct broker *broker_new(const char *conf_path, GError **error)
 	g_queue_init(&broker->events);
 	if (load(broker, error)) {
 		broker->ledger = ledger_new(broker->store);
-		return broker;
+		broker->policies = policies_new(broker, error);
+		if (broker->policies)
+			return broker;
 	}
 	broker_free(broker);
 	return NULL;
@@ -206,6 +210,7 @@ void broker_start(struct broker *broker)
 	core_load_done(broker->core, broker_now_ms(), &broker->actions);
 	dispatch(broker, &broker->actions);
 	broker->stepping = FALSE;
+	policies_apply(broker->policies);
 	for (const struct core_server *server = core_server_next(broker->core, 0); server;
 		server = core_server_next(broker->core, server->id))
 		worker_begin(broker, server);
@@ -224,6 +229,7 @@ void broker_free(struct broker *broker)
 	helper_free(broker->authd);
 	helper_free(broker->netd);
 	agents_free(broker->agents);
+	policies_free(broker->policies);
 	ledger_free(broker->ledger);
 	g_hash_table_destroy(broker->tickets);
 	for (struct core_event *event; (event = g_queue_pop_head(&broker->events));)

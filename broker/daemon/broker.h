@@ -22,6 +22,7 @@
 struct agents;
 struct api;
 struct ledger;
+struct policies;
 struct worker;
 
 struct broker {
@@ -35,6 +36,7 @@ struct broker {
 	struct helper *authd;      /* owned */
 	struct ledger *ledger;     /* owned */
 	struct agents *agents;     /* owned */
+	struct policies *policies; /* owned; groups and reservations */
 	struct api *api;           /* owned; NULL until it listens */
 	GHashTable *workers;       /* server id -> struct worker, owned */
 	GHashTable *uris;          /* server name -> URI, owned strings */

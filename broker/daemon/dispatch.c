@@ -349,7 +349,12 @@ static void authenticate(struct broker *broker, const struct core_action *action
 
 static void tell_stage(struct broker *broker, const struct core_action *action)
 {
-	viewer_tell_stage(broker->api, action->login, action->code, action->percent, action->text);
+	if (action->position)
+		viewer_tell_queued(broker->api, action->login, action->percent, action->position,
+			action->minutes, action->text);
+	else
+		viewer_tell_stage(
+			broker->api, action->login, action->code, action->percent, action->text);
 }
 
 static void tell_ready(struct broker *broker, const struct core_action *action)

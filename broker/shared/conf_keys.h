@@ -61,6 +61,8 @@ CONF_KEY(SESSION_DISCONNECTED, "session", "disconnected_minutes", CONF_INT, "240
 	"Minutes that a session without a viewer lives on; 0 ends it at once.")
 CONF_KEY(SESSION_TICKET, "session", "ticket_seconds", CONF_INT, "30", 5, 300, NULL,
 	"Life of the one-time ticket with which a viewer opens its desktop, seconds.")
+CONF_KEY(SESSION_QUEUE, "session", "queue", CONF_INT, "0", 0, 1000, NULL,
+	"Logins that may wait for a desktop when all are taken; 0 refuses them at once.")
 
 CONF_KEY(VOLUME_POOL, "volume", "pool", CONF_NAME, "carrel-volumes", 0, 0, NULL,
 	"libvirt storage pool of the users' volumes; the same storage on every server.")

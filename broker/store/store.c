@@ -42,6 +42,12 @@ static const char schema[] =
 	"CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 	"PRAGMA user_version = 1;";
 
+/* Made also in a file of version 1 that is older than it: what does not know it does not miss it.
+ */
+static const char policy_schema[] =
+	"CREATE TABLE IF NOT EXISTS policy(kind TEXT NOT NULL, name TEXT NOT NULL,"
+	" entry TEXT NOT NULL, PRIMARY KEY(kind, name)) WITHOUT ROWID;";
+
 static gboolean fail(struct store *store, enum store_error code, GError **error)
 {
 	g_set_error(error, STORE_ERROR, (gint)code, "the database %s: %s", store->path,
@@ -138,7 +144,8 @@ static gboolean prepare_file(struct store *store, GError **error)
 			store->path, version, SCHEMA_VERSION);
 		return FALSE;
 	}
-	return version == SCHEMA_VERSION || store_transaction(store, create, NULL, error);
+	return (version == SCHEMA_VERSION || store_transaction(store, create, NULL, error)) &&
+	       exec(store, policy_schema, error);
 }
 
 struct store *store_open(const char *path, GError **error)
@@ -436,4 +443,38 @@ gboolean store_token_find(
 	}
 	sqlite3_finalize(row);
 	return found;
+}
+
+gboolean store_policy_put(struct store *store, const char *kind, const char *name,
+	const json_t *entry, GError **error)
+{
+	if (!entry)
+		return run(store, error, "DELETE FROM policy WHERE kind = ? AND name = ?", "ss",
+			kind, name);
+	char *json = json_dumps(entry, JSON_COMPACT);
+	gboolean done = run(store, error, "INSERT OR REPLACE INTO policy VALUES(?, ?, ?)", "sss",
+		kind, name, json);
+	free(json);
+	return done;
+}
+
+json_t *store_policy_list(struct store *store, const char *kind, GError **error)
+{
+	sqlite3_stmt *row = query(
+		store, error, "SELECT entry FROM policy WHERE kind = ? ORDER BY name", "s", kind);
+	json_t *list = row ? json_array() : NULL;
+	int result = SQLITE_DONE;
+
+	while (row && (result = sqlite3_step(row)) == SQLITE_ROW) {
+		json_t *entry = json_loads((const char *)sqlite3_column_text(row, 0), 0, NULL);
+
+		if (entry)
+			json_array_append_new(list, entry);
+	}
+	sqlite3_finalize(row);
+	if (result == SQLITE_DONE)
+		return list;
+	fail(store, STORE_ERROR_SQL, error);
+	json_decref(list);
+	return NULL;
 }

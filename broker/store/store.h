@@ -69,4 +69,13 @@ gboolean store_token_put(struct store *store, const struct store_token *token, G
 gboolean store_token_find(
 	struct store *store, const char *hash, struct store_token *token, GError **error);
 
+/*
+ * What an admin has laid down beside the configuration, as JSON objects: kind "group" or
+ * "reservation", by name. A NULL entry deletes the row.
+ */
+gboolean store_policy_put(struct store *store, const char *kind, const char *name,
+	const json_t *entry, GError **error);
+/* A new array of all entries of that kind by name, or NULL. */
+json_t *store_policy_list(struct store *store, const char *kind, GError **error);
+
 #endif

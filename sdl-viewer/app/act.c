@@ -79,7 +79,11 @@ static void form_error(struct app *app, const struct event *event)
 static void show_stage(struct app *app, const struct event *event)
 {
 	snprintf(app->stage, sizeof(app->stage), "%s", event->code);
-	snprintf(app->stage_text, sizeof(app->stage_text), "%s", event->text);
+	if (event->position > 0)
+		string_of_queue(app->stage_text, sizeof(app->stage_text), app->cards.language,
+			event->position, event->minutes);
+	else
+		snprintf(app->stage_text, sizeof(app->stage_text), "%s", event->text);
 	app->trouble[0] = 0;
 	/* A bar that goes back says nothing to anybody. */
 	if (event->percent > app->percent)

@@ -50,6 +50,7 @@ struct event {
 	enum event_type type;
 	unsigned connection; /* number of the connection that it is about */
 	unsigned percent;
+	unsigned position, minutes; /* of stage "queued"; 0 = not said */
 	uint16_t port;
 	char code[32];
 	char text[512]; /* clean for display (utf8_clean) */

@@ -34,11 +34,21 @@ static bool take_word(char *out, size_t size, const char *text, const char *othe
 	return true;
 }
 
+/* A number that is shown; 0 when it is missing or makes no sense. */
+static unsigned count_of(const json_t *object, const char *key)
+{
+	json_int_t value = json_integer_value(json_object_get(object, key));
+
+	return value < 0 || value > 1000000 ? 0 : (unsigned)value;
+}
+
 static bool fill_stage(struct event *event, const json_t *data)
 {
 	json_int_t percent = json_integer_value(json_object_get(data, "percent"));
 
 	event->percent = percent < 0 ? 0 : percent > 100 ? 100 : (unsigned)percent;
+	event->position = count_of(data, "position");
+	event->minutes = count_of(data, "minutes");
 	utf8_clean(event->text, sizeof(event->text), text_of(data, "message"));
 	return take_word(event->code, sizeof(event->code), text_of(data, "stage"), "-");
 }

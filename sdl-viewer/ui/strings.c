@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sdl-viewer/ui/strings.h"
 
-#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 /* clang-format off */
@@ -24,6 +24,12 @@ static const char *const strings[STR_COUNT][LANGUAGE_COUNT] = {
 	[STR_STAGE_AUTHENTICATING] = {"Checking the password", "비밀번호 확인 중"},
 	[STR_STAGE_PLACING] = {"Choosing a place for the desktop", "데스크톱을 배치하는 중"},
 	[STR_STAGE_WAITING] = {"Waiting for a desktop", "데스크톱을 기다리는 중"},
+	[STR_STAGE_QUEUED] = {"All desktops are taken: waiting in line",
+		"데스크톱이 모두 사용 중: 차례를 기다리는 중"},
+	[STR_QUEUE_MINUTES] = {"You are number %1$u; your turn is in about %2$u min",
+		"현재 %1$u번째이며, 약 %2$u분 남았습니다"},
+	[STR_QUEUE_UNKNOWN] = {"You are number %u; the time cannot be estimated yet",
+		"현재 %u번째이며, 남은 시간은 아직 알 수 없습니다"},
 	[STR_STAGE_STARTING] = {"Starting the desktop", "데스크톱을 시작하는 중"},
 	[STR_STAGE_CLAIMING] = {"Preparing your files", "파일을 준비하는 중"},
 	[STR_STAGE_CONNECTING] = {"Connecting to the desktop", "데스크톱에 연결하는 중"},
@@ -66,14 +72,24 @@ enum language language_parse(const char *name)
 	return LANGUAGE_EN;
 }
 
+void string_of_queue(
+	char *out, size_t size, enum language language, unsigned position, unsigned minutes)
+{
+	if (minutes > 0)
+		snprintf(out, size, string_get(language, STR_QUEUE_MINUTES), position, minutes);
+	else
+		snprintf(out, size, string_get(language, STR_QUEUE_UNKNOWN), position);
+}
+
 enum string_id string_of_stage(const char *stage)
 {
 	static const struct {
 		const char *name;
 		enum string_id id;
 	} stages[] = {{"authenticating", STR_STAGE_AUTHENTICATING}, {"placing", STR_STAGE_PLACING},
-		{"waiting", STR_STAGE_WAITING}, {"starting", STR_STAGE_STARTING},
-		{"claiming", STR_STAGE_CLAIMING}, {"connecting", STR_STAGE_CONNECTING}};
+		{"waiting", STR_STAGE_WAITING}, {"queued", STR_STAGE_QUEUED},
+		{"starting", STR_STAGE_STARTING}, {"claiming", STR_STAGE_CLAIMING},
+		{"connecting", STR_STAGE_CONNECTING}};
 
 	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
 		if (strcmp(stages[i].name, stage) == 0)

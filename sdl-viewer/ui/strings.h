@@ -2,6 +2,8 @@
 #ifndef CARREL_VIEWER_STRINGS_H
 #define CARREL_VIEWER_STRINGS_H
 
+#include <stddef.h>
+
 enum language { LANGUAGE_EN, LANGUAGE_KO, LANGUAGE_COUNT };
 
 enum string_id {
@@ -20,6 +22,9 @@ enum string_id {
 	STR_STAGE_AUTHENTICATING,
 	STR_STAGE_PLACING,
 	STR_STAGE_WAITING,
+	STR_STAGE_QUEUED,
+	STR_QUEUE_MINUTES,
+	STR_QUEUE_UNKNOWN,
 	STR_STAGE_STARTING,
 	STR_STAGE_CLAIMING,
 	STR_STAGE_CONNECTING,
@@ -49,6 +54,10 @@ const char *string_get(enum language language, enum string_id id);
 
 /* "ko" and "ko-KR" are Korean; whatever else is English. */
 enum language language_parse(const char *name);
+
+/* What is said below the title of stage "queued", in `out`; minutes 0 = no estimate yet. */
+void string_of_queue(
+	char *out, size_t size, enum language language, unsigned position, unsigned minutes);
 
 /* The title for a stage of the login, for stages that this version does not know too. */
 enum string_id string_of_stage(const char *stage);

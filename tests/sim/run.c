@@ -105,6 +105,8 @@ static void config_changes(struct world *w)
 		w->config.standby = (uint32_t)sim_random(w, 4);
 	if (sim_percent(w, 30))
 		w->config.max_mib = w->config.min_mib << sim_random(w, 4);
+	if (sim_percent(w, 30))
+		w->config.queue = (uint32_t)sim_random(w, 5);
 	world_step(w, &event);
 }
 
@@ -154,6 +156,8 @@ void run_chance(struct world *w)
 		server_trouble(w);
 	else if (dice < 95 && bad_day)
 		config_changes(w);
+	else if (dice < 95 && sim_percent(w, 40))
+		policy_random(w);
 	else if (dice >= 95)
 		nonsense(w);
 	for (unsigned i = 0; i < w->server_count; i++) {
@@ -268,6 +272,7 @@ static void world_init(struct world *w, uint64_t seed, bool trace)
 		.overhead_mib = (uint32_t)sim_random(w, 2) * 64,
 		.host_reserve_mib = 256,
 		.standby = (uint32_t)sim_random(w, 3),
+		.queue = (uint32_t)sim_random(w, 2) * (uint32_t)sim_random(w, 6),
 		.volume_size_mib = 1024,
 		.boot_timeout_ms = 10000,
 		.claim_timeout_ms = 6000,
@@ -285,6 +290,8 @@ static void world_init(struct world *w, uint64_t seed, bool trace)
 		world_step(w, &event);
 		server_connect(w, i);
 	}
+	if (sim_percent(w, 50))
+		policy_random(w);
 }
 
 const char *world_run(struct world *w, uint64_t seed, bool trace)
@@ -294,6 +301,7 @@ const char *world_run(struct world *w, uint64_t seed, bool trace)
 	run_until(w, BUSY_MS);
 	w->calm = true;
 	w->faults = (struct sim_faults){0};
+	policy_quiet(w);
 	for (unsigned i = 0; i < w->server_count; i++) {
 		struct core_event event = {.type = CORE_EV_SERVER_DRAIN, .server = i + 1};
 		world_step(w, &event);

@@ -109,6 +109,7 @@ static void viewer_told(struct world *w, const struct core_action *a)
 		sim_break(w, "a word for a viewer whose login is over");
 		return;
 	}
+	w->queued += a->type == CORE_ACT_TELL_STAGE && a->position > 0;
 	if (a->type == CORE_ACT_TELL_STAGE)
 		return;
 	if (a->type != CORE_ACT_TELL_READY) {
@@ -176,7 +177,10 @@ void world_step(struct world *w, const struct core_event *event)
 	e.wall_ms = 1700000000000 + w->now_ms;
 	trace_event(w, &e);
 	w->steps++;
+	policy_before(w);
 	core_step(w->core, &e, &w->actions);
+	if (e.type != CORE_EV_POLICY) /* it changes who counts as what */
+		policy_after(w);
 	carry_out(w);
 }
 
@@ -224,6 +228,7 @@ void world_restart(struct world *w)
 	core_load_counters(w->core, &w->store.counters);
 	core_load_done(w->core, w->now_ms, &w->actions);
 	carry_out(w);
+	policy_tell(w);
 	for (unsigned i = 0; i < SIM_FORWARDS; i++) {
 		if (w->forwards[i].there && !store_has_forward(w, &w->forwards[i]))
 			w->forwards[i].there = false;

@@ -74,6 +74,20 @@ struct sim_faults {
 	unsigned fail, lose, twice, chaos;
 };
 
+/* Users below some number are a group, the seats from some client on another; at most one class. */
+struct sim_policy {
+	unsigned group_users, group_clients;
+	uint32_t user_min_mib, user_max_mib, seat_min_mib, seat_max_mib;
+	uint32_t class_seats, class_min_mib; /* of the users that are the group; seats 0 = none */
+	uint64_t class_id;
+	/* before the step */
+	struct {
+		uint64_t session, desktop;
+	} before[SIM_USERS]; /* a user has one session at most */
+	unsigned sessions;
+	uint32_t filled;
+};
+
 struct sim_store {
 	struct core_counters counters;
 	struct core_server servers[SIM_SERVERS + 1];
@@ -99,10 +113,11 @@ struct world {
 	struct sim_disk disks[SIM_DISKS];
 	struct sim_forward forwards[SIM_FORWARDS];
 	struct sim_login viewers[SIM_LOGINS];
+	struct sim_policy policy;
 	struct sim_store store;
 	struct sim_item *queue; /* a heap by time, then order */
 	size_t queue_count, queue_capacity;
-	unsigned long readies, refusals, crashes;
+	unsigned long readies, refusals, crashes, queued, kept, members;
 };
 
 uint64_t sim_random(struct world *w, uint64_t below); /* 0 .. below-1 */
@@ -117,6 +132,13 @@ bool sim_next(struct world *w, struct sim_item *item);
 void world_step(struct world *w, const struct core_event *event);
 void world_do(struct world *w, const struct core_action *action); /* begins an action */
 void world_restart(struct world *w); /* the broker crashes, comes back */
+
+/* policy.c: groups and reservations, and what they promise */
+void policy_random(struct world *w); /* other ones than before */
+void policy_tell(struct world *w);   /* again, after a restart */
+void policy_quiet(struct world *w);  /* none any more */
+void policy_before(struct world *w); /* around each step */
+void policy_after(struct world *w);
 
 /* effects.c: servers and helpers */
 void effect_begin(struct world *w, const struct core_action *action);

@@ -282,6 +282,48 @@ static void test_the_file_is_private(void **state)
 	assert_int_equal(info.st_mode & 0777, 0600);
 }
 
+static void test_policy_rows(void **state)
+{
+	struct fixture *f = *state;
+	json_t *room = json_pack("{s:s, s:i}", "name", "방301", "min_mib", 1024);
+	json_t *other = json_pack("{s:s}", "name", "a");
+
+	assert_true(store_policy_put(f->store, "group", "방301", room, NULL));
+	assert_true(store_policy_put(f->store, "group", "a", room, NULL));
+	assert_true(store_policy_put(f->store, "group", "a", other, NULL));
+	assert_true(store_policy_put(f->store, "reservation", "1", other, NULL));
+	store_close(f->store);
+	f->store = store_open(f->path, NULL);
+	json_t *list = store_policy_list(f->store, "group", NULL);
+	assert_int_equal(json_array_size(list), 2);
+	assert_true(json_equal(json_array_get(list, 0), other));
+	assert_true(json_equal(json_array_get(list, 1), room));
+	json_decref(list);
+	assert_true(store_policy_put(f->store, "group", "a", NULL, NULL));
+	list = store_policy_list(f->store, "group", NULL);
+	assert_int_equal(json_array_size(list), 1);
+	json_decref(list);
+	json_decref(room);
+	json_decref(other);
+}
+
+/* A file that is older than groups gets their table when it is opened. */
+static void test_policy_table_is_added(void **state)
+{
+	struct fixture *f = *state;
+	sqlite3 *db;
+
+	store_close(f->store);
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "DROP TABLE policy", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	f->store = store_open(f->path, NULL);
+	assert_non_null(f->store);
+	json_t *list = store_policy_list(f->store, "group", NULL);
+	assert_int_equal(json_array_size(list), 0);
+	json_decref(list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +337,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_what_is_no_database_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_file_is_private, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_policy_rows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_policy_table_is_added, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

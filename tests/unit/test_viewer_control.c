@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "sdl-viewer/ui/strings.h"
 #include "sdl-viewer/app/utf8.h"
 #include "sdl-viewer/control/backoff.h"
 #include "sdl-viewer/control/decode.h"
@@ -105,9 +106,29 @@ static void events_are_checked(void **unused)
 	assert_int_equal(event->type, EVENT_REFUSED);
 	assert_string_equal(event->text, "a [2Jb");
 	event_free(event);
+	event = decode_stream("stage", "{\"stage\":\"queued\",\"percent\":10,\"message\":\"m\","
+				       "\"position\":3,\"minutes\":-5}");
+	assert_int_equal(event->position, 3);
+	assert_int_equal(event->minutes, 0);
+	event_free(event);
 	event = decode_stream("stage", "{\"stage\":\"placing\",\"percent\":700}");
 	assert_int_equal(event->percent, 100);
 	event_free(event);
+}
+
+static void the_queue_has_words(void **unused)
+{
+	char text[512];
+
+	(void)unused;
+	assert_int_equal(string_of_stage("queued"), STR_STAGE_QUEUED);
+	assert_int_equal(string_of_stage("not-known-yet"), STR_LOGGING_IN);
+	string_of_queue(text, sizeof(text), LANGUAGE_EN, 3, 12);
+	assert_string_equal(text, "You are number 3; your turn is in about 12 min");
+	string_of_queue(text, sizeof(text), LANGUAGE_KO, 3, 12);
+	assert_string_equal(text, "현재 3번째이며, 약 12분 남았습니다");
+	string_of_queue(text, sizeof(text), LANGUAGE_EN, 3, 0);
+	assert_string_equal(text, "You are number 3; the time cannot be estimated yet");
 }
 
 static void answers_are_checked(void **unused)
@@ -204,6 +225,7 @@ int main(void)
 		cmocka_unit_test(stream_in_any_pieces),
 		cmocka_unit_test(stream_is_bounded),
 		cmocka_unit_test(events_are_checked),
+		cmocka_unit_test(the_queue_has_words),
 		cmocka_unit_test(answers_are_checked),
 		cmocka_unit_test(quoting_agrees_with_the_library),
 		cmocka_unit_test(waits_grow_and_differ),

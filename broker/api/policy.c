@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The queue, groups and reservations, as the `carrel` command asks for them. */
+#include "broker/api/routes.h"
+#include "broker/daemon/policies.h"
+
+static void reply_error(struct call *call, const GError *error, const char *unknown)
+{
+	static const struct {
+		unsigned status;
+		const char *code;
+	} table[] = {[BROKER_ERROR_INVALID] = {400, "bad-request"},
+		[BROKER_ERROR_EXISTS] = {409, "exists"},
+		[BROKER_ERROR_BUSY] = {409, "busy"}};
+
+	if (error->domain != BROKER_ERROR)
+		http_reply_error(call->request, 500, "internal", "%s", error->message);
+	else if (error->code == BROKER_ERROR_UNKNOWN)
+		http_reply_error(call->request, 404, unknown, "%s", error->message);
+	else
+		http_reply_error(call->request, table[error->code].status, table[error->code].code,
+			"%s", error->message);
+}
+
+void policy_queue(struct call *call)
+{
+	const struct core *core = call->api->broker->core;
+	struct core_queue_entry entry;
+	json_t *list = json_array();
+
+	for (guint32 at = 1; core_queue_get(core, at, &entry); at++) {
+		const struct core_session *session = core_session_get(core, entry.session);
+		g_autoptr(GDateTime) time =
+			g_date_time_new_from_unix_utc(session->started_wall_ms / 1000);
+		g_autofree char *since = g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ");
+
+		json_array_append_new(list,
+			json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:o}", "position",
+				(json_int_t)entry.position, "session", (json_int_t)entry.session,
+				"user", session->user, "full_name", session->full_name, "seat",
+				session->seat, "since", since, "minutes",
+				entry.minutes ? json_integer(entry.minutes) : json_null()));
+	}
+	http_reply(call->request, 200, json_pack("{s:o}", "queue", list));
+}
+
+void policy_groups(struct call *call)
+{
+	http_reply(call->request, 200,
+		json_pack("{s:o}", "groups", policies_groups(call->api->broker->policies)));
+}
+
+static gint64 size_of(const json_t *body, const char *name)
+{
+	const json_t *value = json_object_get(body, name);
+
+	return value ? json_integer_value(value) : -1;
+}
+
+void policy_group_add(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	json_t *group = policies_group_add(call->api->broker->policies,
+		shape_text(call->body, "name"), json_object_get(call->body, "members"),
+		size_of(call->body, "min_mib"), size_of(call->body, "max_mib"), &error);
+
+	if (group)
+		http_reply(call->request, 200, group);
+	else
+		reply_error(call, error, "unknown-group");
+}
+
+void policy_group_remove(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (policies_group_remove(call->api->broker->policies, call->param,
+		    json_object_get(call->body, "members"), &error))
+		http_reply(call->request, 200, json_object());
+	else
+		reply_error(call, error, "unknown-group");
+}
+
+void policy_reservations(struct call *call)
+{
+	http_reply(call->request, 200,
+		json_pack("{s:o}", "reservations",
+			policies_reservations(call->api->broker->policies)));
+}
+
+void policy_reservation_add(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	json_t *reservation =
+		policies_reservation_add(call->api->broker->policies, call->body, &error);
+
+	if (reservation)
+		http_reply(call->request, 201, reservation);
+	else
+		reply_error(call, error, "unknown-group");
+}
+
+void policy_reservation_remove(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	guint64 id;
+
+	if (!g_ascii_string_to_unsigned(call->param, 10, 1, G_MAXINT64, &id, &error)) {
+		http_reply_error(call->request, 404, "unknown-reservation",
+			"there is no reservation %s; \"carrel reservation list\" shows them",
+			call->param);
+		return;
+	}
+	if (policies_reservation_remove(call->api->broker->policies, id, &error))
+		http_reply(call->request, 200, json_object());
+	else
+		reply_error(call, error, "unknown-reservation");
+}
