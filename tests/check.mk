@@ -21,7 +21,12 @@ test: all $$(TESTS)
 	@CARREL_BUILD=$(B) $(RUN_TESTS) $(patsubst %,--unit %,$(TESTS)) \
 		--pytest "$(PYTEST_COMMON) -m 'quick and not root and not lab' $(PYTEST_ARGS) tests"
 
-check: all $$(TESTS)
+# A make of its own behind the packages: on a fresh machine pkg-config is among them.
+check:
+	@scripts/deps
+	@$(MAKE) --no-print-directory check-all
+
+check-all: all $$(TESTS)
 	@CARREL_BUILD=$(B) $(RUN_TESTS) \
 		$(foreach c,$(LINT_CHECKS),--step "lint $(c): scripts/lint $(c)") \
 		--step "images: $(MAKE) --no-print-directory images" \
@@ -49,4 +54,4 @@ check-format:
 lint:
 	@scripts/lint all
 
-.PHONY: unit-programs unit test check fuzz-short check-format lint
+.PHONY: unit-programs unit test check check-all fuzz-short check-format lint
