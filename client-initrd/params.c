@@ -29,11 +29,11 @@ static bool parse_port(const char *text, uint16_t *port)
 	return true;
 }
 
-/* Exactly `digits` hex digits (0: any even number up to 64), stored in lower case. */
-static bool parse_hex(const char *text, size_t digits, char out[65])
+/* 64 hex digits, stored in lower case. */
+static bool parse_sha256(const char *text, char out[65])
 {
 	size_t length = strlen(text);
-	if (length > 64 || length % 2 || (digits ? length != digits : length == 0))
+	if (length != 64)
 		return false;
 	for (size_t i = 0; i < length; i++) {
 		if (!isxdigit((unsigned char)text[i]))
@@ -70,19 +70,6 @@ static bool parse_nfs(const char *text, struct params *params)
 	address[colon - text] = '\0';
 	return parse_name(colon + 1, "/._-", params->nfs_path, sizeof params->nfs_path) &&
 	       parse_address(address, &params->nfs_server);
-}
-
-static bool parse_verity(char *text, struct params *params)
-{
-	char *hash = strchr(text, ':');
-	char *salt = hash ? strchr(hash + 1, ':') : NULL;
-	if (!salt)
-		return false;
-	*hash++ = '\0';
-	*salt++ = '\0';
-	return util_parse_u64(text, UINT64_C(1) << 32, &params->verity_blocks, NULL) &&
-	       params->verity_blocks > 0 && parse_hex(hash, 64, params->verity_hash) &&
-	       parse_hex(salt, 0, params->verity_salt);
 }
 
 /* PXELINUX writes "01-52-54-00-12-34-56": hardware type, then the address. */
@@ -149,9 +136,9 @@ static bool set_param(enum param_id id, char *value, struct params *params)
 		return util_parse_u64(value, UINT64_C(1) << 40, &params->size, NULL) &&
 		       params->size > 0;
 	case SHA256:
-		return parse_hex(value, 64, params->sha256);
+		return parse_sha256(value, params->sha256);
 	case VERITY:
-		return parse_verity(value, params);
+		return verity_parse(value, &params->verity);
 	case BOOTIF:
 		return parse_bootif(value, params->bootif);
 	case PARAM_COUNT:
@@ -180,7 +167,7 @@ const char *params_parse(const char *cmdline, struct params *params)
 		cmdline += strspn(cmdline, " \t\r\n");
 	}
 	/* The image is data and hash tree, each whole blocks. */
-	if (good[SIZE] && good[VERITY] && params->size / 4096 <= params->verity_blocks)
+	if (good[SIZE] && good[VERITY] && params->size / VERITY_BLOCK <= params->verity.data_blocks)
 		good[VERITY] = false;
 	for (int id = 0; id < PARAM_COUNT; id++) {
 		if (param_table[id].required && !good[id])

@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "images/verity/verity.h"
+
 struct params {
 	uint32_t server; /* host byte order */
 	uint16_t http, report, broker;
@@ -16,8 +18,7 @@ struct params {
 	char root[128];  /* file name without a folder */
 	uint64_t size;   /* bytes */
 	char sha256[65]; /* lower case hex */
-	uint64_t verity_blocks;
-	char verity_hash[65], verity_salt[65];
+	struct verity verity;
 	char bootif[18]; /* "52:54:00:12:34:56", or "" when PXELINUX gave none */
 };
 

@@ -13,10 +13,11 @@
 #include <unistd.h>
 
 #include "client-initrd/util.h"
-#include "client-initrd/verity.h"
 
 #define LOWER "/lower"
 #define UPPER "/upper"
+#define VERITY_NAME "carrel-root"
+#define VERITY_NODE "/dev/carrel-root"
 /* What the kernel, the overlay and the viewer need beside the image, bytes. */
 #define HEADROOM (UINT64_C(96) << 20)
 
@@ -119,7 +120,7 @@ static enum boot_code mount_overlay(struct boot *boot)
 enum boot_code root_mount(struct boot *boot, struct modules *modules, const char *path)
 {
 	static const char *const needed[] = {"loop", "dm_verity", "sha256_ssse3", "overlay"};
-	char node[32];
+	dev_t number;
 	const char *type = file_system(path);
 	for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
 		modules_load(modules, needed[i]);
@@ -129,11 +130,11 @@ enum boot_code root_mount(struct boot *boot, struct modules *modules, const char
 	int error = attach_loop(path);
 	if (error)
 		return boot_fail(boot, BOOT_NO_ROOT, "loop device: %s", strerror(-error));
-	error = verity_open(&boot->params, loop_node, node, sizeof node);
-	if (error)
-		return boot_fail(boot, BOOT_NO_ROOT, "dm-verity: %s", strerror(-error));
+	if (verity_open(&boot->params.verity, loop_node, VERITY_NAME, false, &number) < 0 ||
+		(mknod(VERITY_NODE, S_IFBLK | 0600, number) < 0 && errno != EEXIST))
+		return boot_fail(boot, BOOT_NO_ROOT, "dm-verity: %s", strerror(errno));
 	mkdir(LOWER, 0755);
-	if (mount(node, LOWER, type, MS_RDONLY | MS_NODEV | MS_NOSUID, NULL) < 0)
+	if (mount(VERITY_NODE, LOWER, type, MS_RDONLY | MS_NODEV | MS_NOSUID, NULL) < 0)
 		return boot_fail(boot, BOOT_NO_ROOT, "%s: %s", type, strerror(errno));
 	enum boot_code code = mount_overlay(boot);
 	if (code == BOOT_OK && access(BOOT_NEW_ROOT "/sbin/init", X_OK) < 0)
@@ -146,7 +147,8 @@ void root_unmount(void)
 	umount2(BOOT_NEW_ROOT, MNT_DETACH);
 	umount2(UPPER, MNT_DETACH);
 	umount2(LOWER, MNT_DETACH);
-	verity_close();
+	verity_close(VERITY_NAME);
+	unlink(VERITY_NODE);
 	detach_loop();
 	umount2(BOOT_IMAGE_DIR, MNT_DETACH);
 }

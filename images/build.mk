@@ -9,8 +9,8 @@ $(call program,carrel-ximwait,images/agent/ximwait.c,,x11,$(LIBEXECDIR))
 
 # /init of an initramfs links to nothing. It is made apart: -static and PIE do not go together, nor
 # does the address sanitizer with being the first process.
-INIT_SRC := images/desktop-initrd/init.c images/desktop-initrd/verity.c
-$(B)/carrel-desktop-init: $(INIT_SRC) images/desktop-initrd/verity.h
+INIT_SRC := images/desktop-initrd/init.c images/verity/verity.c
+$(B)/carrel-desktop-init: $(INIT_SRC) images/verity/verity.h
 	@mkdir -p $(@D)
 	@echo "  CC $@"
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 -Os $(WARN) -static -o $@ $(INIT_SRC)
@@ -21,7 +21,7 @@ $(call unit_test,test_agent_msg,tests/unit/test_agent_msg.c,agent,jansson)
 $(call unit_test,test_agent_disk,tests/unit/test_agent_disk.c,agent,jansson)
 $(call unit_test,test_agent_user,tests/unit/test_agent_user.c,agent,jansson)
 $(call unit_test,test_agent_port,tests/unit/test_agent_port.c,agent,jansson)
-$(call unit_test,test_agent_verity,tests/unit/test_agent_verity.c images/desktop-initrd/verity.c,,)
+$(call unit_test,test_agent_verity,tests/unit/test_agent_verity.c images/verity/verity.c,,)
 $(call fuzz_target,agent,tests/fuzz/agent.c images/agent/agent_msg.c,jansson)
 
 IMAGE_SHARE := $(DATADIR)/images

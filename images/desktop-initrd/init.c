@@ -14,7 +14,7 @@
  *
  * Command line: carrel.verity=DATA_BLOCKS:ROOT_HASH:SALT carrel.upper=SIZE (tmpfs's syntax).
  */
-#include "images/desktop-initrd/verity.h"
+#include "images/verity/verity.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -18,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* what is accepted is safe in paths and mount options */
 	if (!lacks && (strpbrk(params.root, "/,") || strstr(params.root, "..") ||
 			      strpbrk(params.nfs_path, ", \n") || !params.size ||
-			      params.size / 4096 <= params.verity_blocks ||
-			      strlen(params.sha256) != 64 || strlen(params.verity_hash) != 64))
+			      params.size / 4096 <= params.verity.data_blocks ||
+			      strlen(params.sha256) != 64 || strlen(params.verity.root_hash) != 64))
 		abort();
 	free(text);
 	return 0;

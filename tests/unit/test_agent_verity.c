@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "images/desktop-initrd/verity.h"
+#include "images/verity/verity.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

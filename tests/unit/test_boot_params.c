@@ -10,10 +10,11 @@
 #include "client-initrd/util.h"
 
 #define SUM "0123456789abcdef0123456789abcdef0123456789abcdef0123456789ABCDEF"
+#define ROOT_HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define GOOD                                                                                       \
 	"BOOT_IMAGE=http://x/vmlinuz carrel.server=10.77.0.1 carrel.http=80 carrel.report=7480 "   \
 	"carrel.broker=7443 carrel.nfs=10.77.0.1:/client carrel.root=client-20260301.1.root "      \
-	"carrel.size=8200 carrel.sha256=" SUM " carrel.verity=1:" SUM                              \
+	"carrel.size=8200 carrel.sha256=" SUM " carrel.verity=1:" ROOT_HASH                        \
 	":abcd quiet BOOTIF=01-52-54-00-aA-00-01\n"
 
 static void test_good(void **state)
@@ -29,8 +30,8 @@ static void test_good(void **state)
 	assert_string_equal(p.nfs_path, "/client");
 	assert_string_equal(p.root, "client-20260301.1.root");
 	assert_int_equal(p.size, 8200);
-	assert_int_equal(p.verity_blocks, 1);
-	assert_string_equal(p.verity_salt, "abcd");
+	assert_int_equal(p.verity.data_blocks, 1);
+	assert_string_equal(p.verity.salt, "abcd");
 	assert_string_equal(p.sha256 + 58, "abcdef");
 	assert_string_equal(p.bootif, "52:54:00:aa:00:01");
 }
@@ -46,9 +47,9 @@ static void test_bad_values(void **state)
 		{"carrel.root", "../etc/passwd"}, {"carrel.root", "a/b"}, {"carrel.root", "a%20b"},
 		{"carrel.size", "0"}, {"carrel.size", "99999999999999999999"},
 		{"carrel.sha256", "abcd"}, {"carrel.sha256", SUM "00"},
-		{"carrel.verity", "2:" SUM ":abcd"}, {"carrel.verity", "0:" SUM ":abcd"},
-		{"carrel.verity", "1:" SUM}, {"carrel.verity", "1:" SUM ":abc"},
-		{"carrel.verity", "1:" SUM ":"}};
+		{"carrel.verity", "2:" ROOT_HASH ":abcd"},
+		{"carrel.verity", "0:" ROOT_HASH ":abcd"}, {"carrel.verity", "1:" ROOT_HASH},
+		{"carrel.verity", "1:" ROOT_HASH ":abc"}, {"carrel.verity", "1:" ROOT_HASH ":"}};
 	struct params p;
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "images/desktop-initrd/verity.h"
+#include "images/verity/verity.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,4 +128,16 @@ out:
 	close(control);
 	errno = saved;
 	return result;
+}
+
+void verity_close(const char *name)
+{
+	struct request request;
+	int control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+
+	if (control < 0)
+		return;
+	request_init(&request, name, 0);
+	(void)ioctl(control, DM_DEV_REMOVE, &request);
+	close(control);
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Opening a dm-verity device from an initramfs with nothing but the kernel: no libdevmapper, no
- * udev. The hash tree stands behind the data on the same device, without a superblock; whoever
- * built the image knows the three figures and puts them on the kernel's command line:
+ * Opening a dm-verity device from an initramfs, the PCs' and the desktops', with nothing but the
+ * kernel: no libdevmapper, no udev. The hash tree stands behind the data on the same device,
+ * without a superblock; whoever built the image knows the three figures and puts them on the
+ * kernel's command line:
  *
  *     carrel.verity=DATA_BLOCKS:ROOT_HASH:SALT     sha256, blocks of 4096 bytes, hex
  *
  * Table format: Linux, Documentation/admin-guide/device-mapper/verity.rst.
  */
-#ifndef CARREL_VERITY_H
-#define CARREL_VERITY_H
+#ifndef CARREL_IMAGES_VERITY_H
+#define CARREL_IMAGES_VERITY_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,5 +46,8 @@ bool verity_table(
  */
 int verity_open(const struct verity *verity, const char *device, const char *name, bool panic,
 	dev_t *number);
+
+/* Removes it; nothing happens when there is none. */
+void verity_close(const char *name);
 
 #endif
