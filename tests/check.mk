@@ -24,14 +24,14 @@ test: all $$(TESTS)
 # A make of its own behind the packages: on a fresh machine pkg-config is among them.
 check:
 	@scripts/deps
-	@$(MAKE) --no-print-directory check-all
+	@$(MAKE) --no-print-directory -j$$(nproc) check-all
 
 check-all: all $$(TESTS)
 	@CARREL_BUILD=$(B) $(RUN_TESTS) \
 		$(foreach c,$(LINT_CHECKS),--step "lint $(c): scripts/lint $(c)") \
 		--step "images: $(MAKE) --no-print-directory images" \
-		--step "sanitizers: $(MAKE) --no-print-directory SAN=1 unit" \
-		--step "fuzzing: $(MAKE) --no-print-directory fuzz-short FUZZ_SECONDS=2" \
+		--step "sanitizers: $(MAKE) --no-print-directory -j$$(nproc) SAN=1 unit" \
+		--step "fuzzing: $(MAKE) --no-print-directory -j$$(nproc) fuzz-short FUZZ_SECONDS=2" \
 		$(patsubst %,--unit %,$(TESTS)) \
 		--pytest "$(PYTEST_COMMON) $(PYTEST_ARGS) tests"
 

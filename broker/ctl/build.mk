@@ -9,7 +9,7 @@ $(call unit_test,test_plan_args,tests/unit/test_plan_args.c,ctl core shared,$(CT
 $(call install_file,broker/man/carrel.1,$(MANDIR)/man1,644)
 $(call install_file,broker/man/carrel-plan.1,$(MANDIR)/man1,644)
 $(call install_file,broker/man/carrel-simulate.1,$(MANDIR)/man1,644)
-PLAN_FUZZ := $(addprefix broker/core/,placement.c tier.c tree.c planner.c) broker/ctl/plan_args.c
+PLAN_FUZZ := $(addprefix broker/core/,placement.c tier.c tree.c planner.c) broker/ctl/plan_args.c broker/ctl/command_word.c
 $(call fuzz_target,plan_servers,tests/fuzz/plan_servers.c broker/ctl/plan_run.c $(PLAN_FUZZ),glib-2.0)
 $(call fuzz_target,trace,tests/fuzz/trace.c broker/ctl/simulate_trace.c broker/ctl/simulate.c \
 	broker/ctl/simulate_print.c broker/ctl/plan_text.c broker/ctl/plan_run.c broker/ctl/table.c \

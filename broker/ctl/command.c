@@ -66,18 +66,6 @@ const struct command commands[] = {
 };
 const size_t commands_count = G_N_ELEMENTS(commands);
 
-const char *command_first_word(char *const *argv)
-{
-	for (int i = 1; argv[i]; i++) {
-		if (argv[i][0] != '-')
-			return argv[i];
-		/* What belongs to everybody and has its value in the next word. */
-		if ((!strcmp(argv[i], "--config") || !strcmp(argv[i], "-c")) && argv[i + 1])
-			i++;
-	}
-	return NULL;
-}
-
 const struct command *command_find(char **words, int *used)
 {
 	for (size_t i = 0; i < commands_count; i++) {
