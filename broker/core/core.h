@@ -39,6 +39,14 @@
  * store has. CORE_EV_RESUME gives a session back to a viewer whose token the caller has kept and
  * checked; it is answered by a new TELL_READY.
  *
+ * A *hand-off* moves a running session to another desktop, smaller as a rule, with its volume and its
+ * viewer: enum core_move has the steps, move.c the essay. What an admission needs moved is moved by
+ * itself; the caller moves somebody by CORE_EV_SESSION_MOVE.
+ *
+ * A server that is down for `lost_ms` is *lost*: its users are admitted again on the others, once it
+ * is certain that its VMs do not run any more. That is said by CORE_EV_SERVER_FENCED, and by nothing
+ * else: the volumes stay leased until then.
+ *
  * Who waits for room stays in PLACING, in the *queue*: first come, first served. The queue, as
  * logins, does not survive a restart; nor does the *policy* (groups, and the reservations that are
  * in force), which the caller keeps and tells by CORE_EV_POLICY whenever it changes.
@@ -86,6 +94,32 @@ enum core_volume_state {
 			*/
 };
 
+/* Where a hand-off stands, stored with the session. "undone" and "driven on" say what becomes of it
+ * when something fails there, a crash of the broker included. */
+enum core_move {
+	MOVE_NONE,
+	MOVE_SHRINK,   /* tried in place first; nobody is told; undone */
+	MOVE_ANNOUNCE, /* the user reads the notice, the new desktop boots; undone */
+	MOVE_PREPARE,  /* the notice is over, the new desktop is not up yet; undone */
+	MOVE_QUIESCE,  /* the agent ends the programs and unmounts; driven on */
+	MOVE_DETACH,   /* the volume comes out of the old desktop; driven on */
+	MOVE_CLAIM,    /* it goes into the new one, which the session has from here on; driven on */
+	MOVE_SWITCH,   /* ticket, forward, and the viewer's first whole frame */
+	MOVE_COUNT
+};
+
+/* Why somebody is moved; stored. */
+enum core_move_why {
+	MOVE_WHY_NONE,
+	MOVE_WHY_ROOM,  /* room for another user */
+	MOVE_WHY_LOSS,  /* a server was lost, or is being drained: the others have to do */
+	MOVE_WHY_DRAIN, /* his own server is being drained */
+	MOVE_WHY_ADMIN,
+	MOVE_WHY_COUNT
+};
+
+const char *core_move_name(enum core_move move);
+const char *core_move_why_name(enum core_move_why why);
 const char *core_desktop_state_name(enum core_desktop_state state);
 const char *core_session_state_name(enum core_session_state state);
 const char *core_volume_state_name(enum core_volume_state state);
@@ -97,6 +131,14 @@ struct core_config {
 	uint32_t queue; /* logins that may wait for room; 0 = they are refused */
 	uint32_t volume_size_mib;
 	uint32_t boot_timeout_ms, claim_timeout_ms, ticket_ms;
+	uint32_t handoff_grace_ms; /* from the notice to the move; 0 = at once */
+	uint32_t shrink_ms;        /* for a guest to give memory back in place */
+	uint32_t lost_ms;          /* a server that is down for so long is lost; 0 = never */
+	uint32_t boots;            /* desktops that boot on a server at once; 0 = half of its
+				      processors */
+	bool boot_reserve; /* a desktop is booted in the hand-off reserve; else only `standby` */
+	bool fence;        /* CORE_ACT_FENCE can be carried out */
+	bool live;         /* desktops of `image` are shrunk in place first */
 	int64_t disconnected_ms;   /* life of a session without a viewer */
 	uint16_t forward_port;     /* first of eight */
 	char image[CORE_NAME_MAX]; /* "name@version" that new desktops run; empty = none published
@@ -138,7 +180,9 @@ struct core_server {
 	uint64_t id;
 	char name[CORE_NAME_MAX];
 	uint32_t memory_mib; /* of the host, as last seen; capacity is this less the host reserve */
+	uint32_t cpus;       /* not stored */
 	bool up;             /* not stored: connected, image present, reconciled */
+	bool lost;           /* not stored: down for too long */
 	bool draining;
 };
 
@@ -151,6 +195,7 @@ struct core_desktop {
 	uint16_t vnc_port;            /* 0 = not known yet */
 	char vnc_host[CORE_ADDR_MAX]; /* address of the server on which the VNC port listens */
 	char image[CORE_NAME_MAX];
+	bool live;           /* shrunk in place first */
 	int64_t deadline_ms; /* not stored; 0 = none */
 };
 
@@ -171,6 +216,10 @@ struct core_session {
 	uint32_t uid, gid;
 	enum core_session_state state;
 	uint64_t desktop, volume;
+	uint64_t next; /* desktop that a hand-off leads to, up to MOVE_DETACH; 0 = none */
+	enum core_move move;
+	enum core_move_why move_why;
+	bool move_breaks; /* no room for both: the old desktop goes first */
 	uint64_t login;    /* the viewer that has it now; 0 = none; not stored */
 	uint64_t sequence; /* order of connection, for "last connected" */
 	int64_t started_wall_ms;
@@ -189,11 +238,14 @@ enum core_event_type {
 	CORE_EV_SERVER_ADDED,      /* text=name; core assigns the id (core_server_by_name) */
 	CORE_EV_SERVER_REMOVED,    /* server; refused by the API while it has desktops */
 	CORE_EV_SERVER_DRAIN,      /* server, flag */
-	CORE_EV_SERVER_UP,         /* server, memory_mib; follows the reconcile of that server */
+	CORE_EV_SERVER_UP,         /* server, memory_mib, cpus; follows the reconcile of it */
 	CORE_EV_SERVER_DOWN,       /* server, text=reason */
 	CORE_EV_RECONCILE_DESKTOP, /* server, desktop, flag=running, vnc_port, vnc_host: found on
-				      the server */
+				      the server; memory_mib */
 	CORE_EV_RECONCILE_DONE,    /* server: what was not found there is gone */
+	CORE_EV_SERVER_FENCED,     /* server, which is down: it is certain that none of its VMs runs
+				      (its power is off) */
+	CORE_EV_FENCE_FAILED,      /* server, text; asked for again after a while */
 	/* viewers */
 	CORE_EV_LOGIN,         /* login, user, client, seat */
 	CORE_EV_AUTHENTICATED, /* login, user (canonical), full_name, uid, gid */
@@ -201,14 +253,20 @@ enum core_event_type {
 	CORE_EV_VIEWER_GONE,   /* login: its event stream is closed */
 	CORE_EV_RECONNECT,     /* login: asks for a new ticket */
 	CORE_EV_FIRST_FRAME,   /* login: the desktop is on the screen */
+	CORE_EV_MOVE_NOW,      /* login: the user does not wait for the end of the notice */
 	CORE_EV_LOGOUT,        /* login: the user ends the session at the viewer */
 	CORE_EV_SESSION_END,   /* session: an admin ends it */
+	CORE_EV_SESSION_MOVE,  /* session, server (0 = the best), memory_mib (0 = as it is): an admin
+				  moves it; core_move_check says beforehand whether that can be */
 	CORE_EV_RESUME,        /* login (a new id), session, client, seat: a viewer that was on
 				  before the daemon's restart is heard of again */
 	/* desktops */
 	CORE_EV_DESKTOP_STARTED,      /* desktop, vnc_port, vnc_host */
 	CORE_EV_DESKTOP_START_FAILED, /* desktop, code, text: certain that no VM runs */
 	CORE_EV_DESKTOP_GONE,         /* desktop, text: the VM is off, certain */
+	CORE_EV_DESKTOP_DISCARD,      /* desktop: an admin destroys it; its session ends */
+	CORE_EV_DESKTOP_RESIZED,      /* desktop, memory_mib: the rest is the host's again, certain */
+	CORE_EV_DESKTOP_RESIZE_FAILED, /* desktop, code, text: it has its old size */
 	CORE_EV_AGENT_HELLO, /* desktop, user ("" = nobody has claimed), flag=session is running */
 	CORE_EV_AGENT_PROGRESS,      /* desktop, text=stage, percent */
 	CORE_EV_CLAIMED,             /* desktop */
@@ -240,7 +298,7 @@ struct core_event {
 	int64_t now_ms;  /* CLOCK_BOOTTIME, ms: deadlines */
 	int64_t wall_ms; /* CLOCK_REALTIME, ms: records only, never compared */
 	uint64_t server, desktop, session, volume, login;
-	uint32_t memory_mib, uid, gid, percent;
+	uint32_t memory_mib, cpus, uid, gid, percent;
 	uint16_t vnc_port;
 	bool flag;
 	char user[CORE_NAME_MAX], full_name[CORE_NAME_MAX];
@@ -264,6 +322,8 @@ enum core_action_type {
 				   once */
 	CORE_ACT_DESKTOP_START, /* desktop, server, memory_mib */
 	CORE_ACT_DESKTOP_DESTROY, /* desktop, server */
+	CORE_ACT_DESKTOP_RESIZE,  /* desktop, server, memory_mib, ms: smaller, in place, within ms */
+	CORE_ACT_FENCE,           /* server: switch its power off */
 	CORE_ACT_VOLUME_CREATE,   /* volume, server */
 	CORE_ACT_VOLUME_ATTACH,   /* volume, desktop, server */
 	CORE_ACT_VOLUME_DETACH,   /* volume, desktop, server */
@@ -279,6 +339,10 @@ enum core_action_type {
 				minutes too */
 	CORE_ACT_TELL_READY, /* login, session, port, server: the daemon adds host, ticket, TLS name
 			      */
+	CORE_ACT_TELL_HANDOFF, /* login, session, code, ms, from_mib, memory_mib, text. Code is
+				  "announced" (ms until it begins), "moving" (the picture stands still
+				  and takes no input until the next TELL_READY's first frame),
+				  "cancelled" (all stays as it was) */
 	CORE_ACT_TELL_REFUSED, /* login, code, text; the login is over */
 	CORE_ACT_TELL_MOVED,   /* login, text=where to; the login is over: another seat has the
 				  session */
@@ -292,7 +356,8 @@ const char *core_action_name(enum core_action_type type);
 struct core_action {
 	enum core_action_type type;
 	uint64_t server, desktop, session, volume, login;
-	uint32_t memory_mib, percent;
+	uint32_t memory_mib, from_mib, percent;
+	uint32_t ms;
 	uint32_t position, minutes; /* in the queue; minutes 0 = no estimate yet */
 	uint16_t port, vnc_port;
 	char client[CORE_ADDR_MAX], vnc_host[CORE_ADDR_MAX];
@@ -359,6 +424,17 @@ const struct core_session *core_session_next(const struct core *core, uint64_t a
 uint32_t core_server_capacity_mib(const struct core *core, uint64_t server);
 uint32_t core_server_used_mib(const struct core *core, uint64_t server);
 
+/* Users whose desktop is there, one they are being moved to or from included: a drained server is
+ * empty at 0. */
+uint32_t core_server_users(const struct core *core, uint64_t server);
+
+/*
+ * Can CORE_EV_SESSION_MOVE be done now? False with a sentence in `why` that names the reason and a
+ * remedy. `server` 0 = where it fits best, `memory_mib` 0 = the size it has.
+ */
+bool core_move_check(const struct core *core, uint64_t session, uint64_t server,
+	uint32_t memory_mib, char *why, size_t size);
+
 /* Where the tiers stand; see tier.h. */
 struct core_tier_status {
 	uint32_t users, capacity_users;   /* now; the last that fits */
@@ -368,10 +444,13 @@ struct core_tier_status {
 	uint32_t reserve_server_free_mib; /* the largest free piece on one server */
 	uint32_t kept_seats;              /* for reservations, not filled yet */
 	uint32_t queued;
+	uint32_t moving; /* hand-offs under way */
 	/* What the next login, of a user in no group, would do: */
 	uint32_t next_size_mib; /* 0 = it would be refused, or wait */
 	bool next_waits;
 	uint64_t next_server;
+	uint64_t next_handoff;          /* session that is handed off first; 0 = none */
+	uint32_t next_handoff_size_mib; /* its new size */
 };
 void core_tier_status(const struct core *core, struct core_tier_status *status);
 

@@ -110,6 +110,25 @@ static const char *const volume_names[] = {
 	[VOLUME_BROKEN] = "broken",
 };
 
+static const char *const move_names[MOVE_COUNT] = {
+	[MOVE_NONE] = "none",
+	[MOVE_SHRINK] = "shrink",
+	[MOVE_ANNOUNCE] = "announce",
+	[MOVE_PREPARE] = "prepare",
+	[MOVE_QUIESCE] = "quiesce",
+	[MOVE_DETACH] = "detach",
+	[MOVE_CLAIM] = "claim",
+	[MOVE_SWITCH] = "switch",
+};
+
+static const char *const move_why_names[MOVE_WHY_COUNT] = {
+	[MOVE_WHY_NONE] = "none",
+	[MOVE_WHY_ROOM] = "room",
+	[MOVE_WHY_LOSS] = "loss",
+	[MOVE_WHY_DRAIN] = "drain",
+	[MOVE_WHY_ADMIN] = "admin",
+};
+
 #define NAME(names, i) ((size_t)(i) < sizeof(names) / sizeof(*(names)) ? (names)[i] : "?")
 
 const char *core_desktop_state_name(enum core_desktop_state state)
@@ -125,4 +144,14 @@ const char *core_session_state_name(enum core_session_state state)
 const char *core_volume_state_name(enum core_volume_state state)
 {
 	return NAME(volume_names, state);
+}
+
+const char *core_move_name(enum core_move move)
+{
+	return NAME(move_names, move);
+}
+
+const char *core_move_why_name(enum core_move_why why)
+{
+	return NAME(move_why_names, why);
 }
