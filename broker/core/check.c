@@ -9,7 +9,7 @@ static const char *check_desktop(const struct core *core, const struct desktop *
 	const struct session *s = table_live(&core->sessions, d->row.session);
 	const struct volume *v = table_live(&core->volumes, d->volume);
 	enum core_desktop_state state = d->row.state;
-	bool mine = s && s->row.desktop == d->object.id;
+	bool mine = s && (s->row.desktop == d->object.id || s->row.next == d->object.id);
 	bool pooled = d->pool.linked;
 
 	if (state == DESKTOP_GONE)
@@ -28,9 +28,13 @@ static const char *check_desktop(const struct core *core, const struct desktop *
 		return "a desktop thinks that it has a volume";
 	if (d->object.deadline_ms == 0 && state != DESKTOP_STANDBY && state != DESKTOP_ACTIVE)
 		return "a desktop waits without a deadline";
-	if ((d->row.session != 0) != (d->place.server != NULL) &&
+	if ((d->row.session != 0 && !d->left) != (d->place.server != NULL) &&
 		table_live(&core->servers, d->row.server))
 		return "the allocator does not know of a desktop";
+	if (d->left && state < DESKTOP_DRAINING && (!mine || !s->row.next))
+		return "a desktop that nobody leaves counts for nothing";
+	if (d->booting && (state != DESKTOP_BOOTING || d->held))
+		return "a desktop boots that is not booting";
 	return NULL;
 }
 
@@ -66,6 +70,10 @@ static const char *check_session_desktop(const struct core *core, const struct s
 		return NULL;
 	if (d->row.session != s->object.id)
 		return "a session's desktop is another session's";
+	if (s->row.state == SESSION_MOVING)
+		return d->row.state == DESKTOP_DRAINING || d->row.state == DESKTOP_FAILED
+			       ? NULL
+			       : "a session is moved out of a desktop that works";
 	if (s->row.state == SESSION_WAITING)
 		return d->row.state <= DESKTOP_STANDBY ? NULL
 						       : "a session waits for a desktop in use";
@@ -73,6 +81,33 @@ static const char *check_session_desktop(const struct core *core, const struct s
 		return "a session's volume is not leased to its desktop";
 	if (d->row.state != (s->row.state == SESSION_CLAIMING ? DESKTOP_CLAIMING : DESKTOP_ACTIVE))
 		return "a session and its desktop are in states that do not go together";
+	return NULL;
+}
+
+static const char *check_move(const struct core *core, const struct session *s)
+{
+	static const unsigned states[MOVE_COUNT] = {
+		[MOVE_NONE] = ~(1u << SESSION_MOVING),
+		[MOVE_SHRINK] = 1u << SESSION_CONNECTED | 1u << SESSION_DISCONNECTED,
+		[MOVE_ANNOUNCE] = 1u << SESSION_CONNECTED | 1u << SESSION_DISCONNECTED,
+		[MOVE_PREPARE] = 1u << SESSION_CONNECTED | 1u << SESSION_DISCONNECTED,
+		[MOVE_QUIESCE] = 1u << SESSION_MOVING,
+		[MOVE_DETACH] = 1u << SESSION_MOVING,
+		[MOVE_CLAIM] =
+			1u << SESSION_PLACING | 1u << SESSION_WAITING | 1u << SESSION_CLAIMING,
+		[MOVE_SWITCH] = 1u << SESSION_CONNECTED,
+	};
+	const struct desktop *next = table_live(&core->desktops, s->row.next);
+
+	if (!(states[s->row.move] & 1u << s->row.state))
+		return "a session's hand-off and its state do not go together";
+	if (s->row.next != 0 && (s->row.move < MOVE_SHRINK || s->row.move > MOVE_DETACH))
+		return "a session has two desktops, and no hand-off";
+	if (s->row.next != 0 &&
+		(!next || next->row.session != s->object.id || next->row.state > DESKTOP_STANDBY))
+		return "a hand-off leads nowhere";
+	if (move_running(s) && (s->row.next == 0 || s->clock.deadline_ms == 0))
+		return "a hand-off that can be undone has no desktop or no end";
 	return NULL;
 }
 
@@ -99,7 +134,8 @@ static const char *check_session(const struct core *core, const struct session *
 		return "a session's viewer is not its own";
 	if (l && state == SESSION_DISCONNECTED)
 		return "a disconnected session has a viewer";
-	if (!l && state != SESSION_DISCONNECTED && state != SESSION_CLAIMING)
+	if (!l && state != SESSION_DISCONNECTED && state != SESSION_CLAIMING &&
+		s->row.move == MOVE_NONE)
 		return "a session that needs a viewer has none";
 	if (s->row.forward_port != 0 && state != SESSION_CONNECTED &&
 		state != SESSION_DISCONNECTED && state != SESSION_MOVING)
@@ -109,13 +145,14 @@ static const char *check_session(const struct core *core, const struct session *
 	if (s->object.deadline_ms == 0 && state != SESSION_CLAIMING &&
 		!(state == SESSION_CONNECTED && s->way.told))
 		return "a session waits without a deadline";
-	return check_session_desktop(core, s);
+	const char *broken = check_move(core, s);
+	return broken ? broken : check_session_desktop(core, s);
 }
 
 static const char *check_server(const struct core *core, const struct server *s)
 {
 	uint64_t started = 0, placed = 0;
-	unsigned held = 0;
+	unsigned held = 0, booting = 0;
 
 	EACH(desktop, d, &core->desktops)
 	{
@@ -124,8 +161,9 @@ static const char *check_server(const struct core *core, const struct server *s)
 		started += d->held ? 0 : d->units;
 		placed += d->place.server ? d->units : 0;
 		held += d->held;
+		booting += d->booting;
 	}
-	if (started != s->started || held != s->held)
+	if (started != s->started || held != s->held || booting != s->booting)
 		return "a server's used memory is miscounted";
 	if (placed != s->place.used)
 		return "the allocator's used memory is miscounted";

@@ -144,6 +144,12 @@ static void deadline_of(struct core *core, struct object *object)
 	case OBJECT_LOGIN:
 		login_deadline(core, (struct login *)(void *)object);
 		break;
+	case OBJECT_SERVER:
+		server_deadline(core, (struct server *)(void *)object);
+		break;
+	case OBJECT_MOVE:
+		move_clock(core, TREE_ENTRY(object, struct session, clock));
+		break;
 	default: /* the pool's: pool_balance looks again */
 		break;
 	}
@@ -171,15 +177,20 @@ void core_settle(struct core *core)
 {
 	/* The pool may free memory in its turn, by taking back what was never started. */
 	do {
+		if (core->settle) {
+			core->settle = false;
+			move_settle(core);
+		}
 		while (core->room) {
 			core->room = false;
 			policy_refresh(core);
 			desktop_kick(core);
 			session_room(core);
+			move_drain(core);
 		}
 		policy_refresh(core);
 		pool_balance(core);
-	} while (core->room);
+	} while (core->room || core->settle);
 	queue_tell(core);
 }
 
@@ -226,7 +237,9 @@ void core_step(struct core *core, const struct core_event *ev, struct core_actio
 			login_event(core, ev);
 			break;
 		case BY_SESSION:
-			if (s)
+			if (s && ev->type == CORE_EV_SESSION_MOVE)
+				move_admin(core, s, ev);
+			else if (s)
 				session_end(core, s, "admin",
 					"An administrator has ended your session.");
 			break;

@@ -39,13 +39,13 @@
  * store has. CORE_EV_RESUME gives a session back to a viewer whose token the caller has kept and
  * checked; it is answered by a new TELL_READY.
  *
- * A *hand-off* moves a running session to another desktop, smaller as a rule, with its volume and its
- * viewer: enum core_move has the steps, move.c the essay. What an admission needs moved is moved by
- * itself; the caller moves somebody by CORE_EV_SESSION_MOVE.
+ * A *hand-off* moves a running session to another desktop, smaller as a rule, with its volume and
+ * its viewer: enum core_move has the steps, move.c the essay. What an admission needs moved is
+ * moved by itself; the caller moves somebody by CORE_EV_SESSION_MOVE.
  *
- * A server that is down for `lost_ms` is *lost*: its users are admitted again on the others, once it
- * is certain that its VMs do not run any more. That is said by CORE_EV_SERVER_FENCED, and by nothing
- * else: the volumes stay leased until then.
+ * A server that is down for `lost_ms` is *lost*: its users are admitted again on the others, once
+ * it is certain that its VMs do not run any more. That is said by CORE_EV_SERVER_FENCED, and by
+ * nothing else: the volumes stay leased until then.
  *
  * Who waits for room stays in PLACING, in the *queue*: first come, first served. The queue, as
  * logins, does not survive a restart; nor does the *policy* (groups, and the reservations that are
@@ -219,7 +219,7 @@ struct core_session {
 	uint64_t next; /* desktop that a hand-off leads to, up to MOVE_DETACH; 0 = none */
 	enum core_move move;
 	enum core_move_why move_why;
-	bool move_breaks; /* no room for both: the old desktop goes first */
+	bool move_breaks;  /* no room for both: the old desktop goes first */
 	uint64_t login;    /* the viewer that has it now; 0 = none; not stored */
 	uint64_t sequence; /* order of connection, for "last connected" */
 	int64_t started_wall_ms;
@@ -256,16 +256,16 @@ enum core_event_type {
 	CORE_EV_MOVE_NOW,      /* login: the user does not wait for the end of the notice */
 	CORE_EV_LOGOUT,        /* login: the user ends the session at the viewer */
 	CORE_EV_SESSION_END,   /* session: an admin ends it */
-	CORE_EV_SESSION_MOVE,  /* session, server (0 = the best), memory_mib (0 = as it is): an admin
-				  moves it; core_move_check says beforehand whether that can be */
-	CORE_EV_RESUME,        /* login (a new id), session, client, seat: a viewer that was on
-				  before the daemon's restart is heard of again */
+	CORE_EV_SESSION_MOVE, /* session, server (0 = the best), memory_mib (0 = as it is): an admin
+				 moves it; core_move_check says beforehand whether that can be */
+	CORE_EV_RESUME,       /* login (a new id), session, client, seat: a viewer that was on
+				 before the daemon's restart is heard of again */
 	/* desktops */
 	CORE_EV_DESKTOP_STARTED,      /* desktop, vnc_port, vnc_host */
 	CORE_EV_DESKTOP_START_FAILED, /* desktop, code, text: certain that no VM runs */
 	CORE_EV_DESKTOP_GONE,         /* desktop, text: the VM is off, certain */
 	CORE_EV_DESKTOP_DISCARD,      /* desktop: an admin destroys it; its session ends */
-	CORE_EV_DESKTOP_RESIZED,      /* desktop, memory_mib: the rest is the host's again, certain */
+	CORE_EV_DESKTOP_RESIZED, /* desktop, memory_mib: the rest is the host's again, certain */
 	CORE_EV_DESKTOP_RESIZE_FAILED, /* desktop, code, text: it has its old size */
 	CORE_EV_AGENT_HELLO, /* desktop, user ("" = nobody has claimed), flag=session is running */
 	CORE_EV_AGENT_PROGRESS,      /* desktop, text=stage, percent */
@@ -322,13 +322,13 @@ enum core_action_type {
 				   once */
 	CORE_ACT_DESKTOP_START, /* desktop, server, memory_mib */
 	CORE_ACT_DESKTOP_DESTROY, /* desktop, server */
-	CORE_ACT_DESKTOP_RESIZE,  /* desktop, server, memory_mib, ms: smaller, in place, within ms */
-	CORE_ACT_FENCE,           /* server: switch its power off */
-	CORE_ACT_VOLUME_CREATE,   /* volume, server */
-	CORE_ACT_VOLUME_ATTACH,   /* volume, desktop, server */
-	CORE_ACT_VOLUME_DETACH,   /* volume, desktop, server */
-	CORE_ACT_CLAIM,           /* desktop, session, volume: to the agent */
-	CORE_ACT_RELEASE,         /* desktop: to the agent */
+	CORE_ACT_DESKTOP_RESIZE, /* desktop, server, memory_mib, ms: smaller, in place, within ms */
+	CORE_ACT_FENCE,          /* server: switch its power off */
+	CORE_ACT_VOLUME_CREATE,  /* volume, server */
+	CORE_ACT_VOLUME_ATTACH,  /* volume, desktop, server */
+	CORE_ACT_VOLUME_DETACH,  /* volume, desktop, server */
+	CORE_ACT_CLAIM,          /* desktop, session, volume: to the agent */
+	CORE_ACT_RELEASE,        /* desktop: to the agent */
 	CORE_ACT_TICKET_SET,   /* session, desktop, server: the daemon makes the secret, core never
 				  sees it */
 	CORE_ACT_TICKET_CLEAR, /* session, desktop, server */
@@ -340,8 +340,8 @@ enum core_action_type {
 	CORE_ACT_TELL_READY, /* login, session, port, server: the daemon adds host, ticket, TLS name
 			      */
 	CORE_ACT_TELL_HANDOFF, /* login, session, code, ms, from_mib, memory_mib, text. Code is
-				  "announced" (ms until it begins), "moving" (the picture stands still
-				  and takes no input until the next TELL_READY's first frame),
+				  "announced" (ms until it begins), "moving" (the picture stands
+				  still and takes no input until the next TELL_READY's first frame),
 				  "cancelled" (all stays as it was) */
 	CORE_ACT_TELL_REFUSED, /* login, code, text; the login is over */
 	CORE_ACT_TELL_MOVED,   /* login, text=where to; the login is over: another seat has the

@@ -34,7 +34,7 @@ static struct session *session_of(const struct core *core, const struct desktop 
 {
 	struct session *s = table_live(&core->sessions, d->row.session);
 
-	return s && s->row.desktop == d->object.id ? s : NULL;
+	return s && (s->row.desktop == d->object.id || s->row.next == d->object.id) ? s : NULL;
 }
 
 static void pool_leave(struct core *core, struct desktop *d)
@@ -51,22 +51,42 @@ static void unhold(struct core *core, struct desktop *d)
 	d->held = false;
 }
 
-/* Asks for the VM when there is room for it; else it stays held. */
-static void desktop_start(struct core *core, struct desktop *d)
+static void boot_over(struct core *core, struct desktop *d)
 {
 	struct server *server = server_of(core, d);
 
-	if (!d->held || !server->row.up || server_room(server) < d->units)
+	if (!d->booting)
 		return;
+	d->booting = false;
+	core->room = true; /* of processors */
+	if (server)
+		server->booting--;
+}
+
+/* Asks for the VM when there is room for it, and a processor; else it stays held. */
+static bool desktop_start(struct core *core, struct desktop *d)
+{
+	struct server *server = server_of(core, d);
+	struct session *s = session_of(core, d);
+
+	if (!server->row.up || server_room(server) < d->units ||
+		server->booting >= server_boots(core, server))
+		return false;
 	unhold(core, d);
 	server->started += d->units;
+	server->booting++;
+	d->booting = true;
 	timer_after(core, &d->object, core->config.boot_timeout_ms);
+	if (s && s->row.state == SESSION_WAITING)
+		timer_after(core, &s->object,
+			(int64_t)core->config.boot_timeout_ms + core->config.claim_timeout_ms);
 	emit_desktop(core, d);
 	struct core_action *a = emit(core, CORE_ACT_DESKTOP_START);
 	a->desktop = d->object.id;
 	a->server = d->row.server;
 	a->session = d->row.session;
 	a->memory_mib = d->row.memory_mib;
+	return true;
 }
 
 struct desktop *desktop_new(
@@ -81,6 +101,7 @@ struct desktop *desktop_new(
 	d->row.memory_mib = memory_mib;
 	d->row.state = DESKTOP_BOOTING;
 	COPY(d->row.image, core->config.image);
+	d->row.live = core->config.live;
 	d->units = tier_units_of(&core->placement.tiers, memory_mib);
 	d->held = true;
 	server->held++;
@@ -92,33 +113,44 @@ struct desktop *desktop_new(
 	emit_desktop(core, d);
 	if (s && server_room(server) < d->units)
 		pool_make_room(core, server);
-	desktop_start(core, d);
+	if (server->held == 1)
+		desktop_start(core, d); /* else others are first: desktop_kick */
+	return d;
+}
+
+struct desktop *desktop_find(
+	struct core *core, struct server *server, uint32_t memory_mib, struct session *s)
+{
+	struct desktop *d = pool_take(core, NULL, memory_mib, server, 0);
+
+	if (!d)
+		return desktop_new(core, server, memory_mib, s);
+	desktop_assign(core, d, s);
 	return d;
 }
 
 void desktop_put(struct core *core, struct desktop *d)
 {
 	struct server *server = server_of(core, d);
-	enum placement_kind kind = PLACEMENT_PINNED;
+	const struct session *s = table_live(&core->sessions, d->row.session);
 
-	if (d->row.session == 0 || !server)
+	if (d->row.session == 0 || d->left || !server)
 		return;
-	if (d->row.state == DESKTOP_ACTIVE)
-		kind = PLACEMENT_MOVABLE;
-	else if (d->row.state == DESKTOP_DRAINING || d->row.state == DESKTOP_FAILED)
-		kind = PLACEMENT_HELD;
 	if (d->place.server)
-		placement_set_kind(&core->placement, &d->place, kind);
+		placement_set_kind(&core->placement, &d->place, move_kind(core, d));
 	else
 		placement_put(&core->placement, &d->place, &server->place, d->row.memory_mib,
-			d->row.session, kind);
+			s ? s->row.sequence : d->row.session, move_kind(core, d));
 }
 
 void desktop_assign(struct core *core, struct desktop *d, struct session *s)
 {
 	pool_leave(core, d);
 	d->row.session = s->object.id;
-	s->row.desktop = d->object.id;
+	if (move_running(s))
+		s->row.next = d->object.id;
+	else
+		s->row.desktop = d->object.id;
 	core->policy.stale = true;
 	emit_desktop(core, d);
 	emit_session(core, s);
@@ -134,19 +166,37 @@ void desktop_unassign(struct core *core, struct desktop *d)
 	core->room = true;
 }
 
-void desktop_claim(struct core *core, struct desktop *d, struct session *s, struct volume *v)
+void desktop_drop(struct core *core, struct desktop *d)
+{
+	enum core_desktop_state state = d->row.state;
+
+	if (!d->held && (state == DESKTOP_BOOTING || state == DESKTOP_STANDBY))
+		desktop_unassign(core, d);
+	else
+		desktop_destroy(core, d, false);
+}
+
+static void send_attach(struct core *core, struct desktop *d)
+{
+	struct core_action *a = emit(core, CORE_ACT_VOLUME_ATTACH);
+
+	d->attach_unsure = false;
+	a->volume = d->volume;
+	a->desktop = d->object.id;
+	a->server = d->row.server;
+	a->session = d->row.session;
+}
+
+void desktop_claim(struct core *core, struct desktop *d, struct volume *v)
 {
 	desktop_state(core, d, DESKTOP_CLAIMING);
 	timer_after(core, &d->object, core->config.claim_timeout_ms);
 	v->row.desktop = d->object.id;
 	v->row.attached = true;
 	d->volume = v->object.id;
+	desktop_put(core, d);
 	emit_volume(core, v);
-	struct core_action *a = emit(core, CORE_ACT_VOLUME_ATTACH);
-	a->volume = v->object.id;
-	a->desktop = d->object.id;
-	a->server = d->row.server;
-	a->session = s->object.id;
+	send_attach(core, d);
 }
 
 static void ask_destroy(struct core *core, struct desktop *d)
@@ -165,6 +215,7 @@ static void ask_destroy(struct core *core, struct desktop *d)
 void desktop_destroy(struct core *core, struct desktop *d, bool failed)
 {
 	pool_leave(core, d);
+	boot_over(core, d);
 	if (d->held) {
 		desktop_gone(core, d, "never started");
 		return;
@@ -216,8 +267,17 @@ static void session_after(struct core *core, struct desktop *d, struct session *
 {
 	char text[CORE_TEXT_MAX];
 
-	if (!s)
+	if (s && s->row.next == d->object.id) {
+		move_next_lost(core, s, why);
 		return;
+	}
+	/* A session that is being moved waits for its volume, whatever becomes of its desktop. */
+	if (!s || s->row.desktop != d->object.id || s->row.state == SESSION_MOVING)
+		return;
+	if (had_user && move_running(s)) {
+		move_old_lost(core, s, why);
+		return;
+	}
 	if (!had_user) {
 		session_retry(core, s, d, code, why);
 		return;
@@ -228,7 +288,7 @@ static void session_after(struct core *core, struct desktop *d, struct session *
 	session_end(core, s, "failed", text);
 }
 
-static void desktop_fail(struct core *core, struct desktop *d, const char *code, const char *why)
+void desktop_fail(struct core *core, struct desktop *d, const char *code, const char *why)
 {
 	struct session *s = session_of(core, d);
 	bool had_user = d->row.state == DESKTOP_ACTIVE;
@@ -236,8 +296,7 @@ static void desktop_fail(struct core *core, struct desktop *d, const char *code,
 	if (d->row.session == 0 && d->row.state == DESKTOP_BOOTING)
 		pool_result(core, false);
 	desktop_destroy(core, d, true);
-	if (s && s->row.desktop == d->object.id)
-		session_after(core, d, s, had_user, code, why);
+	session_after(core, d, s, had_user, code, why);
 }
 
 void desktop_gone(struct core *core, struct desktop *d, const char *why)
@@ -250,6 +309,7 @@ void desktop_gone(struct core *core, struct desktop *d, const char *why)
 	if (was == DESKTOP_BOOTING && d->row.session == 0 && !d->held)
 		pool_result(core, false);
 	pool_leave(core, d);
+	boot_over(core, d);
 	if (server && !d->held) {
 		server->started -= d->units;
 		if (server->started <= server->place.capacity)
@@ -273,10 +333,13 @@ static void check_booted(struct core *core, struct desktop *d)
 		return;
 	timer_set(core, &d->object, 0);
 	desktop_state(core, d, DESKTOP_STANDBY);
+	boot_over(core, d);
 	if (d->row.session == 0)
 		pool_result(core, true);
-	if (s)
+	if (s) {
 		session_advance(core, s);
+		move_advance(core, s);
+	}
 }
 
 static void set_vnc(struct core *core, struct desktop *d, const struct core_event *ev)
@@ -296,8 +359,9 @@ static void desktop_claimed(struct core *core, struct desktop *d)
 		return;
 	timer_set(core, &d->object, 0);
 	desktop_state(core, d, DESKTOP_ACTIVE);
-	desktop_put(core, d);
+	core->room = true; /* he can be handed off now */
 	session_started(core, s);
+	desktop_put(core, d);
 }
 
 static void send_claim(struct core *core, struct desktop *d)
@@ -324,6 +388,13 @@ static void desktop_hello(struct core *core, struct desktop *d, const struct cor
 	} else if (d->row.state == DESKTOP_BOOTING) {
 		d->hello = true;
 		check_booted(core, d);
+	} else if (d->row.state == DESKTOP_CLAIMING && d->attach_unsure) {
+		/* Claimed before a restart; to attach what is attached already does no harm. */
+		d->claim_sent = !anonymous;
+		if (anonymous)
+			send_attach(core, d);
+		else if (ev->flag)
+			desktop_claimed(core, d);
 	} else if (d->row.state == DESKTOP_CLAIMING && d->claim_sent) {
 		/* The connection was lost while it was being claimed: did it hear the claim? */
 		if (!anonymous && ev->flag)
@@ -345,6 +416,8 @@ static void desktop_progress(struct core *core, struct desktop *d, const struct 
 	struct session *s = session_of(core, d);
 	unsigned percent = ev->percent < 100 ? ev->percent : 100;
 
+	if (s && s->row.next == d->object.id)
+		return; /* its user works in another one */
 	if (s && d->row.state == DESKTOP_CLAIMING)
 		emit_stage(core, s, "claiming", 65 + percent * 3 / 10, "%s", ev->text);
 	else if (s && d->row.state == DESKTOP_BOOTING)
@@ -375,6 +448,9 @@ static void desktop_released(struct core *core, struct desktop *d)
 	if (d->row.state != DESKTOP_DRAINING || d->released || d->destroys > 0)
 		return;
 	d->released = true;
+	struct session *s = session_of(core, d);
+	if (s)
+		move_released(core, s);
 	if (!v || v->row.desktop != d->object.id) {
 		desktop_destroy(core, d, false);
 		return;
@@ -417,11 +493,25 @@ static void desktop_volume_event(struct core *core, struct desktop *d, const str
 	}
 }
 
+/* An admin's word: it goes at once, with all that is in it. */
+static void desktop_discard(struct core *core, struct desktop *d)
+{
+	struct session *s = session_of(core, d);
+
+	emit_audit(core, "desktop-discarded", d->row.session, d->object.id, "by an administrator");
+	if (s && s->row.next == d->object.id)
+		desktop_fail(core, d, "desktop-failed", "an administrator has destroyed it");
+	else if (s)
+		session_end(core, s, "admin", "An administrator has ended your desktop.");
+	if (!d->object.dead)
+		desktop_destroy(core, d, false);
+}
+
 void desktop_event(struct core *core, const struct core_event *ev)
 {
 	struct desktop *d = table_live(&core->desktops, ev->desktop);
 
-	if (!d || d->held)
+	if (!d || (d->held && ev->type != CORE_EV_DESKTOP_DISCARD))
 		return;
 	switch (ev->type) {
 	case CORE_EV_DESKTOP_STARTED:
@@ -436,6 +526,13 @@ void desktop_event(struct core *core, const struct core_event *ev)
 		break;
 	case CORE_EV_DESKTOP_GONE:
 		desktop_gone(core, d, ev->text[0] ? ev->text : "its machine went off");
+		break;
+	case CORE_EV_DESKTOP_DISCARD:
+		desktop_discard(core, d);
+		break;
+	case CORE_EV_DESKTOP_RESIZED:
+	case CORE_EV_DESKTOP_RESIZE_FAILED:
+		resize_event(core, d, ev);
 		break;
 	case CORE_EV_AGENT_HELLO:
 		desktop_hello(core, d, ev);
@@ -473,6 +570,11 @@ void desktop_deadline(struct core *core, struct desktop *d)
 
 	switch (d->row.state) {
 	case DESKTOP_BOOTING:
+		if (d->held) {
+			/* Who waits for it has a deadline of his own. */
+			timer_after(core, &d->object, core->config.boot_timeout_ms);
+			break;
+		}
 		snprintf(text, sizeof(text), "it did not report within %u s",
 			core->config.boot_timeout_ms / 1000);
 		desktop_fail(core, d, "desktop-failed", text);
@@ -498,13 +600,17 @@ void desktop_kick(struct core *core)
 {
 	EACH(server, server, &core->servers)
 	{
-		if (server->held == 0)
-			continue;
-		EACH(desktop, d, &core->desktops)
-		{
-			if (d->held && d->row.server == server->object.id)
-				desktop_start(core, d);
-		}
+		server->blocked = false;
+	}
+	/* In the order in which they were decided: move.c says why. */
+	EACH(desktop, d, &core->desktops)
+	{
+		struct server *server = d->held ? server_of(core, d) : NULL;
+		if (server && !server->blocked)
+			server->blocked = !desktop_start(core, d);
+	}
+	EACH(server, server, &core->servers)
+	{
 		if (server->held > 0 && server->row.up)
 			pool_make_room(core, server);
 	}
@@ -539,6 +645,7 @@ void desktop_found(struct core *core, struct desktop *d, const struct core_event
 {
 	d->seen = true;
 	set_vnc(core, d, ev);
+	resize_found(core, d, ev->memory_mib);
 	if (d->row.state == DESKTOP_BOOTING)
 		timer_after(core, &d->object, core->config.boot_timeout_ms);
 	check_booted(core, d);

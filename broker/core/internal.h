@@ -7,10 +7,12 @@
  *
  *   login.c    viewers: from the login to a session, roaming, being gone
  *   session.c  a user's presence: placing, waiting, claiming, connected, ended; a second try
+ *   move.c     the hand-off of a session to another desktop; who is handed off, when, where to
+ *   resize.c   a desktop that gives memory back in place
  *   way.c      ticket and forward: the way from a viewer to its desktop
  *   desktop.c  one VM from its start to its certain end
  *   volume.c   a user's disk and its lease
- *   server.c   up, down, drained, reconciled
+ *   server.c   up, down, lost, fenced, drained, reconciled
  *   pool.c     standby desktops
  *   queue.c    who waits for room, in which order, for how long
  *   policy.c   groups and reservations: what they ask of an admission
@@ -33,6 +35,11 @@
 #define POOL_BACKOFF_MS 5000 /* after the first failed boot; doubles */
 #define POOL_BACKOFF_MAX 600000
 #define LOGINS_PER_CLIENT 4 /* under way at once */
+#define SHRINK_MS 10000     /* beyond the configured time: the answer */
+#define REST_MS 60000       /* a session whose hand-off was undone is left alone for so long */
+#define FENCE_MS 180000     /* the answer to a fence */
+#define FENCE_RETRY_MS 30000
+#define TURNS 20 /* how often who waits for memory that is promised to him has his wait renewed */
 #define FORWARD_PORTS 8
 #define DESKTOP_TRIES 2         /* desktops that a login may use up */
 #define QUEUE_TELL_MS 60000     /* how often who waits is told again */
@@ -47,6 +54,7 @@ enum object_kind {
 	OBJECT_SESSION,
 	OBJECT_LOGIN,
 	OBJECT_POOL,
+	OBJECT_MOVE, /* struct session.clock */
 	OBJECT_KINDS
 };
 
@@ -72,24 +80,30 @@ struct server {
 	struct placement_server place;
 	uint64_t started; /* units of the desktops whose VM is, or may be, there */
 	unsigned held;    /* desktops placed here that wait for room */
+	unsigned booting; /* VMs asked for whose agents have not reported */
+	bool blocked;     /* desktop_kick: who is first in turn does not fit yet */
 	bool shrunk;      /* more is used than there is since its capacity fell */
 };
 
 struct desktop {
 	struct object object;
 	struct core_desktop row;
-	struct placement_desktop place; /* put while it is some session's, and until it is gone */
-	uint64_t units;
-	bool held;             /* not asked for yet: standby desktops have to go first */
-	bool hello;            /* its agent has reported */
-	bool unsure;           /* the server's connection was lost: reconciling will tell */
-	bool seen;             /* found while reconciling */
-	bool released;         /* the agent has given the volume back */
-	bool claim_sent;       /* the agent was told the user's name */
-	bool claim_unsure;     /* it may not have heard it */
-	bool release_unsure;   /* nor the word to release */
-	unsigned destroys;     /* how often it was asked for */
-	uint64_t volume;       /* whose lease names this desktop; 0 = none */
+	struct placement_desktop place; /* put while it is some session's, and until it is gone, but
+					   for one that is `left` */
+	uint64_t units;                 /* what its VM takes */
+	bool held;           /* not asked for yet: others have to go, or to boot, first */
+	bool booting;        /* counts in server.booting */
+	bool left;           /* its session is being handed off: its memory is given away already */
+	bool hello;          /* its agent has reported */
+	bool unsure;         /* the server's connection was lost: reconciling will tell */
+	bool seen;           /* found while reconciling */
+	bool released;       /* the agent has given the volume back */
+	bool claim_sent;     /* the agent was told the user's name */
+	bool claim_unsure;   /* it may not have heard it */
+	bool attach_unsure;  /* nor may the disk be there (claimed before a restart) */
+	bool release_unsure; /* nor the word to release */
+	unsigned destroys;   /* how often it was asked for */
+	uint64_t volume;     /* whose lease names this desktop; 0 = none */
 	struct tree_node pool; /* in core.pool while it is nobody's and of use */
 };
 
@@ -113,6 +127,9 @@ struct session {
 	struct object object;
 	struct core_session row;
 	struct way way;
+	struct object clock;        /* of its hand-off; without one: the end of its rest */
+	unsigned turns;             /* waits renewed */
+	bool readmit;               /* its server was lost, it has not been placed again yet */
 	unsigned tries;             /* desktops used up */
 	unsigned volume_tries;      /* creations that failed */
 	uint64_t avoid;             /* server of the desktop that failed; 0 = none */
@@ -169,7 +186,8 @@ struct core {
 	int64_t ends[QUEUE_ENDS]; /* now_ms of the last sessions that gave their desktop back */
 	unsigned end_count;       /* how many there were; the last is ends[(end_count-1) % ...] */
 	bool any_dead;
-	bool room; /* memory came free in this step */
+	bool room;   /* memory came free in this step, or somebody can be handed off now */
+	bool settle; /* a server was lost, or its drain began or was called off */
 	uint64_t step;
 	uint64_t counters_persisted;
 	int64_t now_ms, wall_ms;
@@ -240,6 +258,38 @@ void session_started(struct core *core, struct session *s); /* claimed */
 void session_deadline(struct core *core, struct session *s);
 void session_close(struct core *core, struct session *s); /* the end, without a word */
 void session_room(struct core *core);                     /* memory came free: who waits for it? */
+void session_lost(struct core *core, struct server *server); /* its users are admitted again */
+
+/* move.c */
+/* The desktop that the session is placed on: the one it is being handed off to, else its own. */
+struct desktop *move_target(const struct core *core, const struct session *s);
+enum placement_kind move_kind(const struct core *core, const struct desktop *d);
+bool move_running(const struct session *s); /* its desktop works, the hand-off can be undone */
+/* Carries the hand-off of a plan out: at once for a desktop that nobody has claimed yet. */
+void move_plan(struct core *core, const struct placement_plan *plan, enum core_move_why why);
+void move_admin(struct core *core, struct session *s, const struct core_event *ev);
+void move_announce(struct core *core, struct session *s);
+void move_advance(struct core *core, struct session *s); /* something it waits for may be there */
+void move_undo(struct core *core, struct session *s, const char *why);
+void move_in_place(struct core *core, struct session *s); /* it was shrunk: no hand-off */
+void move_now(struct core *core, struct session *s);
+void move_tell(struct core *core, const struct session *s); /* again, to a viewer that came on */
+void move_next_lost(struct core *core, struct session *s, const char *why);
+void move_old_lost(struct core *core, struct session *s, const char *why);
+void move_released(struct core *core, struct session *s);    /* by the old desktop's agent */
+void move_lease_ended(struct core *core, struct session *s); /* the volume is nobody's */
+void move_claimed(struct core *core, struct session *s);     /* by the new desktop's agent */
+void move_done(struct core *core, struct session *s);        /* the viewer shows it, or is gone */
+void move_stop(struct core *core, struct session *s, const char *why);
+void move_clock(struct core *core, struct session *s);
+void move_settle(struct core *core); /* after a loss, a drain, the end of one */
+void move_drain(struct core *core);  /* the next user of a server that is being drained */
+void move_load(struct core *core, struct session *s);
+
+/* resize.c */
+void resize_ask(struct core *core, struct desktop *d, uint32_t memory_mib);
+void resize_event(struct core *core, struct desktop *d, const struct core_event *ev);
+void resize_found(struct core *core, struct desktop *d, uint32_t memory_mib); /* its VM's size */
 
 /* way.c */
 void way_open(struct core *core, struct session *s, const struct login *l);
@@ -251,13 +301,20 @@ void way_first_frame(struct core *core, struct session *s);
 /* desktop.c */
 struct desktop *desktop_new(
 	struct core *core, struct server *server, uint32_t memory_mib, struct session *s);
+/* For a session that is being handed off it becomes `next`, else `desktop`. */
 void desktop_assign(struct core *core, struct desktop *d, struct session *s);
 void desktop_unassign(struct core *core, struct desktop *d); /* back to the pool, unclaimed */
-void desktop_put(struct core *core, struct desktop *d);      /* tells the allocator of it */
-void desktop_claim(struct core *core, struct desktop *d, struct session *s, struct volume *v);
+/* Takes one from the pool or starts one, on that server, for a session. */
+struct desktop *desktop_find(
+	struct core *core, struct server *server, uint32_t memory_mib, struct session *s);
+void desktop_drop(struct core *core, struct desktop *d); /* its session does not want it */
+void desktop_put(struct core *core, struct desktop *d);  /* tells the allocator of it */
+void desktop_claim(struct core *core, struct desktop *d, struct volume *v);
 void desktop_release(struct core *core, struct desktop *d);
 void desktop_destroy(struct core *core, struct desktop *d, bool failed);
 void desktop_gone(struct core *core, struct desktop *d, const char *why);
+/* It is of no use any more: it goes, and its session finds out. */
+void desktop_fail(struct core *core, struct desktop *d, const char *code, const char *why);
 void desktop_event(struct core *core, const struct core_event *ev);
 void desktop_deadline(struct core *core, struct desktop *d);
 void desktop_kick(struct core *core); /* starts what is held, where there is room now */
@@ -276,6 +333,8 @@ void volume_server_down(struct core *core, uint64_t server);
 /* server.c */
 void server_event(struct core *core, const struct core_event *ev);
 void server_place(struct core *core, struct server *s);
+void server_deadline(struct core *core, struct server *s);
+unsigned server_boots(const struct core *core, const struct server *s); /* at once */
 uint64_t server_room(const struct server *s); /* units not taken by any VM */
 bool server_usable(const struct server *s);   /* up and not draining */
 struct server *server_any_up(const struct core *core, uint64_t avoid); /* that one last */
@@ -283,11 +342,17 @@ void server_config(struct core *core); /* builds the allocator anew */
 void object_end(struct core *core, struct object *object);
 
 /* pool.c */
-/* What an admission does today. `c` as policy_constraint gives it, NULL for a plain one. */
-bool pool_plan(
+enum pool_answer {
+	POOL_YES,
+	POOL_SOON, /* it needs a hand-off of somebody who is just being claimed for */
+	POOL_NO,
+};
+/* What an admission does now. `c` as policy_constraint gives it, NULL for a plain one. */
+enum pool_answer pool_plan(
 	const struct core *core, const struct placement_constraint *c, struct placement_plan *plan);
+/* A standby desktop of that size, or NULL; `only` NULL: on any server but `avoid`. */
 struct desktop *pool_take(struct core *core, const struct placement_constraint *c,
-	uint32_t memory_mib, uint64_t avoid);
+	uint32_t memory_mib, const struct server *only, uint64_t avoid);
 void pool_make_room(struct core *core, struct server *server);
 void pool_result(struct core *core, bool booted);
 void pool_balance(struct core *core);

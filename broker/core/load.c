@@ -3,7 +3,8 @@
  * From the store's rows back to a running state. All servers are down until their workers say
  * otherwise, and all desktops are unsure until their server was looked at. What was under way at
  * the viewers is lost with their event streams: logins that had no desktop yet are over, sessions
- * that had one are without a viewer and keep their forward.
+ * that had one are without a viewer and keep their forward. A hand-off whose session still works in
+ * its old desktop is undone; one that has come further goes on.
  */
 #include <string.h>
 
@@ -69,7 +70,7 @@ void core_load_session(struct core *core, const struct core_session *row)
 static void load_desktop(struct core *core, struct desktop *d)
 {
 	const struct session *s = table_live(&core->sessions, d->row.session);
-	bool wanted = s && s->row.desktop == d->object.id;
+	bool wanted = s && (s->row.desktop == d->object.id || s->row.next == d->object.id);
 
 	switch (d->row.state) {
 	case DESKTOP_BOOTING:
@@ -82,6 +83,11 @@ static void load_desktop(struct core *core, struct desktop *d)
 	case DESKTOP_CLAIMING:
 		if (!wanted)
 			desktop_destroy(core, d, false);
+		else
+			timer_after(core, &d->object,
+				(int64_t)core->config.boot_timeout_ms +
+					core->config.claim_timeout_ms);
+		d->attach_unsure = wanted;
 		break;
 	case DESKTOP_ACTIVE:
 		if (!wanted)
@@ -100,11 +106,32 @@ static void load_desktop(struct core *core, struct desktop *d)
 	}
 }
 
+/* A hand-off that goes on, from where its two desktops are. */
+static void load_move(struct core *core, struct session *s)
+{
+	const struct desktop *d = table_live(&core->desktops, s->row.desktop);
+	const struct volume *v = table_live(&core->volumes, s->row.volume);
+	int64_t wait = (int64_t)core->config.boot_timeout_ms + core->config.claim_timeout_ms;
+
+	timer_after(core, &s->object, wait);
+	if (s->row.state == SESSION_MOVING) {
+		if (v->row.desktop == 0)
+			move_lease_ended(core, s);
+	} else if (!d || d->row.session != s->object.id || d->row.state > DESKTOP_CLAIMING) {
+		s->row.desktop = 0;
+		session_state(core, s, SESSION_PLACING);
+	}
+}
+
 static void load_session(struct core *core, struct session *s)
 {
 	const struct desktop *d = table_live(&core->desktops, s->row.desktop);
 	int64_t life = core->config.disconnected_ms;
 
+	if (s->row.move != MOVE_NONE && table_live(&core->volumes, s->row.volume)) {
+		load_move(core, s);
+		return;
+	}
 	if (s->row.state < SESSION_CONNECTED || !d || d->row.state != DESKTOP_ACTIVE ||
 		!table_live(&core->volumes, s->row.volume)) {
 		session_close(core, s);
@@ -128,6 +155,10 @@ void core_load_done(struct core *core, int64_t now_ms, struct core_actions *acti
 		else if (v->row.desktop != 0)
 			volume_free(core, v);
 	}
+	EACH(session, s, &core->sessions)
+	{
+		move_load(core, s);
+	}
 	server_config(core);
 	EACH(session, s, &core->sessions)
 	{
@@ -136,6 +167,11 @@ void core_load_done(struct core *core, int64_t now_ms, struct core_actions *acti
 	EACH(desktop, d, &core->desktops)
 	{
 		load_desktop(core, d);
+	}
+	EACH(server, s, &core->servers)
+	{
+		if (core->config.lost_ms > 0)
+			timer_after(core, &s->object, core->config.lost_ms);
 	}
 	core_settle(core);
 	core->actions = NULL;

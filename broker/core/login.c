@@ -124,6 +124,12 @@ void login_event(struct core *core, const struct core_event *ev)
 	case CORE_EV_RECONNECT:
 		if (s && s->row.state == SESSION_CONNECTED)
 			way_open(core, s, l);
+		else if (s)
+			move_tell(core, s);
+		break;
+	case CORE_EV_MOVE_NOW:
+		if (s)
+			move_now(core, s);
 		break;
 	case CORE_EV_FIRST_FRAME:
 		if (s)

@@ -290,7 +290,9 @@ bool placement_without_handoff(
 {
 	while (tier < p->tiers.last && p->free_slots[tier] < 2)
 		tier++;
-	*plan = (struct placement_plan){.tier = tier, .server = best_fit(p, tier)};
+	*plan = (struct placement_plan){.tier = tier,
+		.server = best_fit(p, tier),
+		.keeps_reserve = p->free_slots[tier] >= 2};
 	return plan->server != NULL;
 }
 

@@ -205,7 +205,7 @@ void policy_refresh(struct core *core)
 		core->policy.reservations[i].filled = 0;
 	EACH(session, s, &core->sessions)
 	{
-		struct desktop *d = table_live(&core->desktops, s->row.desktop);
+		struct desktop *d = move_target(core, s);
 		s->reservation = 0;
 		if (d)
 			take_seat(core, s, d);

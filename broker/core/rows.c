@@ -73,8 +73,15 @@ void core_tier_status(const struct core *core, struct core_tier_status *status)
 	unsigned tier = placement_target_for(p, c, 0);
 	int64_t threshold = placement_threshold(p, tier);
 	struct placement_plan next;
-	bool admitted = core->queue_length == 0 && pool_plan(core, c, &next);
-	uint32_t kept = 0;
+	bool admitted = core->queue_length == 0 && pool_plan(core, c, &next) == POOL_YES;
+	const struct desktop *handoff =
+		admitted && next.handoff ? TREE_ENTRY(next.handoff, struct desktop, place) : NULL;
+	uint32_t kept = 0, moving = 0;
+
+	EACH(session, s, &core->sessions)
+	{
+		moving += s->row.move != MOVE_NONE;
+	}
 
 	for (size_t i = 0; i < core->policy.reservation_count; i++)
 		kept += core->policy.reservations[i].seats - core->policy.reservations[i].filled;
@@ -89,6 +96,9 @@ void core_tier_status(const struct core *core, struct core_tier_status *status)
 		.reserve_server_free_mib = largest ? mib(core, largest->key) : 0,
 		.kept_seats = kept,
 		.queued = core->queue_length,
+		.moving = moving,
+		.next_handoff = handoff ? handoff->row.session : 0,
+		.next_handoff_size_mib = handoff ? tier_size_mib(&p->tiers, next.handoff_tier) : 0,
 		.next_waits = !admitted && core->queue_length < core->config.queue,
 		.next_size_mib = admitted ? tier_size_mib(&p->tiers, next.tier) : 0,
 		.next_server = admitted ? next.server->id : 0,

@@ -75,10 +75,14 @@ static void session_show(struct core *core, struct session *s)
 
 	if (s->queued)
 		return; /* queue_tell does, at the end of the step */
-	if (s->row.state == SESSION_PLACING)
+	if (s->row.state == SESSION_MOVING)
+		emit_stage(core, s, "waiting", 10, "Your desktop is being moved");
+	else if (s->row.state == SESSION_PLACING)
 		emit_stage(core, s, "placing", 10, "Looking for a desktop");
 	else if (s->row.state == SESSION_CLAIMING)
 		emit_stage(core, s, "claiming", 60, "Opening your home");
+	else if (d && d->held)
+		emit_stage(core, s, "waiting", 15, "Room is being made for your desktop");
 	else if (d && d->row.state == DESKTOP_BOOTING)
 		emit_stage(core, s, "starting", 20, "Starting your desktop");
 	else if (v && v->row.state != VOLUME_READY)
@@ -109,7 +113,8 @@ static bool somebody_leaves(struct core *core)
 	EACH(desktop, d, &core->desktops)
 	{
 		const struct server *server = table_get(&core->servers, d->row.server);
-		if ((d->row.state == DESKTOP_DRAINING || d->row.state == DESKTOP_FAILED) &&
+		if ((d->row.state == DESKTOP_DRAINING || d->row.state == DESKTOP_FAILED ||
+			    d->left) &&
 			server && server_usable(server))
 			return true;
 	}
@@ -138,10 +143,20 @@ static void refuse_full(struct core *core, struct session *s)
 	session_refuse(core, s, "full", text);
 }
 
+/* He stays in PLACING; session_room tries again. */
+static void session_wait(struct core *core, struct session *s)
+{
+	if (s->object.deadline_ms == 0)
+		timer_after(core, &s->object, core->config.boot_timeout_ms);
+	session_show(core, s);
+}
+
 /* There is no room: queue, or wait for who is just leaving, or say so. */
 static void session_no_room(struct core *core, struct session *s, enum placement_result result)
 {
-	if (result == PLACEMENT_NO_SERVER && placement_capacity(&core->placement) > 0) {
+	if (s->row.move != MOVE_NONE) {
+		session_wait(core, s); /* his session was up: it is not given up for a moment */
+	} else if (result == PLACEMENT_NO_SERVER && placement_capacity(&core->placement) > 0) {
 		session_refuse(core, s, "no-server",
 			"No server is large enough for the desktop that your group or class is to "
 			"get. Please tell the administrator.");
@@ -154,9 +169,7 @@ static void session_no_room(struct core *core, struct session *s, enum placement
 		if (!queue_enter(core, s))
 			refuse_full(core, s);
 	} else if (somebody_leaves(core)) {
-		if (s->object.deadline_ms == 0)
-			timer_after(core, &s->object, core->config.boot_timeout_ms);
-		session_show(core, s);
+		session_wait(core, s);
 	} else {
 		refuse_full(core, s);
 	}
@@ -169,13 +182,30 @@ static void refuse_damaged(struct core *core, struct session *s)
 		"administrator can repair it.");
 }
 
+/* The desktop of a plan whose hand-off, if it has one, is on its way. */
+static void session_give(struct core *core, struct session *s, const struct placement_constraint *c,
+	const struct placement_plan *plan)
+{
+	uint32_t size = tier_size_mib(&core->placement.tiers, plan->tier);
+	struct server *server = TREE_ENTRY(plan->server, struct server, place);
+	struct desktop *d = pool_take(core, c, size, plan->handoff ? server : NULL, s->avoid);
+
+	if (d) {
+		desktop_assign(core, d, s);
+		return;
+	}
+	struct server *other = s->avoid == server->object.id && !plan->handoff
+				       ? another_server(core, s, c, plan->tier)
+				       : NULL;
+	desktop_new(core, other ? other : server, size, s);
+}
+
 void session_place(struct core *core, struct session *s)
 {
 	const struct volume *v = table_live(&core->volumes, s->row.volume);
 	struct placement_constraint asked;
 	const struct placement_constraint *c;
 	struct placement_plan plan;
-	struct desktop *d;
 
 	policy_refresh(core);
 	session_state(core, s, SESSION_PLACING);
@@ -194,22 +224,17 @@ void session_place(struct core *core, struct session *s)
 		session_no_room(core, s, any ? PLACEMENT_FULL : PLACEMENT_NO_SERVER);
 		return;
 	}
-	if (!pool_plan(core, c, &plan)) {
+	enum pool_answer answer = pool_plan(core, c, &plan);
+	if (answer == POOL_SOON)
+		session_wait(core, s);
+	else if (answer == POOL_NO)
 		session_no_room(core, s, plan.result);
+	if (answer != POOL_YES)
 		return;
-	}
 	queue_leave(core, s);
-	uint32_t size = tier_size_mib(&core->placement.tiers, plan.tier);
-	d = pool_take(core, c, size, s->avoid);
-	if (d) {
-		desktop_assign(core, d, s);
-	} else {
-		struct server *server = TREE_ENTRY(plan.server, struct server, place);
-		struct server *other = s->avoid == server->object.id
-					       ? another_server(core, s, c, plan.tier)
-					       : NULL;
-		d = desktop_new(core, other ? other : server, size, s);
-	}
+	if (plan.handoff)
+		move_plan(core, &plan, MOVE_WHY_ROOM);
+	session_give(core, s, c, &plan);
 	session_state(core, s, SESSION_WAITING);
 	timer_after(core, &s->object,
 		(int64_t)core->config.boot_timeout_ms + core->config.claim_timeout_ms);
@@ -220,16 +245,17 @@ void session_advance(struct core *core, struct session *s)
 {
 	struct desktop *d = table_live(&core->desktops, s->row.desktop);
 	struct volume *v = table_live(&core->volumes, s->row.volume);
+	const struct server *server = d ? table_live(&core->servers, d->row.server) : NULL;
 
 	if (s->row.state != SESSION_WAITING)
 		return;
 	if (v->row.state != VOLUME_READY)
 		volume_want(core, v);
-	if (d && d->row.state == DESKTOP_STANDBY && v->row.state == VOLUME_READY &&
-		v->row.desktop == 0) {
+	if (server && server->row.up && d->row.state == DESKTOP_STANDBY &&
+		v->row.state == VOLUME_READY && v->row.desktop == 0) {
 		timer_set(core, &s->object, 0);
 		session_state(core, s, SESSION_CLAIMING);
-		desktop_claim(core, d, s, v);
+		desktop_claim(core, d, v);
 	}
 	session_show(core, s);
 }
@@ -242,7 +268,7 @@ void session_retry(
 	s->row.desktop = 0;
 	core->policy.stale = true;
 	s->tries++;
-	if (s->row.login == 0) {
+	if (s->row.login == 0 && s->row.move == MOVE_NONE) {
 		session_close(core, s);
 		return;
 	}
@@ -275,6 +301,7 @@ void session_close(struct core *core, struct session *s)
 	s->row.login = 0;
 	way_close(core, s);
 	queue_leave(core, s);
+	move_stop(core, s, "the session is over");
 	session_state(core, s, SESSION_ENDED);
 	object_end(core, &s->object);
 	core->policy.stale = true;
@@ -282,10 +309,8 @@ void session_close(struct core *core, struct session *s)
 		queue_ended(core);
 	if (!d)
 		return;
-	if (d->row.state == DESKTOP_BOOTING || d->row.state == DESKTOP_STANDBY)
-		desktop_unassign(core, d);
-	else if (d->row.state == DESKTOP_CLAIMING)
-		desktop_destroy(core, d, false);
+	if (d->row.state <= DESKTOP_CLAIMING)
+		desktop_drop(core, d);
 	else if (d->row.state == DESKTOP_ACTIVE)
 		desktop_release(core, d);
 }
@@ -323,6 +348,10 @@ void session_take(struct core *core, struct session *s, struct login *l)
 		session_state(core, s, SESSION_CONNECTED);
 		way_open(core, s, l);
 		break;
+	case SESSION_MOVING:
+		way_close(core, s); /* the first viewer's */
+		session_show(core, s);
+		break;
 	default:
 		session_show(core, s);
 		break;
@@ -334,6 +363,8 @@ static void session_alone(struct core *core, struct session *s)
 {
 	way_close(core, s);
 	session_state(core, s, SESSION_DISCONNECTED);
+	move_done(core, s);
+	move_now(core, s); /* nobody reads the notice */
 	if (core->config.disconnected_ms > 0)
 		timer_after(core, &s->object, core->config.disconnected_ms);
 	else
@@ -343,7 +374,8 @@ static void session_alone(struct core *core, struct session *s)
 void session_viewer_gone(struct core *core, struct session *s)
 {
 	s->row.login = 0;
-	if (s->row.state == SESSION_PLACING || s->row.state == SESSION_WAITING)
+	if (s->row.move == MOVE_NONE &&
+		(s->row.state == SESSION_PLACING || s->row.state == SESSION_WAITING))
 		session_close(core, s);
 	else if (s->row.state == SESSION_CONNECTED)
 		session_alone(core, s);
@@ -357,9 +389,58 @@ void session_started(struct core *core, struct session *s)
 
 	if (l) {
 		session_state(core, s, SESSION_CONNECTED);
+		move_claimed(core, s);
 		way_open(core, s, l);
 	} else {
+		move_claimed(core, s);
 		session_alone(core, s);
+	}
+}
+
+/* It had a desktop on a server that is lost: it is to be placed as if its user connected now. */
+static void session_uproot(struct core *core, struct session *s, struct desktop *d)
+{
+	move_stop(core, s, "its server is lost");
+	s->way.ticket_live = false;
+	way_close(core, s);
+	s->way.tickets = 0;
+	s->row.desktop = 0;
+	s->tries = 0;
+	s->percent = 0;
+	s->readmit = true;
+	session_state(core, s, SESSION_PLACING);
+	timer_after(core, &s->object, core->config.boot_timeout_ms);
+	emit_audit(core, "readmitted", s->object.id, d->object.id, "its server is lost");
+	desktop_destroy(core, d, true);
+}
+
+void session_lost(struct core *core, struct server *server)
+{
+	EACH(session, s, &core->sessions)
+	{
+		struct desktop *d = table_live(&core->desktops, s->row.desktop);
+		if (!d || d->row.server != server->object.id || d->row.state != DESKTOP_ACTIVE)
+			continue;
+		if (s->row.state == SESSION_DISCONNECTED)
+			session_end(core, s, "failed", "The server of your desktop has failed.");
+		else if (move_running(s))
+			desktop_fail(core, d, "desktop-failed", "its server is lost");
+		else
+			session_uproot(core, s, d);
+	}
+	for (;;) {
+		struct session *first = NULL;
+		EACH(session, s, &core->sessions)
+		{
+			if (s->readmit && (!first || s->row.sequence < first->row.sequence))
+				first = s;
+		}
+		if (!first)
+			return;
+		first->readmit = false;
+		first->row.sequence = ++core->counters.session;
+		emit_counters(core);
+		session_place(core, first);
 	}
 }
 
@@ -368,8 +449,16 @@ static void session_waited(struct core *core, struct session *s)
 	const struct volume *v = table_live(&core->volumes, s->row.volume);
 	const struct desktop *holder = table_live(&core->desktops, v->row.desktop);
 	const struct server *server = holder ? table_get(&core->servers, holder->row.server) : NULL;
+	const struct desktop *d = table_live(&core->desktops, s->row.desktop);
 	char text[CORE_TEXT_MAX];
 
+	/* What is promised to him, or his session itself, is not given up while others move. */
+	if (((d && d->held) || s->row.move != MOVE_NONE) && s->turns++ < TURNS) {
+		timer_after(core, &s->object, core->config.boot_timeout_ms);
+		if (s->row.state == SESSION_PLACING)
+			session_place(core, s);
+		return;
+	}
 	if (s->row.state == SESSION_PLACING) {
 		session_refuse(core, s, "full",
 			"All desktops are taken, and none came free in time. Please try again.");
@@ -403,6 +492,9 @@ void session_deadline(struct core *core, struct session *s)
 		break;
 	case SESSION_DISCONNECTED:
 		session_end(core, s, "expired", "The session was left for too long.");
+		break;
+	case SESSION_MOVING: /* its old desktop's deadlines, and its server's, drive it on */
+		timer_after(core, &s->object, core->config.claim_timeout_ms);
 		break;
 	default:
 		break;

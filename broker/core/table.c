@@ -65,6 +65,9 @@ void *table_add(struct table *table, size_t size, enum object_kind kind, uint64_
 	table->count++;
 	object->id = id;
 	object->kind = kind;
+	if (kind == OBJECT_SESSION)
+		((struct session *)(void *)object)->clock =
+			(struct object){.id = id, .kind = OBJECT_MOVE};
 	return object;
 }
 

@@ -31,8 +31,10 @@ static const unsigned desktop_next[] = {
  * A session's row begins at PLACING: before it a login only has somebody's word for who he is.
  *
  *   PLACING <--> WAITING --> CLAIMING --> CONNECTED <--> DISCONNECTED --> ENDED
- *      ^            ^           |             |               |
- *      +------------+-----------+             +--> MOVING <---+      (ENDED follows any)
+ *    ^  ^           ^ ^         |           |  |              |
+ *    |  +-----------|-+---------+           |  |              |
+ *    +--------------|-----------------------+  |     (its server is lost)
+ *    +--------------+------------- MOVING <----+--------------+     (ENDED follows any)
  */
 static const unsigned session_next[] = {
 	[SESSION_AUTHENTICATING] = TO(SESSION_PLACING) | TO(SESSION_ENDED),
@@ -40,9 +42,10 @@ static const unsigned session_next[] = {
 	[SESSION_WAITING] = TO(SESSION_PLACING) | TO(SESSION_CLAIMING) | TO(SESSION_ENDED),
 	[SESSION_CLAIMING] = TO(SESSION_PLACING) | TO(SESSION_CONNECTED) |
 			     TO(SESSION_DISCONNECTED) | TO(SESSION_ENDED),
-	[SESSION_CONNECTED] = TO(SESSION_DISCONNECTED) | TO(SESSION_MOVING) | TO(SESSION_ENDED),
+	[SESSION_CONNECTED] = TO(SESSION_DISCONNECTED) | TO(SESSION_MOVING) | TO(SESSION_PLACING) |
+			      TO(SESSION_ENDED),
 	[SESSION_DISCONNECTED] = TO(SESSION_CONNECTED) | TO(SESSION_MOVING) | TO(SESSION_ENDED),
-	[SESSION_MOVING] = TO(SESSION_CONNECTED) | TO(SESSION_DISCONNECTED) | TO(SESSION_ENDED),
+	[SESSION_MOVING] = TO(SESSION_WAITING) | TO(SESSION_PLACING) | TO(SESSION_ENDED),
 	[SESSION_ENDED] = 0,
 };
 

@@ -68,8 +68,10 @@ void volume_free(struct core *core, struct volume *v)
 	v->row.desktop = 0;
 	v->row.attached = false;
 	emit_volume(core, v);
-	if (s)
-		session_advance(core, s);
+	if (!s)
+		return;
+	move_lease_ended(core, s);
+	session_advance(core, s);
 }
 
 static void create_failed(struct core *core, struct volume *v, const char *why)

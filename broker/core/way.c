@@ -178,4 +178,6 @@ void way_first_frame(struct core *core, struct session *s)
 	const struct desktop *d = table_live(&core->desktops, s->row.desktop);
 	a->server = d->row.server;
 	s->way.ticket_live = false;
+	move_done(core, s);
+	move_tell(core, s);
 }

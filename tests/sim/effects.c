@@ -91,6 +91,12 @@ static void guest_done(struct world *w, const struct core_action *op)
 	} else if (op->type == CORE_ACT_RELEASE && vm->agent == AGENT_ACTIVE) {
 		vm->agent = AGENT_RELEASED;
 		vm_answer(w, op->desktop, (struct core_event){.type = CORE_EV_RELEASED});
+	} else if (op->type == CORE_ACT_DESKTOP_RESIZE && op->memory_mib < vm->mib) {
+		vm->mib = op->memory_mib;
+		w->shrunk++;
+		vm_answer(w, op->desktop,
+			(struct core_event){
+				.type = CORE_EV_DESKTOP_RESIZED, .memory_mib = vm->mib});
 	}
 }
 
@@ -129,6 +135,18 @@ static void do_start(struct world *w, const struct core_action *op, unsigned ser
 		.type = CORE_EV_DESKTOP_STARTED, .vnc_port = (uint16_t)(5900 + op->desktop % 900)};
 	snprintf(event.vnc_host, sizeof(event.vnc_host), "s%u", server);
 	vm_answer(w, op->desktop, event);
+}
+
+/* The guest gives memory back, after a while, or does not. */
+static void do_resize(struct world *w, const struct core_action *op, bool bad)
+{
+	struct sim_vm *vm = &w->vms[op->desktop];
+
+	if (!vm->exists || op->memory_mib >= vm->mib || bad || sim_percent(w, 30)) {
+		vm_answer(w, op->desktop, fail(CORE_EV_DESKTOP_RESIZE_FAILED, "timeout"));
+		return;
+	}
+	in_guest(w, op, (int64_t)sim_random(w, op->ms));
 }
 
 static void do_attach(struct world *w, const struct core_action *op, bool bad)
@@ -267,6 +285,9 @@ static void apply(struct world *w, const struct core_action *op)
 		vm->exists = false;
 		vm_answer(w, op->desktop, (struct core_event){.type = CORE_EV_DESKTOP_GONE});
 		break;
+	case CORE_ACT_DESKTOP_RESIZE:
+		do_resize(w, op, bad);
+		break;
 	case CORE_ACT_VOLUME_ATTACH:
 		do_attach(w, op, bad);
 		break;
@@ -352,6 +373,7 @@ static void authd(struct world *w, const struct core_action *op)
 static void unreachable(struct world *w, const struct core_action *op, unsigned server)
 {
 	static const enum core_event_type events[CORE_ACT_COUNT] = {
+		[CORE_ACT_DESKTOP_RESIZE] = CORE_EV_DESKTOP_RESIZE_FAILED,
 		[CORE_ACT_VOLUME_CREATE] = CORE_EV_VOLUME_CREATE_FAILED,
 		[CORE_ACT_VOLUME_ATTACH] = CORE_EV_VOLUME_ATTACH_FAILED,
 		[CORE_ACT_VOLUME_DETACH] = CORE_EV_VOLUME_DETACH_FAILED,
@@ -370,6 +392,34 @@ static void unreachable(struct world *w, const struct core_action *op, unsigned 
 	answer(w, SIM_SERVERS, &event);
 }
 
+void server_fence(struct world *w, unsigned server)
+{
+	struct core_event event = {.type = CORE_EV_SERVER_FENCED, .server = server + 1};
+
+	if (w->servers[server].connected)
+		return; /* a machine that answers is on */
+	for (unsigned i = 0; i < SIM_VMS; i++) {
+		if (w->vms[i].server == server)
+			w->vms[i].exists = false;
+	}
+	w->fenced++;
+	answer(w, SIM_SERVERS, &event);
+}
+
+static void fence(struct world *w, const struct core_action *op)
+{
+	unsigned server = server_index(op->server);
+	struct core_event event = fail(CORE_EV_FENCE_FAILED, "the switch does not answer");
+
+	event.server = op->server;
+	if (server >= w->server_count || !w->config.fence)
+		sim_break(w, "a server is fenced that is not there, or cannot be");
+	else if (w->servers[server].connected || sim_percent(w, 3 * w->faults.fail))
+		answer(w, SIM_SERVERS, &event);
+	else
+		server_fence(w, server);
+}
+
 void effect_begin(struct world *w, const struct core_action *op)
 {
 	unsigned server = server_index(op->server);
@@ -381,6 +431,10 @@ void effect_begin(struct world *w, const struct core_action *op)
 	}
 	if (op->type == CORE_ACT_FORWARD_ADD || op->type == CORE_ACT_FORWARD_DEL) {
 		netd(w, op);
+		return;
+	}
+	if (op->type == CORE_ACT_FENCE) {
+		fence(w, op);
 		return;
 	}
 	if (server >= w->server_count || op->desktop >= SIM_VMS) {
@@ -477,6 +531,7 @@ void server_connect(struct world *w, unsigned server)
 	for (unsigned i = 0; i < count && epoch == w->broker_epoch; i++) {
 		event.desktop = found[i];
 		event.vnc_port = (uint16_t)(5900 + found[i] % 900);
+		event.memory_mib = w->vms[found[i]].mib;
 		snprintf(event.vnc_host, sizeof(event.vnc_host), "s%u", server);
 		world_step(w, &event);
 	}
@@ -486,7 +541,8 @@ void server_connect(struct world *w, unsigned server)
 	if (epoch == w->broker_epoch)
 		world_step(w, &(struct core_event){.type = CORE_EV_SERVER_UP,
 				      .server = server + 1,
-				      .memory_mib = s->mib});
+				      .memory_mib = s->mib,
+				      .cpus = 2 + 2 * server});
 	for (unsigned i = 0; i < count && epoch == w->broker_epoch; i++)
 		hello(w, found[i]);
 }

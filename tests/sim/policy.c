@@ -90,7 +90,8 @@ static const struct core_session *placed_now(const struct world *w)
 	}
 	for (const struct core_session *s = core_session_next(w->core, 0); s;
 		s = core_session_next(w->core, s->id)) {
-		bool had = s->desktop == 0;
+		/* Who is being moved has had his desktop, and his seat, all along. */
+		bool had = s->desktop == 0 || s->move != MOVE_NONE;
 		for (unsigned i = 0; i < p->sessions && !had; i++)
 			had = p->before[i].session == s->id && p->before[i].desktop != 0;
 		if (!had && placed)
@@ -148,7 +149,11 @@ static bool seats_are_there(const struct world *w)
 		uint32_t room = core_server_capacity_mib(w->core, s->id) / unit, used = 0;
 		for (const struct core_desktop *d = core_desktop_next(w->core, 0); d;
 			d = core_desktop_next(w->core, d->id)) {
-			if (d->server == s->id && d->session != 0)
+			const struct core_session *owner = core_session_get(w->core, d->session);
+			/* What is on its way out makes room for a seat in a moment. */
+			bool left = d->state == DESKTOP_DRAINING ||
+				    (owner && owner->next != 0 && owner->desktop == d->id);
+			if (d->server == s->id && d->session != 0 && !left)
 				used += (d->memory_mib + w->config.min_mib - 1) / w->config.min_mib;
 		}
 		if (s->up && !s->draining && used < room)

@@ -8,7 +8,7 @@
 #include "tests/sim/world.h"
 
 #define BUSY_MS 300000  /* of lab life in a run */
-#define CALM_MS 1500000 /* after it all must have settled by then */
+#define CALM_MS 3000000 /* after it all must have settled by then */
 
 static uint64_t some_login(struct world *w)
 {
@@ -83,7 +83,7 @@ static void server_trouble(struct world *w)
 
 	if (!w->servers[server].connected)
 		return;
-	if (sim_percent(w, 20)) {
+	if (sim_percent(w, 40)) {
 		event.type = CORE_EV_SERVER_DRAIN;
 		event.flag = sim_percent(w, 50);
 		world_step(w, &event);
@@ -91,6 +91,28 @@ static void server_trouble(struct world *w)
 	}
 	server_disconnect(w, server, sim_percent(w, 30));
 	snprintf(event.text, sizeof(event.text), "connection lost");
+	world_step(w, &event);
+}
+
+static void handoffs_random(struct world *w)
+{
+	w->config.handoff_grace_ms = (uint32_t)sim_random(w, 3) * 6000;
+	w->config.shrink_ms = (uint32_t)sim_random(w, 2) * 4000;
+	w->config.lost_ms = (uint32_t)sim_random(w, 3) * 8000;
+	w->config.boots = (uint32_t)sim_random(w, 3);
+	w->config.boot_reserve = sim_percent(w, 50);
+	w->config.fence = sim_percent(w, 50);
+	w->config.live = sim_percent(w, 30);
+}
+
+static void admin_moves(struct world *w)
+{
+	const struct core_session *s = core_session_next(w->core, sim_random(w, w->logins + 1));
+	struct core_event event = {.type = CORE_EV_SESSION_MOVE, .session = s ? s->id : 1};
+
+	event.server = sim_random(w, w->server_count + 2);
+	if (sim_percent(w, 50))
+		event.memory_mib = w->config.min_mib << sim_random(w, 4);
 	world_step(w, &event);
 }
 
@@ -107,6 +129,7 @@ static void config_changes(struct world *w)
 		w->config.max_mib = w->config.min_mib << sim_random(w, 4);
 	if (sim_percent(w, 30))
 		w->config.queue = (uint32_t)sim_random(w, 5);
+	handoffs_random(w);
 	world_step(w, &event);
 }
 
@@ -135,8 +158,15 @@ void run_chance(struct world *w)
 	unsigned dice = (unsigned)sim_random(w, 100);
 	bool bad_day = sim_percent(w, 10 * w->faults.chaos);
 
-	if (dice < 40)
+	if (dice < 37)
 		viewer_logs_in(w);
+	else if (dice < 38)
+		admin_moves(w);
+	else if (dice < 39)
+		viewer_does(w, CORE_EV_MOVE_NOW);
+	else if (dice < 40 && sim_percent(w, 30))
+		world_step(w, &(struct core_event){
+				      .type = CORE_EV_DESKTOP_DISCARD, .desktop = some_vm(w)});
 	else if (dice < 55)
 		viewer_does(w, CORE_EV_VIEWER_GONE);
 	else if (dice < 65)
@@ -163,6 +193,8 @@ void run_chance(struct world *w)
 	for (unsigned i = 0; i < w->server_count; i++) {
 		if (!w->servers[i].connected && sim_percent(w, 15))
 			server_connect(w, i);
+		else if (!w->servers[i].connected && sim_percent(w, 3))
+			server_fence(w, i); /* by hand */
 	}
 }
 
@@ -210,7 +242,7 @@ static void run_until(struct world *w, int64_t until_ms)
 /* What may be left when everybody has gone home: standby desktops, and nobody's anything. */
 static void check_settled(struct world *w)
 {
-	unsigned standby = 0;
+	unsigned standby = 0, wanted = w->config.standby;
 
 	for (const struct core_session *s = core_session_next(w->core, 0); w->trace && s;
 		s = core_session_next(w->core, s->id))
@@ -228,7 +260,9 @@ static void check_settled(struct world *w)
 			sim_break(w, "a standby desktop is not there, or is of an old image");
 		standby++;
 	}
-	if (standby > w->config.standby)
+	if (w->config.boot_reserve && wanted == 0)
+		wanted = 1;
+	if (standby > wanted)
 		sim_break(w, "too many standby desktops");
 	for (unsigned i = 0; i < SIM_VMS; i++) {
 		if (w->vms[i].exists && !core_desktop_get(w->core, i))
@@ -243,7 +277,7 @@ static void check_settled(struct world *w)
 		if (w->forwards[i].there)
 			sim_break(w, "a forward is left over");
 	}
-	if (standby < w->config.standby && standby == 0)
+	if (standby < wanted && standby == 0)
 		sim_break(w, "no standby desktop though all is free");
 }
 
@@ -281,6 +315,7 @@ static void world_init(struct world *w, uint64_t seed, bool trace)
 		.forward_port = 5900,
 		.image = "lite@0",
 	};
+	handoffs_random(w);
 	w->server_count = 1 + (unsigned)sim_random(w, SIM_SERVERS);
 	w->core = core_new(&w->config);
 	for (unsigned i = 0; i < w->server_count; i++) {

@@ -20,7 +20,7 @@ int main(int argc, char **argv)
 	uint64_t runs = !replay && argc > 1 ? strtoull(argv[1], NULL, 0) : DEFAULT_RUNS;
 	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
 	uint64_t steps = 0, readies = 0, refusals = 0, crashes = 0;
-	uint64_t queued = 0, kept = 0, members = 0;
+	uint64_t queued = 0, kept = 0, members = 0, moved = 0, shrunk = 0, fenced = 0;
 
 	if (replay)
 		runs = 1;
@@ -41,15 +41,22 @@ int main(int argc, char **argv)
 		queued += world.queued;
 		kept += world.kept;
 		members += world.members;
+		moved += world.moved;
+		shrunk += world.shrunk;
+		fenced += world.fenced;
 	}
 	world_clear(&world);
 	printf("sim: %" PRIu64 " runs, %" PRIu64 " steps, %" PRIu64 " times ready, %" PRIu64
 	       " refused, %" PRIu64 " crashes of the broker\n"
 	       "sim: %" PRIu64 " words to those who wait, %" PRIu64
-	       " logins past kept seats, %" PRIu64 " to one\n",
-		runs, steps, readies, refusals, crashes, queued, kept, members);
+	       " logins past kept seats, %" PRIu64 " to one\n"
+	       "sim: %" PRIu64 " hand-offs done, %" PRIu64 " in place, %" PRIu64
+	       " servers fenced\n",
+		runs, steps, readies, refusals, crashes, queued, kept, members, moved, shrunk,
+		fenced);
 	if (!replay && runs >= 100 &&
-		(readies == 0 || crashes == 0 || queued == 0 || kept == 0 || members == 0)) {
+		(readies == 0 || crashes == 0 || queued == 0 || kept == 0 || members == 0 ||
+			moved == 0 || shrunk == 0 || fenced == 0)) {
 		fprintf(stderr, "sim: the runs have not tried what they are for\n");
 		return 1;
 	}

@@ -110,7 +110,7 @@ static void viewer_told(struct world *w, const struct core_action *a)
 		return;
 	}
 	w->queued += a->type == CORE_ACT_TELL_STAGE && a->position > 0;
-	if (a->type == CORE_ACT_TELL_STAGE)
+	if (a->type == CORE_ACT_TELL_STAGE || a->type == CORE_ACT_TELL_HANDOFF)
 		return;
 	if (a->type != CORE_ACT_TELL_READY) {
 		l->alive = l->ready = false;
@@ -130,6 +130,7 @@ void world_do(struct world *w, const struct core_action *a)
 {
 	switch (a->type) {
 	case CORE_ACT_TELL_STAGE:
+	case CORE_ACT_TELL_HANDOFF:
 	case CORE_ACT_TELL_READY:
 	case CORE_ACT_TELL_REFUSED:
 	case CORE_ACT_TELL_MOVED:
@@ -137,6 +138,7 @@ void world_do(struct world *w, const struct core_action *a)
 		viewer_told(w, a);
 		break;
 	case CORE_ACT_AUDIT:
+		w->moved += strcmp(a->code, "handoff") == 0 && strncmp(a->text, "done", 4) == 0;
 		break;
 	default:
 		if (a->type >= CORE_ACT_AUTHENTICATE)
@@ -195,6 +197,19 @@ static bool store_has_forward(const struct world *w, const struct sim_forward *f
 	return false;
 }
 
+/* What was up stays up: a session with a desktop, or on its way from one to another. */
+static void check_adopted(struct world *w)
+{
+	for (unsigned i = 0; i < SIM_LOGINS; i++) {
+		const struct core_session *s = &w->store.sessions[i];
+		const struct core_session *now = s->id ? core_session_get(w->core, s->id) : NULL;
+		bool was_up = s->id && s->state != SESSION_ENDED &&
+			      (s->state >= SESSION_CONNECTED || s->move != MOVE_NONE);
+		if (was_up && (!now || now->state == SESSION_ENDED))
+			sim_break(w, "a session that was up is lost by a restart");
+	}
+}
+
 void world_restart(struct world *w)
 {
 	if (w->trace)
@@ -227,6 +242,7 @@ void world_restart(struct world *w)
 	}
 	core_load_counters(w->core, &w->store.counters);
 	core_load_done(w->core, w->now_ms, &w->actions);
+	check_adopted(w);
 	carry_out(w);
 	policy_tell(w);
 	for (unsigned i = 0; i < SIM_FORWARDS; i++) {

@@ -117,7 +117,7 @@ struct world {
 	struct sim_store store;
 	struct sim_item *queue; /* a heap by time, then order */
 	size_t queue_count, queue_capacity;
-	unsigned long readies, refusals, crashes, queued, kept, members;
+	unsigned long readies, refusals, crashes, queued, kept, members, moved, shrunk, fenced;
 };
 
 uint64_t sim_random(struct world *w, uint64_t below); /* 0 .. below-1 */
@@ -146,6 +146,7 @@ void effect_finish(struct world *w, const struct sim_item *item);
 void server_disconnect(struct world *w, unsigned server, bool host_dies);
 void server_connect(struct world *w, unsigned server);
 void vm_dies(struct world *w, uint64_t id);
+void server_fence(struct world *w, unsigned server); /* its power goes, and that is said */
 void guest_logs_out(struct world *w, uint64_t id);
 
 /* run.c: what people and bad days do */

@@ -229,24 +229,6 @@ static void test_waiting_for_room_ends(void **state)
 	assert_int_equal(core_volume_get(bench.core, 1)->desktop, 1);
 }
 
-static void test_smaller_desktops_keep_a_reserve(void **state)
-{
-	static const uint32_t sizes[] = {4096, 2048, 1024, 512, 512};
-	static const char *const users[] = {"a", "b", "c", "d", "e"};
-
-	(void)state;
-	server(1, 4096);
-	server(2, 4096);
-	for (unsigned i = 0; i < 5; i++) {
-		login(i + 1, users[i], "c", NULL);
-		assert_int_equal(core_desktop_get(bench.core, i + 1)->memory_mib, sizes[i]);
-		STEP(NULL, CORE_EV_VOLUME_CREATED, .volume = i + 1);
-		boots(i + 1, NULL);
-		connects(i + 1, i + 1, i + 1);
-	}
-	login(6, "f", "c", "tell-refused L6 full");
-}
-
 static void test_ports_of_one_client(void **state)
 {
 	(void)state;
@@ -291,8 +273,10 @@ static void test_status(void **state)
 	assert_int_equal(status.size_mib, 2048);
 	assert_int_equal(status.threshold, 3);
 	assert_int_equal(status.reserve_server_free_mib, 2048);
-	assert_int_equal(status.next_size_mib, 1024); /* it would be 2048 with a hand-off */
-	assert_int_equal(status.next_server, 2);
+	assert_int_equal(status.next_size_mib, 2048);
+	assert_int_equal(status.next_handoff, 1);
+	assert_int_equal(status.next_handoff_size_mib, 2048);
+	assert_int_equal(status.next_server, 1);
 }
 
 static void test_names(void **state)
@@ -341,7 +325,6 @@ int main(void)
 		TEST(test_no_server_and_full),
 		TEST(test_waits_for_room),
 		TEST(test_waiting_for_room_ends),
-		TEST(test_smaller_desktops_keep_a_reserve),
 		TEST(test_ports_of_one_client),
 		TEST(test_more_desktops_than_ports),
 		TEST(test_unpublished_image),
