@@ -231,17 +231,19 @@ static bool keep_seats(const struct core *core, const struct policy_reservation 
 	return any;
 }
 
+/* `mine` has a seat for him; `has` is the reservation whose seat he takes already. */
 static const struct placement_constraint *constraint(const struct core *core,
 	const struct session *s, const struct policy_reservation *mine,
-	struct placement_constraint *c)
+	const struct policy_reservation *has, struct placement_constraint *c)
 {
 	unsigned last = core->placement.tiers.last;
+	const struct policy_reservation *sized = has ? has : mine;
 
 	*c = (struct placement_constraint){.smallest = last, .member = mine != NULL};
 	if (s)
 		group_sizes(core, s, c);
-	if (mine) {
-		unsigned tier = tier_no_less(core, mine->min_mib);
+	if (sized) {
+		unsigned tier = tier_no_less(core, sized->min_mib);
 		c->smallest = tier < c->smallest ? tier : c->smallest;
 	}
 	bool kept = keep_seats(core, mine, c);
@@ -251,7 +253,10 @@ static const struct placement_constraint *constraint(const struct core *core,
 const struct placement_constraint *policy_constraint(
 	const struct core *core, const struct session *s, struct placement_constraint *c)
 {
-	return constraint(core, s, s ? reservation_for(core, s) : NULL, c);
+	const struct policy_reservation *has =
+		s && s->reservation ? reservation_find(&core->policy, s->reservation) : NULL;
+
+	return constraint(core, s, s && !has ? reservation_for(core, s) : NULL, has, c);
 }
 
 const struct placement_constraint *policy_next(
@@ -263,7 +268,7 @@ const struct placement_constraint *policy_next(
 		const struct policy_reservation *r = &core->policy.reservations[i];
 		mine = r->filled < r->seats ? r : NULL;
 	}
-	return constraint(core, NULL, mine, c);
+	return constraint(core, NULL, mine, NULL, c);
 }
 
 uint32_t core_reservation_filled(const struct core *core, uint64_t id)

@@ -90,11 +90,11 @@ static const struct core_session *placed_now(const struct world *w)
 	}
 	for (const struct core_session *s = core_session_next(w->core, 0); s;
 		s = core_session_next(w->core, s->id)) {
-		/* Who is being moved has had his desktop, and his seat, all along. */
-		bool had = s->desktop == 0 || s->move != MOVE_NONE;
+		bool had = s->desktop == 0;
 		for (unsigned i = 0; i < p->sessions && !had; i++)
 			had = p->before[i].session == s->id && p->before[i].desktop != 0;
-		if (!had && placed)
+		/* Who is being moved has had his seat all along. */
+		if (!had && (placed || s->move != MOVE_NONE))
 			return NULL;
 		if (!had)
 			placed = s;

@@ -76,6 +76,18 @@ static void viewer_does(struct world *w, enum core_event_type type)
 	step(w, type, login);
 }
 
+/* The broker's machine slept, or a server does nothing for a while: all that was due comes at once.
+ */
+static void time_jumps(struct world *w)
+{
+	unsigned server = (unsigned)sim_random(w, w->server_count);
+
+	if (sim_percent(w, 50))
+		w->now_ms += (int64_t)sim_random(w, 40000);
+	else
+		w->servers[server].busy_ms = w->now_ms + (int64_t)sim_random(w, 40000);
+}
+
 static void server_trouble(struct world *w)
 {
 	unsigned server = (unsigned)sim_random(w, w->server_count);
@@ -184,8 +196,10 @@ void run_chance(struct world *w)
 		vm_dies(w, some_vm(w));
 	else if (dice < 92 && bad_day)
 		server_trouble(w);
-	else if (dice < 95 && bad_day)
+	else if (dice < 94 && bad_day)
 		config_changes(w);
+	else if (dice < 95 && bad_day)
+		time_jumps(w);
 	else if (dice < 95 && sim_percent(w, 40))
 		policy_random(w);
 	else if (dice >= 95)
@@ -230,7 +244,7 @@ static void run_until(struct world *w, int64_t until_ms)
 			if (core_next_deadline(w->core) <= w->now_ms)
 				sim_break(w, "a deadline that has come stays");
 		} else if (next <= until_ms && sim_next(w, &item)) {
-			w->now_ms = item.ms;
+			w->now_ms = item.ms > w->now_ms ? item.ms : w->now_ms;
 			deliver(w, &item);
 		} else {
 			w->now_ms = until_ms;

@@ -10,7 +10,11 @@
 
 #include "tests/sim/world.h"
 
-#define DEFAULT_RUNS 4000
+#ifdef __SANITIZE_ADDRESS__
+#define DEFAULT_RUNS 2000 /* each takes five times as long */
+#else
+#define DEFAULT_RUNS 10000
+#endif
 
 static struct world world;
 

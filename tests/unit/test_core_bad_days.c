@@ -305,31 +305,6 @@ static void test_pool_backs_off(void **state)
 }
 
 /* Everything that the store has is loaded into a new core. */
-static void restart(void)
-{
-	struct core *old = bench.core;
-	struct core_counters counters = core_counters(old);
-
-	bench.core = core_new(&bench.config);
-	for (const struct core_server *s = core_server_next(old, 0); s;
-		s = core_server_next(old, s->id))
-		core_load_server(bench.core, s);
-	for (const struct core_desktop *d = core_desktop_next(old, 0); d;
-		d = core_desktop_next(old, d->id))
-		core_load_desktop(bench.core, d);
-	for (const struct core_volume *v = core_volume_next(old, 0); v;
-		v = core_volume_next(old, v->id))
-		core_load_volume(bench.core, v);
-	for (const struct core_session *s = core_session_next(old, 0); s;
-		s = core_session_next(old, s->id))
-		core_load_session(bench.core, s);
-	core_load_counters(bench.core, &counters);
-	core_free(old);
-	core_load_done(bench.core, bench.now_ms, &bench.actions);
-	assert_null(core_check(bench.core));
-	trace(&bench);
-}
-
 static void test_restart_adopts(void **state)
 {
 	(void)state;

@@ -42,6 +42,50 @@ void trace(struct bench *b)
 	}
 }
 
+/* What an effect's success looks like; false for those that nobody answers. */
+static bool good_answer(const struct core_action *a, struct core_event *e)
+{
+	static const enum core_event_type good[CORE_ACT_COUNT] = {
+		[CORE_ACT_DESKTOP_START] = CORE_EV_DESKTOP_STARTED,
+		[CORE_ACT_DESKTOP_DESTROY] = CORE_EV_DESKTOP_GONE,
+		[CORE_ACT_DESKTOP_RESIZE] = CORE_EV_DESKTOP_RESIZED,
+		[CORE_ACT_FENCE] = CORE_EV_SERVER_FENCED,
+		[CORE_ACT_VOLUME_CREATE] = CORE_EV_VOLUME_CREATED,
+		[CORE_ACT_VOLUME_ATTACH] = CORE_EV_VOLUME_ATTACHED,
+		[CORE_ACT_VOLUME_DETACH] = CORE_EV_VOLUME_DETACHED,
+		[CORE_ACT_CLAIM] = CORE_EV_CLAIMED,
+		[CORE_ACT_RELEASE] = CORE_EV_RELEASED,
+		[CORE_ACT_TICKET_SET] = CORE_EV_TICKET_SET,
+		[CORE_ACT_FORWARD_ADD] = CORE_EV_FORWARD_ADDED,
+		[CORE_ACT_TELL_READY] = CORE_EV_FIRST_FRAME,
+	};
+
+	*e = (struct core_event){.type = good[a->type],
+		.server = a->server,
+		.desktop = a->desktop,
+		.session = a->session,
+		.volume = a->volume,
+		.login = a->login,
+		.memory_mib = a->memory_mib};
+	if (a->type == CORE_ACT_DESKTOP_START) {
+		e->vnc_port = (uint16_t)(5900 + a->desktop);
+		snprintf(e->vnc_host, sizeof(e->vnc_host), "10.78.0.%u", (unsigned)a->server);
+	}
+	return e->type != CORE_EV_TICK;
+}
+
+static void keep_pending(void)
+{
+	for (size_t i = 0; i < bench.actions.count; i++) {
+		const struct core_action *a = &bench.actions.items[i];
+		struct core_event ignored;
+		if (!good_answer(a, &ignored) && a->type != CORE_ACT_TELL_HANDOFF)
+			continue;
+		assert_true(bench.pending_count < BENCH_PENDING);
+		bench.pending[bench.pending_count++] = *a;
+	}
+}
+
 void expect(const struct core_event *event, const char *expected)
 {
 	struct core_event e = *event;
@@ -50,6 +94,7 @@ void expect(const struct core_event *event, const char *expected)
 	e.now_ms = bench.now_ms;
 	core_step(bench.core, &e, &bench.actions);
 	trace(&bench);
+	keep_pending();
 	if (expected)
 		assert_string_equal(bench.trace, expected);
 	broken = core_check(bench.core);
@@ -80,6 +125,7 @@ int setup(void **state)
 {
 	(void)state;
 	bench.now_ms = 1000;
+	bench.pending_count = 0;
 	bench.config = (struct core_config){
 		.max_mib = 4096,
 		.min_mib = 512,
@@ -159,4 +205,67 @@ enum core_session_state session_is(uint64_t id)
 	const struct core_session *s = core_session_get(bench.core, id);
 
 	return s ? s->state : SESSION_ENDED;
+}
+
+void restart(void)
+{
+	struct core *old = bench.core;
+	struct core_counters counters = core_counters(old);
+
+	bench.core = core_new(&bench.config);
+	for (const struct core_server *s = core_server_next(old, 0); s;
+		s = core_server_next(old, s->id))
+		core_load_server(bench.core, s);
+	for (const struct core_desktop *d = core_desktop_next(old, 0); d;
+		d = core_desktop_next(old, d->id))
+		core_load_desktop(bench.core, d);
+	for (const struct core_volume *v = core_volume_next(old, 0); v;
+		v = core_volume_next(old, v->id))
+		core_load_volume(bench.core, v);
+	for (const struct core_session *s = core_session_next(old, 0); s;
+		s = core_session_next(old, s->id))
+		core_load_session(bench.core, s);
+	core_load_counters(bench.core, &counters);
+	core_free(old);
+	core_load_done(bench.core, bench.now_ms, &bench.actions);
+	assert_null(core_check(bench.core));
+	bench.pending_count = 0; /* what was under way is not known */
+	trace(&bench);
+	keep_pending();
+}
+
+static void answer(const struct core_action *a)
+{
+	struct core_event e;
+
+	if (!good_answer(a, &e))
+		return;
+	expect(&e, NULL);
+	if (a->type == CORE_ACT_DESKTOP_START)
+		STEP(NULL, CORE_EV_AGENT_HELLO, .desktop = a->desktop);
+}
+
+bool all_well(enum core_action_type until)
+{
+	while (bench.pending_count > 0) {
+		const struct core_action a = bench.pending[0];
+		memmove(bench.pending, bench.pending + 1,
+			--bench.pending_count * sizeof(bench.pending[0]));
+		bench.stopped = a;
+		if (a.type == until)
+			return true;
+		answer(&a);
+	}
+	return false;
+}
+
+void forget(enum core_action_type type)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < bench.pending_count; i++) {
+		if (bench.pending[i].type != type)
+			bench.pending[kept++] = bench.pending[i];
+	}
+	bench.pending_count = kept;
 }

@@ -8,12 +8,17 @@
 
 #include "broker/core/core.h"
 
+#define BENCH_PENDING 4096
+
 struct bench {
 	struct core *core;
 	struct core_config config;
 	struct core_actions actions;
 	int64_t now_ms;
 	char trace[2000];
+	struct core_action pending[BENCH_PENDING]; /* effects that all_well has not answered */
+	size_t pending_count;
+	struct core_action stopped; /* the last one that all_well came to */
 };
 
 extern struct bench bench;
@@ -42,6 +47,13 @@ void boots(uint64_t desktop, const char *expected);
 void connects(uint64_t desktop, uint64_t session, uint64_t volume);
 /* One server, alice at c1 with desktop 1, session 1, volume 1, login 1. */
 void alice_connected(void);
+/* The broker crashes and has its rows again. */
+void restart(void);
+/* Every effect that was asked for, and what follows from it, succeeds; until one of that type comes
+ * (true: it is not answered), CORE_ACT_COUNT = to the end. Answers given by hand are not known
+ * here: core is told twice, which it does not mind. */
+bool all_well(enum core_action_type until);
+void forget(enum core_action_type type); /* the answer to these does not come */
 /* ENDED also when it is no longer there. */
 enum core_session_state session_is(uint64_t id);
 
