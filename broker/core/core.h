@@ -284,10 +284,10 @@ enum core_event_type {
 	CORE_EV_VOLUME_DETACHED,      /* volume, desktop: certain */
 	CORE_EV_VOLUME_DETACH_FAILED, /* volume, desktop, code, text */
 	/* way to the desktop */
-	CORE_EV_TICKET_SET,     /* session, desktop */
-	CORE_EV_TICKET_FAILED,  /* session, desktop, code, text */
-	CORE_EV_FORWARD_ADDED,  /* session */
-	CORE_EV_FORWARD_FAILED, /* session, code, text */
+	CORE_EV_TICKET_SET,     /* session, desktop, number of the question */
+	CORE_EV_TICKET_FAILED,  /* session, desktop, number, code, text */
+	CORE_EV_FORWARD_ADDED,  /* session, number */
+	CORE_EV_FORWARD_FAILED, /* session, number, code, text */
 	CORE_EV_COUNT
 };
 
@@ -298,7 +298,7 @@ struct core_event {
 	int64_t now_ms;  /* CLOCK_BOOTTIME, ms: deadlines */
 	int64_t wall_ms; /* CLOCK_REALTIME, ms: records only, never compared */
 	uint64_t server, desktop, session, volume, login;
-	uint32_t memory_mib, cpus, uid, gid, percent;
+	uint32_t memory_mib, cpus, uid, gid, percent, number;
 	uint16_t vnc_port;
 	bool flag;
 	char user[CORE_NAME_MAX], full_name[CORE_NAME_MAX];
@@ -329,10 +329,10 @@ enum core_action_type {
 	CORE_ACT_VOLUME_DETACH,  /* volume, desktop, server */
 	CORE_ACT_CLAIM,          /* desktop, session, volume: to the agent */
 	CORE_ACT_RELEASE,        /* desktop: to the agent */
-	CORE_ACT_TICKET_SET,   /* session, desktop, server: the daemon makes the secret, core never
-				  sees it */
+	CORE_ACT_TICKET_SET, /* session, desktop, server, number: the daemon makes the secret, core
+				never sees it */
 	CORE_ACT_TICKET_CLEAR, /* session, desktop, server */
-	CORE_ACT_FORWARD_ADD,  /* session, client, port -> vnc_host:vnc_port */
+	CORE_ACT_FORWARD_ADD,  /* session, number, client, port -> vnc_host:vnc_port */
 	CORE_ACT_FORWARD_DEL,  /* client, port */
 	/* words for a viewer; the daemon puts them on the login's event stream */
 	CORE_ACT_TELL_STAGE, /* login, code=stage, percent, text; of stage "queued" position and
@@ -357,7 +357,7 @@ struct core_action {
 	enum core_action_type type;
 	uint64_t server, desktop, session, volume, login;
 	uint32_t memory_mib, from_mib, percent;
-	uint32_t ms;
+	uint32_t ms, number;
 	uint32_t position, minutes; /* in the queue; minutes 0 = no estimate yet */
 	uint16_t port, vnc_port;
 	char client[CORE_ADDR_MAX], vnc_host[CORE_ADDR_MAX];

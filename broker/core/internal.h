@@ -116,10 +116,11 @@ struct volume {
 
 /* Where a viewer's ticket and forward stand. */
 struct way {
-	unsigned tickets, forwards; /* asked for and not answered */
-	bool failed;                /* one of the answers was bad */
-	bool told;                  /* the viewer knows */
-	bool ticket_live;           /* a ticket may be valid: to be cleared */
+	uint32_t number;      /* of the last question; answers to earlier ones do not count */
+	bool ticket, forward; /* asked for and not answered */
+	bool failed;          /* one of the answers was bad */
+	bool told;            /* the viewer knows */
+	bool ticket_live;     /* a ticket may be valid: to be cleared */
 	unsigned tries;
 };
 
@@ -190,6 +191,7 @@ struct core {
 	bool settle; /* a server was lost, or its drain began or was called off */
 	uint64_t step;
 	uint64_t counters_persisted;
+	uint32_t way_number; /* of the last question for a ticket and a forward */
 	int64_t now_ms, wall_ms;
 	struct core_actions *actions; /* borrowed, during a step */
 	const char *violation;        /* the first transition that was not allowed */

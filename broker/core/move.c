@@ -197,8 +197,7 @@ void move_now(struct core *core, struct session *s)
 	move_advance(core, s);
 }
 
-static void quiesce(
-	struct core *core, struct session *s, struct desktop *d, struct desktop *next)
+static void quiesce(struct core *core, struct session *s, struct desktop *d, struct desktop *next)
 {
 	timer_set(core, &s->clock, 0);
 	session_state(core, s, SESSION_MOVING);
@@ -236,7 +235,6 @@ static void forward(struct core *core, struct session *s)
 	timer_set(core, &s->clock, 0);
 	s->way.ticket_live = false; /* it goes with its desktop */
 	way_close(core, s);
-	s->way.tickets = 0;
 	if (old) {
 		old->row.session = 0;
 		emit_desktop(core, old);

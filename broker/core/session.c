@@ -403,7 +403,6 @@ static void session_uproot(struct core *core, struct session *s, struct desktop 
 	move_stop(core, s, "its server is lost");
 	s->way.ticket_live = false;
 	way_close(core, s);
-	s->way.tickets = 0;
 	s->row.desktop = 0;
 	s->tries = 0;
 	s->percent = 0;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The way from a viewer to its desktop: a one-time ticket on the desktop and a forward for the
- * PC's address. Both are asked for at once; the viewer hears of it when both are there. Answers are
- * counted, so that one to an earlier question is not taken for one to the last; if any of those
- * that are out is bad, both are asked for again.
+ * PC's address. Both are asked for at once; the viewer hears of it when both are there. Each asking
+ * has a number, so that a late answer to an earlier one is not taken for one to the last.
  */
 #include <stdio.h>
 #include <string.h>
@@ -44,18 +43,17 @@ static void way_ask(struct core *core, struct session *s)
 	const struct desktop *d = table_live(&core->desktops, s->row.desktop);
 	struct core_action *a;
 
-	s->way.told = false;
-	if (s->way.tickets == 0 && s->way.forwards == 0)
-		s->way.failed = false;
-	s->way.ticket_live = true;
-	s->way.tickets++;
+	s->way.told = s->way.failed = false;
+	s->way.ticket_live = s->way.ticket = s->way.forward = true;
+	s->way.number = ++core->way_number;
 	a = emit(core, CORE_ACT_TICKET_SET);
 	a->session = s->object.id;
 	a->desktop = d->object.id;
 	a->server = d->row.server;
-	s->way.forwards++;
+	a->number = s->way.number;
 	a = emit(core, CORE_ACT_FORWARD_ADD);
 	a->session = s->object.id;
+	a->number = s->way.number;
 	a->port = s->row.forward_port;
 	a->vnc_port = d->row.vnc_port;
 	COPY(a->client, s->row.client);
@@ -104,6 +102,7 @@ void way_close(struct core *core, struct session *s)
 		a->server = d->row.server;
 	}
 	s->way.ticket_live = s->way.told = false;
+	s->way.ticket = s->way.forward = false;
 	if (s->row.state == SESSION_CONNECTED)
 		timer_set(core, &s->object, 0);
 }
@@ -130,15 +129,14 @@ void way_event(struct core *core, const struct core_event *ev)
 	bool ticket = ev->type == CORE_EV_TICKET_SET || ev->type == CORE_EV_TICKET_FAILED;
 	bool good = ev->type == CORE_EV_TICKET_SET || ev->type == CORE_EV_FORWARD_ADDED;
 
-	if (!s || (ticket && ev->desktop != s->row.desktop))
+	if (!s || ev->number != s->way.number)
 		return;
-	unsigned *pending = ticket ? &s->way.tickets : &s->way.forwards;
-	if (*pending == 0)
+	bool *pending = ticket ? &s->way.ticket : &s->way.forward;
+	if (!*pending)
 		return;
-	--*pending;
+	*pending = false;
 	s->way.failed |= !good;
-	if (s->row.state != SESSION_CONNECTED || s->way.told || s->way.tickets > 0 ||
-		s->way.forwards > 0)
+	if (s->row.state != SESSION_CONNECTED || s->way.told || s->way.ticket || s->way.forward)
 		return;
 	if (s->way.failed) {
 		way_failed(core, s, ev->text[0] ? ev->text : "refused");
@@ -160,8 +158,8 @@ void way_deadline(struct core *core, struct session *s)
 	if (s->way.told)
 		return;
 	/* Either the pause before another try is over, or an answer is missing. */
-	if (s->way.tickets > 0 || s->way.forwards > 0) {
-		s->way.tickets = s->way.forwards = 0;
+	if (s->way.ticket || s->way.forward) {
+		s->way.ticket = s->way.forward = false;
 		way_failed(core, s, "no answer in time");
 		return;
 	}

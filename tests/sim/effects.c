@@ -16,15 +16,13 @@ static unsigned server_index(uint64_t id)
 
 static void answer(struct world *w, unsigned server, const struct core_event *event)
 {
-	bool counted = event->type >= CORE_EV_TICKET_SET; /* each is the answer to one question */
 	bool creation = event->type == CORE_EV_VOLUME_CREATED ||
 			event->type == CORE_EV_VOLUME_CREATE_FAILED;
 	unsigned copies = 1;
 
 	if (!creation && sim_percent(w, w->faults.lose))
 		copies = 0;
-	else if (!counted && event->type != CORE_EV_VOLUME_CREATE_FAILED &&
-		 sim_percent(w, w->faults.twice))
+	else if (event->type != CORE_EV_VOLUME_CREATE_FAILED && sim_percent(w, w->faults.twice))
 		copies = 2;
 	for (unsigned i = 0; i < copies; i++) {
 		int64_t delay = (int64_t)sim_random(w, i == 0 ? 200 : 20000);
@@ -260,6 +258,7 @@ static void do_ticket(struct world *w, const struct core_action *op, bool bad)
 	else
 		vm->ticket_session = op->session;
 	event.session = op->session;
+	event.number = op->number;
 	vm_answer(w, op->desktop, event);
 }
 
@@ -332,7 +331,8 @@ static struct sim_forward *forward_find(struct world *w, const char *client, uin
 static void netd(struct world *w, const struct core_action *op)
 {
 	struct sim_forward *f = forward_find(w, op->client, op->port);
-	struct core_event event = {.type = CORE_EV_FORWARD_ADDED, .session = op->session};
+	struct core_event event = {
+		.type = CORE_EV_FORWARD_ADDED, .session = op->session, .number = op->number};
 
 	if (!f) {
 		sim_break(w, "forwards pile up");
@@ -345,6 +345,7 @@ static void netd(struct world *w, const struct core_action *op)
 	if (sim_percent(w, w->faults.fail)) {
 		event = fail(CORE_EV_FORWARD_FAILED, "nft");
 		event.session = op->session;
+		event.number = op->number;
 	} else {
 		*f = (struct sim_forward){true, op->port, op->vnc_port, "", ""};
 		memcpy(f->client, op->client, sizeof(f->client));
@@ -387,6 +388,7 @@ static void unreachable(struct world *w, const struct core_action *op, unsigned 
 		return;
 	event.desktop = op->desktop;
 	event.session = op->type == CORE_ACT_TICKET_SET ? op->session : 0;
+	event.number = op->number;
 	event.volume = op->volume;
 	event.server = event.type == CORE_EV_VOLUME_CREATE_FAILED ? server + 1 : 0;
 	answer(w, SIM_SERVERS, &event);

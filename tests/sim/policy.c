@@ -93,8 +93,10 @@ static const struct core_session *placed_now(const struct world *w)
 		bool had = s->desktop == 0;
 		for (unsigned i = 0; i < p->sessions && !had; i++)
 			had = p->before[i].session == s->id && p->before[i].desktop != 0;
-		/* Who is being moved has had his seat all along. */
-		if (!had && (placed || s->move != MOVE_NONE))
+		/* Who is being moved loses his seat while he has no desktop, and takes it again. */
+		if (s->state <= SESSION_WAITING && s->move != MOVE_NONE)
+			return NULL;
+		if (!had && placed)
 			return NULL;
 		if (!had)
 			placed = s;

@@ -66,7 +66,8 @@ static bool good_answer(const struct core_action *a, struct core_event *e)
 		.session = a->session,
 		.volume = a->volume,
 		.login = a->login,
-		.memory_mib = a->memory_mib};
+		.memory_mib = a->memory_mib,
+		.number = a->number};
 	if (a->type == CORE_ACT_DESKTOP_START) {
 		e->vnc_port = (uint16_t)(5900 + a->desktop);
 		snprintf(e->vnc_host, sizeof(e->vnc_host), "10.78.0.%u", (unsigned)a->server);
@@ -79,6 +80,8 @@ static void keep_pending(void)
 	for (size_t i = 0; i < bench.actions.count; i++) {
 		const struct core_action *a = &bench.actions.items[i];
 		struct core_event ignored;
+		if (a->type == CORE_ACT_FORWARD_ADD && a->session < BENCH_SESSIONS)
+			bench.way[a->session] = a->number;
 		if (!good_answer(a, &ignored) && a->type != CORE_ACT_TELL_HANDOFF)
 			continue;
 		assert_true(bench.pending_count < BENCH_PENDING);
@@ -92,6 +95,8 @@ void expect(const struct core_event *event, const char *expected)
 	const char *broken;
 
 	e.now_ms = bench.now_ms;
+	if (e.number == 0 && e.session < BENCH_SESSIONS)
+		e.number = bench.way[e.session];
 	core_step(bench.core, &e, &bench.actions);
 	trace(&bench);
 	keep_pending();

@@ -9,6 +9,7 @@
 #include "broker/core/core.h"
 
 #define BENCH_PENDING 4096
+#define BENCH_SESSIONS 64
 
 struct bench {
 	struct core *core;
@@ -18,7 +19,8 @@ struct bench {
 	char trace[2000];
 	struct core_action pending[BENCH_PENDING]; /* effects that all_well has not answered */
 	size_t pending_count;
-	struct core_action stopped; /* the last one that all_well came to */
+	uint32_t way[BENCH_SESSIONS]; /* number of a session's last question, for its answers */
+	struct core_action stopped;   /* the last one that all_well came to */
 };
 
 extern struct bench bench;

@@ -94,6 +94,7 @@ static bool answer(const struct core_action *a, struct core_event *e)
 	e->session = a->session;
 	e->volume = a->volume;
 	e->login = a->login;
+	e->number = a->number;
 	return true;
 }
 
