@@ -241,6 +241,7 @@ static void forward(struct core *core, struct session *s)
 	}
 	s->row.desktop = next ? s->row.next : 0;
 	s->row.next = 0;
+	core->policy.stale = true;
 	s->tries = 0;
 	s->avoid = 0;
 	s->percent = 0;
@@ -300,6 +301,7 @@ static void take_back(struct core *core, struct server *server)
 			move_undo(core, s, "somebody else's desktop stays where it is");
 		} else {
 			s->row.desktop = 0;
+			core->policy.stale = true;
 			session_state(core, s, SESSION_PLACING);
 			desktop_drop(core, last);
 		}

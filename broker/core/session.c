@@ -407,6 +407,7 @@ static void session_uproot(struct core *core, struct session *s, struct desktop 
 	s->tries = 0;
 	s->percent = 0;
 	s->readmit = true;
+	core->policy.stale = true; /* his seat, if he had one */
 	session_state(core, s, SESSION_PLACING);
 	timer_after(core, &s->object, core->config.boot_timeout_ms);
 	emit_audit(core, "readmitted", s->object.id, d->object.id, "its server is lost");
