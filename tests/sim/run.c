@@ -85,7 +85,7 @@ static void time_jumps(struct world *w)
 	if (sim_percent(w, 50))
 		w->now_ms += (int64_t)sim_random(w, 40000);
 	else
-		w->servers[server].busy_ms = w->now_ms + (int64_t)sim_random(w, 40000);
+		w->servers[server].busy_ms += (int64_t)sim_random(w, 40000);
 }
 
 static void server_trouble(struct world *w)
