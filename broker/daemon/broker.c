@@ -26,7 +26,13 @@ gint64 broker_now_ms(void)
 	return (gint64)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void config_fill(struct core_config *config, const struct conf *conf, const char *image)
+static guint32 ms_of(const struct conf *conf, enum conf_id id)
+{
+	return (guint32)conf_int(conf, id) * 1000;
+}
+
+static void config_fill(
+	struct core_config *config, const struct conf *conf, const char *image, gboolean live)
 {
 	*config = (struct core_config){
 		.max_mib = (guint32)conf_int(conf, CONF_DESKTOP_MAX),
@@ -36,9 +42,16 @@ static void config_fill(struct core_config *config, const struct conf *conf, con
 		.standby = (guint32)conf_int(conf, CONF_DESKTOP_STANDBY),
 		.queue = (guint32)conf_int(conf, CONF_SESSION_QUEUE),
 		.volume_size_mib = (guint32)conf_int(conf, CONF_VOLUME_SIZE),
-		.boot_timeout_ms = (guint32)conf_int(conf, CONF_DESKTOP_BOOT_TIMEOUT) * 1000,
-		.claim_timeout_ms = (guint32)conf_int(conf, CONF_DESKTOP_CLAIM_TIMEOUT) * 1000,
-		.ticket_ms = (guint32)conf_int(conf, CONF_SESSION_TICKET) * 1000,
+		.boot_timeout_ms = ms_of(conf, CONF_DESKTOP_BOOT_TIMEOUT),
+		.claim_timeout_ms = ms_of(conf, CONF_DESKTOP_CLAIM_TIMEOUT),
+		.ticket_ms = ms_of(conf, CONF_SESSION_TICKET),
+		.handoff_grace_ms = ms_of(conf, CONF_SESSION_HANDOFF_GRACE),
+		.shrink_ms = ms_of(conf, CONF_DESKTOP_SHRINK_TIMEOUT),
+		.lost_ms = ms_of(conf, CONF_SERVER_LOST_AFTER),
+		.boots = (guint32)conf_int(conf, CONF_DESKTOP_BOOTS),
+		.boot_reserve = !strcmp(conf_string(conf, CONF_DESKTOP_BOOT_RESERVE), "yes"),
+		.fence = *conf_string(conf, CONF_SERVER_FENCE) != 0,
+		.live = live,
 		.disconnected_ms = conf_int(conf, CONF_SESSION_DISCONNECTED) * 60000,
 		.forward_port = (guint16)conf_int(conf, CONF_NETWORK_FORWARD_PORT),
 	};
@@ -46,11 +59,11 @@ static void config_fill(struct core_config *config, const struct conf *conf, con
 }
 
 /* The published desktop image, or NULL with the reason kept for `carrel status`. */
-static char *image_find(struct broker *broker, const struct conf *conf)
+static char *image_find(struct broker *broker, const struct conf *conf, gboolean *live)
 {
 	g_autoptr(GError) error = NULL;
-	char *image = images_current(
-		conf_string(conf, CONF_PATH_IMAGES), conf_string(conf, CONF_DESKTOP_IMAGE), &error);
+	char *image = images_current(conf_string(conf, CONF_PATH_IMAGES),
+		conf_string(conf, CONF_DESKTOP_IMAGE), live, &error);
 
 	g_clear_pointer(&broker->image_problem, g_free);
 	if (!image) {
@@ -150,6 +163,7 @@ static gboolean folder_make(const char *path, int mode, GError **error)
 static gboolean load(struct broker *broker, GError **error)
 {
 	g_autofree char *path = NULL, *image = NULL;
+	gboolean live;
 
 	broker->conf = conf_load(broker->conf_path, error);
 	if (!broker->conf ||
@@ -160,8 +174,8 @@ static gboolean load(struct broker *broker, GError **error)
 	broker->store = store_open(path, error);
 	if (!broker->store)
 		return FALSE;
-	image = image_find(broker, broker->conf);
-	config_fill(&broker->config, broker->conf, image);
+	image = image_find(broker, broker->conf, &live);
+	config_fill(&broker->config, broker->conf, image, live);
 	broker->core = core_new(&broker->config);
 	return store_load(broker->store, broker->core, on_server_loaded, broker, error);
 }
@@ -273,21 +287,23 @@ gboolean broker_reload(struct broker *broker, GError **error)
 {
 	struct conf *conf = conf_load(broker->conf_path, error);
 	g_autofree char *image = NULL;
+	gboolean live, old_live = broker->config.live;
 
 	if (!conf)
 		return FALSE;
 	warn_fixed(broker->conf, conf);
-	image = image_find(broker, conf);
+	image = image_find(broker, conf, &live);
 	conf_free(broker->conf);
 	broker->conf = conf;
 	/* A new image is used once the servers have it; until then desktops run the old one. */
 	gboolean new_image = image && strcmp(image, broker->config.image) != 0;
 	g_autofree char *old = g_strdup(broker->config.image);
-	config_fill(&broker->config, conf, image ? (new_image ? old : image) : NULL);
+	config_fill(&broker->config, conf, image ? old : NULL, new_image ? old_live : live);
 	broker_post(
 		broker, &(struct core_event){.type = CORE_EV_CONFIG, .config = &broker->config});
 	g_free(broker->next_image);
 	broker->next_image = new_image ? g_strdup(image) : NULL;
+	broker->next_live = live;
 	if (new_image)
 		reconcile_image(broker);
 	log_event(LOG_INFO, "reloaded", "image", image, NULL);

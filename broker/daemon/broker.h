@@ -44,6 +44,7 @@ struct broker {
 	char *worker_program;      /* owned; path of carrel-virtd */
 	char *image_problem;       /* owned; why there is no desktop image, or NULL */
 	char *next_image;          /* owned; published, on its way to the servers; or NULL */
+	gboolean next_live;        /* its desktops are shrunk in place first */
 	GHashTable *image_pending; /* ids (owned) of servers that have not answered about it */
 	GQueue events;             /* of struct core_event, owned */
 	struct core_actions actions;

@@ -159,6 +159,7 @@ void reconcile_image_check(struct broker *broker)
 	if (!broker->next_image || g_hash_table_size(broker->image_pending))
 		return;
 	g_strlcpy(broker->config.image, broker->next_image, sizeof(broker->config.image));
+	broker->config.live = broker->next_live;
 	g_clear_pointer(&broker->next_image, g_free);
 	log_event(LOG_INFO, "image-published", "image", broker->config.image, NULL);
 	broker_post(
