@@ -3,6 +3,7 @@
 #include "broker/api/api.h"
 #include "broker/daemon/agent.h"
 #include "broker/daemon/dispatch.h"
+#include "broker/daemon/fence.h"
 #include "broker/daemon/images.h"
 #include "broker/daemon/ledger.h"
 #include "broker/daemon/policies.h"
@@ -15,6 +16,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define FENCE_MS 120000 /* that a fence program may take */
 
 G_DEFINE_QUARK(carrel - broker - error, broker_error)
 
@@ -193,6 +196,7 @@ struct broker *broker_new(const char *conf_path, GError **error)
 	broker->worker_program = find_worker_program();
 	broker->image_pending = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	broker->agents = agents_new(broker);
+	broker->fences = fences_new(FENCE_MS, dispatch_fenced, broker);
 	g_queue_init(&broker->events);
 	if (load(broker, error)) {
 		broker->ledger = ledger_new(broker->store);
@@ -240,6 +244,7 @@ void broker_free(struct broker *broker)
 		g_source_remove(broker->timer);
 	api_free(broker->api);
 	g_hash_table_destroy(broker->workers);
+	fences_free(broker->fences);
 	helper_free(broker->authd);
 	helper_free(broker->netd);
 	agents_free(broker->agents);
@@ -403,6 +408,13 @@ gboolean broker_server_remove(struct broker *broker, const char *name, GError **
 		desktop = core_desktop_next(broker->core, desktop->id))
 		if (desktop->server == id)
 			*(desktop->session ? &users : &idle) += 1;
+	if (users && !server->up) {
+		g_set_error(error, BROKER_ERROR, BROKER_ERROR_BUSY,
+			"the server %s is down and has %u desktops of users: once its power is "
+			"certainly off say \"carrel server lost %s\", then remove it",
+			name, users, name);
+		return FALSE;
+	}
 	/* Of a server that is lost for good nobody can stop the idle ones: they count as gone. */
 	if (users || (idle && server->up)) {
 		g_set_error(error, BROKER_ERROR, BROKER_ERROR_BUSY,
@@ -413,8 +425,73 @@ gboolean broker_server_remove(struct broker *broker, const char *name, GError **
 		return FALSE;
 	}
 	g_hash_table_remove(broker->workers, &id);
+	fence_end(broker->fences, id, "the server was removed");
 	broker_post(broker, &(struct core_event){.type = CORE_EV_SERVER_REMOVED, .server = id});
 	g_hash_table_remove(broker->uris, name);
 	reconcile_image_check(broker);
+	return TRUE;
+}
+
+gboolean broker_server_lost(struct broker *broker, const char *name, GError **error)
+{
+	const struct core_server *server = server_find(broker, name, error);
+
+	if (!server)
+		return FALSE;
+	const struct worker *worker = worker_get(broker, server->id);
+	if (server->up || (worker && worker_state(worker) != WORKER_DOWN)) {
+		g_set_error(error, BROKER_ERROR, BROKER_ERROR_BUSY,
+			"the server %s answers, so its power is on: switch it off and wait until "
+			"it "
+			"is down; \"carrel server drain %s\" empties it without any loss",
+			name, name);
+		return FALSE;
+	}
+	log_event(LOG_WARN, "server-said-lost", "server", name, NULL);
+	broker_post(
+		broker, &(struct core_event){.type = CORE_EV_SERVER_FENCED, .server = server->id});
+	return TRUE;
+}
+
+gboolean broker_session_move(struct broker *broker, guint64 session, const char *server,
+	guint32 memory_mib, GError **error)
+{
+	struct core_event event = {
+		.type = CORE_EV_SESSION_MOVE, .session = session, .memory_mib = memory_mib};
+	char why[CORE_TEXT_MAX] = "";
+
+	if (!core_session_get(broker->core, session)) {
+		g_set_error(error, BROKER_ERROR, BROKER_ERROR_UNKNOWN,
+			"there is no session %" G_GUINT64_FORMAT
+			"; \"carrel session list\" shows them",
+			session);
+		return FALSE;
+	}
+	if (server) {
+		const struct core_server *to = server_find(broker, server, error);
+
+		if (!to)
+			return FALSE;
+		event.server = to->id;
+	}
+	if (!core_move_check(broker->core, session, event.server, memory_mib, why, sizeof(why))) {
+		g_set_error_literal(error, BROKER_ERROR, BROKER_ERROR_BUSY, why);
+		return FALSE;
+	}
+	broker_post(broker, &event);
+	return TRUE;
+}
+
+gboolean broker_desktop_discard(struct broker *broker, guint64 desktop, GError **error)
+{
+	if (!core_desktop_get(broker->core, desktop)) {
+		g_set_error(error, BROKER_ERROR, BROKER_ERROR_UNKNOWN,
+			"there is no desktop %" G_GUINT64_FORMAT
+			"; \"carrel desktop list\" shows them",
+			desktop);
+		return FALSE;
+	}
+	broker_post(
+		broker, &(struct core_event){.type = CORE_EV_DESKTOP_DISCARD, .desktop = desktop});
 	return TRUE;
 }
