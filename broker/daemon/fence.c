@@ -99,7 +99,7 @@ static void finish(struct fence *fence, const char *failure)
 	g_autofree char *text = NULL;
 
 	log_event(failure ? LOG_WARN : LOG_INFO, "fence-ended", "server", fence->name, "program",
-		fence->program, "failure", failure, "last_words", words, NULL);
+		fence->program, "failure", failure, "last_words", *words ? words : NULL, NULL);
 	if (failure) {
 		g_autofree char *whole = g_strdup_printf(
 			"%s %s%s%s", fence->program, failure, *words ? "; it said: " : "", words);
