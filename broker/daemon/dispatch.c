@@ -55,6 +55,7 @@ static void post_result(const struct effect *effect, enum core_event_type type, 
 		.session = action->session,
 		.volume = action->volume,
 		.login = action->login,
+		.number = action->number,
 		.flag = certain};
 
 	if (answer && !helper_ok(answer)) {
@@ -325,8 +326,11 @@ static void release(struct broker *broker, const struct core_action *action)
 static void on_ticket_set(const json_t *answer, gpointer data)
 {
 	struct effect *effect = data;
+	const struct core_session *session =
+		core_session_get(effect->broker->core, effect->action.session);
 
-	if (helper_ok(answer))
+	/* A late answer of the desktop that he had before is no use any more. */
+	if (helper_ok(answer) && session && session->desktop == effect->action.desktop)
 		ticket_table_put(effect->broker->tickets, effect->action.session, effect->ticket);
 	explicit_bzero(effect->ticket, sizeof(effect->ticket));
 	post_result(effect, helper_ok(answer) ? CORE_EV_TICKET_SET : CORE_EV_TICKET_FAILED, TRUE,

@@ -304,8 +304,8 @@ static void test_ledger_measures_each_stage(void **state)
 		{.type = CORE_EV_AGENT_HELLO, .desktop = 1},
 		{.type = CORE_EV_VOLUME_ATTACHED, .volume = 1, .desktop = 1},
 		{.type = CORE_EV_CLAIMED, .desktop = 1},
-		{.type = CORE_EV_TICKET_SET, .session = 1, .desktop = 1},
-		{.type = CORE_EV_FORWARD_ADDED, .session = 1},
+		{.type = CORE_EV_TICKET_SET, .session = 1, .desktop = 1, .number = 1},
+		{.type = CORE_EV_FORWARD_ADDED, .session = 1, .number = 1},
 		{.type = CORE_EV_FIRST_FRAME, .login = 1},
 	};
 	static const struct {
