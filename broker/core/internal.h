@@ -284,6 +284,9 @@ void move_claimed(struct core *core, struct session *s);     /* by the new deskt
 void move_done(struct core *core, struct session *s);        /* the viewer shows it, or is gone */
 void move_stop(struct core *core, struct session *s, const char *why);
 void move_clock(struct core *core, struct session *s);
+/* More was promised on the server than it has, since somebody stays or it has less: the last
+ * promises go. */
+void move_take_back(struct core *core, struct server *server);
 void move_settle(struct core *core); /* after a loss, a drain, the end of one */
 void move_drain(struct core *core);  /* the next user of a server that is being drained */
 void move_load(struct core *core, struct session *s);

@@ -284,10 +284,9 @@ void move_done(struct core *core, struct session *s)
 		desktop_put(core, d);
 }
 
-/* More was promised on the server than it has, because somebody stays: the last promises go. */
-static void take_back(struct core *core, struct server *server)
+void move_take_back(struct core *core, struct server *server)
 {
-	while (server && server->place.used > server->place.capacity) {
+	while (server->place.used > server->place.capacity) {
 		struct desktop *last = NULL;
 		EACH(desktop, d, &core->desktops)
 		{
@@ -319,9 +318,11 @@ static void stay(struct core *core, struct session *s)
 		desktop_drop(core, next);
 	if (!d)
 		return;
+	struct server *server = table_live(&core->servers, d->row.server);
 	d->left = false;
 	desktop_put(core, d);
-	take_back(core, table_live(&core->servers, d->row.server));
+	if (server)
+		move_take_back(core, server);
 }
 
 void move_undo(struct core *core, struct session *s, const char *why)

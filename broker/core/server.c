@@ -46,6 +46,7 @@ void server_place(struct core *core, struct server *s)
 		state = PLACEMENT_DRAINING;
 	placement_server_set(&core->placement, &s->place, capacity, state);
 	s->shrunk = s->started > capacity;
+	move_take_back(core, s);
 }
 
 unsigned server_boots(const struct core *core, const struct server *s)

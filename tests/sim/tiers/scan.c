@@ -207,7 +207,8 @@ bool scan_without_handoff(const struct scan *scan, unsigned tier, struct scan_pl
 	*plan = (struct scan_plan){.tier = tier,
 		.server = scan_best_fit(scan, tier),
 		.handoff = SCAN_NONE,
-		.handoff_to = SCAN_NONE};
+		.handoff_to = SCAN_NONE,
+		.keeps_reserve = scan_slots(scan, tier).free >= 2};
 	return plan->server != SCAN_NONE;
 }
 
