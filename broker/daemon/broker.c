@@ -402,3 +402,54 @@ gboolean broker_server_remove(struct broker *broker, const char *name, GError **
 	reconcile_image_check(broker);
 	return TRUE;
 }
+
+gboolean broker_server_lost(struct broker *broker, const char *name, GError **error)
+{
+	const struct core_server *server = server_find(broker, name, error);
+
+	if (!server)
+		return FALSE;
+	if (server->up) {
+		g_set_error(error, BROKER_ERROR, BROKER_ERROR_BUSY,
+			"the server %s is up, its desktops run; \"carrel server drain %s\" empties it",
+			name, name);
+		return FALSE;
+	}
+	broker_post(broker,
+		&(struct core_event){.type = CORE_EV_SERVER_FENCED, .server = server->id});
+	return TRUE;
+}
+
+gboolean broker_session_move(struct broker *broker, guint64 session, const char *server,
+	guint32 memory_mib, GError **error)
+{
+	const struct core_server *to = server ? server_find(broker, server, error) : NULL;
+	guint64 id = to ? to->id : 0;
+	char why[CORE_TEXT_MAX];
+
+	if (server && !to)
+		return FALSE;
+	if (!core_move_check(broker->core, session, id, memory_mib, why, sizeof(why))) {
+		g_set_error(error, BROKER_ERROR, BROKER_ERROR_BUSY, "%s", why);
+		return FALSE;
+	}
+	broker_post(broker, &(struct core_event){.type = CORE_EV_SESSION_MOVE,
+				    .session = session,
+				    .server = id,
+				    .memory_mib = memory_mib});
+	return TRUE;
+}
+
+gboolean broker_desktop_discard(struct broker *broker, guint64 desktop, GError **error)
+{
+	if (!core_desktop_get(broker->core, desktop)) {
+		g_set_error(error, BROKER_ERROR, BROKER_ERROR_UNKNOWN,
+			"there is no desktop %" G_GUINT64_FORMAT
+			"; \"carrel desktop list\" shows them",
+			desktop);
+		return FALSE;
+	}
+	broker_post(broker,
+		&(struct core_event){.type = CORE_EV_DESKTOP_DISCARD, .desktop = desktop});
+	return TRUE;
+}

@@ -85,6 +85,17 @@ gboolean broker_server_add(
 gboolean broker_server_drain(
 	struct broker *broker, const char *name, gboolean drain, GError **error);
 gboolean broker_server_remove(struct broker *broker, const char *name, GError **error);
+/* An admin says that a server which is down is without power. BUSY while it is up. */
+gboolean broker_server_lost(struct broker *broker, const char *name, GError **error);
+
+/*
+ * Moves a session to another desktop. `server` NULL = where it fits best, `memory_mib` 0 = the size
+ * it has. UNKNOWN: there is no such server; BUSY: it cannot be moved now.
+ */
+gboolean broker_session_move(struct broker *broker, guint64 session, const char *server,
+	guint32 memory_mib, GError **error);
+/* Destroys a desktop; a session that it has ends. */
+gboolean broker_desktop_discard(struct broker *broker, guint64 desktop, GError **error);
 
 /* CLOCK_BOOTTIME in ms, core's clock. */
 gint64 broker_now_ms(void);
