@@ -411,12 +411,13 @@ gboolean broker_server_lost(struct broker *broker, const char *name, GError **er
 		return FALSE;
 	if (server->up) {
 		g_set_error(error, BROKER_ERROR, BROKER_ERROR_BUSY,
-			"the server %s is up, its desktops run; \"carrel server drain %s\" empties it",
+			"the server %s is up, its desktops run; \"carrel server drain %s\" empties "
+			"it",
 			name, name);
 		return FALSE;
 	}
-	broker_post(broker,
-		&(struct core_event){.type = CORE_EV_SERVER_FENCED, .server = server->id});
+	broker_post(
+		broker, &(struct core_event){.type = CORE_EV_SERVER_FENCED, .server = server->id});
 	return TRUE;
 }
 
@@ -449,7 +450,7 @@ gboolean broker_desktop_discard(struct broker *broker, guint64 desktop, GError *
 			desktop);
 		return FALSE;
 	}
-	broker_post(broker,
-		&(struct core_event){.type = CORE_EV_DESKTOP_DISCARD, .desktop = desktop});
+	broker_post(
+		broker, &(struct core_event){.type = CORE_EV_DESKTOP_DISCARD, .desktop = desktop});
 	return TRUE;
 }
