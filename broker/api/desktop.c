@@ -88,9 +88,8 @@ void admin_desktop(struct call *call)
 	const struct core_session *session = session_of(broker->core, desktop);
 	json_t *row = rows_desktop(broker, desktop);
 	json_object_set_new(row, "standby", json_boolean(desktop->state == DESKTOP_STANDBY));
-	json_object_set_new(row, "held",
-		json_boolean(
-			session && session->move != MOVE_NONE && session->next == desktop->id));
+	json_object_set_new(row, "next_of",
+		json_string(session && session->next == desktop->id ? session->user : ""));
 	rows_move(broker, session, row);
 	http_reply(call->request, 200, row);
 }

@@ -208,13 +208,15 @@ int command_desktop_list(const struct context *context)
 static void print_desktop(const json_t *desktop)
 {
 	g_autofree char *step = move_text(desktop);
+	const char *next_of = show_string(desktop, "next_of");
 
 	printf("desktop   %" JSON_INTEGER_FORMAT "\n", show_integer(desktop, "id"));
-	printf("state     %s%s\n", show_string(desktop, "state"),
-		json_is_true(json_object_get(desktop, "held")) ? ", held for a hand-off" : "");
+	printf("state     %s\n", show_string(desktop, "state"));
 	if (*show_string(desktop, "user"))
 		printf("user      %s, session %" JSON_INTEGER_FORMAT "\n",
 			show_string(desktop, "user"), show_integer(desktop, "session"));
+	if (*next_of)
+		printf("next of   %s\n", next_of);
 	printf("server    %s\n", show_string(desktop, "server"));
 	printf("size      %" JSON_INTEGER_FORMAT " MiB\n", show_integer(desktop, "memory_mib"));
 	printf("image     %s\n", show_string(desktop, "image"));
