@@ -261,6 +261,18 @@ void viewer_tell_queued(struct api *api, guint64 login, unsigned percent, unsign
 	emit(viewer, "stage", data);
 }
 
+void viewer_tell_handoff(struct api *api, guint64 login, const char *step, guint32 ms,
+	guint32 from_mib, guint32 size_mib, const char *text)
+{
+	struct viewer *viewer = get(api, login);
+
+	if (viewer && !viewer->over)
+		emit(viewer, "handoff",
+			json_pack("{s:s, s:I, s:I, s:I, s:s}", "step", step, "ms", (json_int_t)ms,
+				"from_mib", (json_int_t)from_mib, "size_mib", (json_int_t)size_mib,
+				"message", text));
+}
+
 /* The session is this viewer's now: it may come back to it with its token. */
 static void keep_token(struct viewer *viewer, guint64 session)
 {

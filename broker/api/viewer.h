@@ -41,6 +41,9 @@ void viewer_tell_stage(
 /* Of stage "queued"; minutes 0 = there is no estimate. */
 void viewer_tell_queued(struct api *api, guint64 login, unsigned percent, unsigned position,
 	unsigned minutes, const char *message);
+/* `step` is announced (it begins in ms; 0 = at once), moving or cancelled. Sizes in MiB. */
+void viewer_tell_handoff(struct api *api, guint64 login, const char *step, guint32 ms,
+	guint32 from_mib, guint32 size_mib, const char *text);
 void viewer_tell_ready(struct api *api, guint64 login, guint64 session, unsigned port,
 	const char *ticket, const char *tls_name);
 /* `event` is refused, moved or ended; the login is over. */

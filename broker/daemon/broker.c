@@ -3,6 +3,7 @@
 #include "broker/api/api.h"
 #include "broker/daemon/agent.h"
 #include "broker/daemon/dispatch.h"
+#include "broker/daemon/fence.h"
 #include "broker/daemon/images.h"
 #include "broker/daemon/ledger.h"
 #include "broker/daemon/policies.h"
@@ -16,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define FENCE_MS 120000 /* that a fence program may take */
+
 G_DEFINE_QUARK(carrel - broker - error, broker_error)
 
 gint64 broker_now_ms(void)
@@ -26,7 +29,13 @@ gint64 broker_now_ms(void)
 	return (gint64)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void config_fill(struct core_config *config, const struct conf *conf, const char *image)
+static guint32 ms_of(const struct conf *conf, enum conf_id id)
+{
+	return (guint32)conf_int(conf, id) * 1000;
+}
+
+static void config_fill(
+	struct core_config *config, const struct conf *conf, const char *image, gboolean live)
 {
 	*config = (struct core_config){
 		.max_mib = (guint32)conf_int(conf, CONF_DESKTOP_MAX),
@@ -36,9 +45,16 @@ static void config_fill(struct core_config *config, const struct conf *conf, con
 		.standby = (guint32)conf_int(conf, CONF_DESKTOP_STANDBY),
 		.queue = (guint32)conf_int(conf, CONF_SESSION_QUEUE),
 		.volume_size_mib = (guint32)conf_int(conf, CONF_VOLUME_SIZE),
-		.boot_timeout_ms = (guint32)conf_int(conf, CONF_DESKTOP_BOOT_TIMEOUT) * 1000,
-		.claim_timeout_ms = (guint32)conf_int(conf, CONF_DESKTOP_CLAIM_TIMEOUT) * 1000,
-		.ticket_ms = (guint32)conf_int(conf, CONF_SESSION_TICKET) * 1000,
+		.boot_timeout_ms = ms_of(conf, CONF_DESKTOP_BOOT_TIMEOUT),
+		.claim_timeout_ms = ms_of(conf, CONF_DESKTOP_CLAIM_TIMEOUT),
+		.ticket_ms = ms_of(conf, CONF_SESSION_TICKET),
+		.handoff_grace_ms = ms_of(conf, CONF_SESSION_HANDOFF_GRACE),
+		.shrink_ms = ms_of(conf, CONF_DESKTOP_SHRINK_TIMEOUT),
+		.lost_ms = ms_of(conf, CONF_SERVER_LOST_AFTER),
+		.boots = (guint32)conf_int(conf, CONF_DESKTOP_BOOTS),
+		.boot_reserve = !strcmp(conf_string(conf, CONF_DESKTOP_BOOT_RESERVE), "yes"),
+		.fence = *conf_string(conf, CONF_SERVER_FENCE) != 0,
+		.live = live,
 		.disconnected_ms = conf_int(conf, CONF_SESSION_DISCONNECTED) * 60000,
 		.forward_port = (guint16)conf_int(conf, CONF_NETWORK_FORWARD_PORT),
 	};
@@ -46,11 +62,11 @@ static void config_fill(struct core_config *config, const struct conf *conf, con
 }
 
 /* The published desktop image, or NULL with the reason kept for `carrel status`. */
-static char *image_find(struct broker *broker, const struct conf *conf)
+static char *image_find(struct broker *broker, const struct conf *conf, gboolean *live)
 {
 	g_autoptr(GError) error = NULL;
-	char *image = images_current(
-		conf_string(conf, CONF_PATH_IMAGES), conf_string(conf, CONF_DESKTOP_IMAGE), &error);
+	char *image = images_current(conf_string(conf, CONF_PATH_IMAGES),
+		conf_string(conf, CONF_DESKTOP_IMAGE), live, &error);
 
 	g_clear_pointer(&broker->image_problem, g_free);
 	if (!image) {
@@ -150,6 +166,7 @@ static gboolean folder_make(const char *path, int mode, GError **error)
 static gboolean load(struct broker *broker, GError **error)
 {
 	g_autofree char *path = NULL, *image = NULL;
+	gboolean live;
 
 	broker->conf = conf_load(broker->conf_path, error);
 	if (!broker->conf ||
@@ -160,8 +177,8 @@ static gboolean load(struct broker *broker, GError **error)
 	broker->store = store_open(path, error);
 	if (!broker->store)
 		return FALSE;
-	image = image_find(broker, broker->conf);
-	config_fill(&broker->config, broker->conf, image);
+	image = image_find(broker, broker->conf, &live);
+	config_fill(&broker->config, broker->conf, image, live);
 	broker->core = core_new(&broker->config);
 	return store_load(broker->store, broker->core, on_server_loaded, broker, error);
 }
@@ -179,6 +196,7 @@ struct broker *broker_new(const char *conf_path, GError **error)
 	broker->worker_program = find_worker_program();
 	broker->image_pending = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	broker->agents = agents_new(broker);
+	broker->fences = fences_new(FENCE_MS, dispatch_fenced, broker);
 	g_queue_init(&broker->events);
 	if (load(broker, error)) {
 		broker->ledger = ledger_new(broker->store);
@@ -226,6 +244,7 @@ void broker_free(struct broker *broker)
 		g_source_remove(broker->timer);
 	api_free(broker->api);
 	g_hash_table_destroy(broker->workers);
+	fences_free(broker->fences);
 	helper_free(broker->authd);
 	helper_free(broker->netd);
 	agents_free(broker->agents);
@@ -273,21 +292,23 @@ gboolean broker_reload(struct broker *broker, GError **error)
 {
 	struct conf *conf = conf_load(broker->conf_path, error);
 	g_autofree char *image = NULL;
+	gboolean live, old_live = broker->config.live;
 
 	if (!conf)
 		return FALSE;
 	warn_fixed(broker->conf, conf);
-	image = image_find(broker, conf);
+	image = image_find(broker, conf, &live);
 	conf_free(broker->conf);
 	broker->conf = conf;
 	/* A new image is used once the servers have it; until then desktops run the old one. */
 	gboolean new_image = image && strcmp(image, broker->config.image) != 0;
 	g_autofree char *old = g_strdup(broker->config.image);
-	config_fill(&broker->config, conf, image ? (new_image ? old : image) : NULL);
+	config_fill(&broker->config, conf, image ? old : NULL, new_image ? old_live : live);
 	broker_post(
 		broker, &(struct core_event){.type = CORE_EV_CONFIG, .config = &broker->config});
 	g_free(broker->next_image);
 	broker->next_image = new_image ? g_strdup(image) : NULL;
+	broker->next_live = live;
 	if (new_image)
 		reconcile_image(broker);
 	log_event(LOG_INFO, "reloaded", "image", image, NULL);
@@ -387,6 +408,13 @@ gboolean broker_server_remove(struct broker *broker, const char *name, GError **
 		desktop = core_desktop_next(broker->core, desktop->id))
 		if (desktop->server == id)
 			*(desktop->session ? &users : &idle) += 1;
+	if (users && !server->up) {
+		g_set_error(error, BROKER_ERROR, BROKER_ERROR_BUSY,
+			"the server %s is down and has %u desktops of users: once its power is "
+			"certainly off say \"carrel server lost %s\", then remove it",
+			name, users, name);
+		return FALSE;
+	}
 	/* Of a server that is lost for good nobody can stop the idle ones: they count as gone. */
 	if (users || (idle && server->up)) {
 		g_set_error(error, BROKER_ERROR, BROKER_ERROR_BUSY,
@@ -397,6 +425,7 @@ gboolean broker_server_remove(struct broker *broker, const char *name, GError **
 		return FALSE;
 	}
 	g_hash_table_remove(broker->workers, &id);
+	fence_end(broker->fences, id, "the server was removed");
 	broker_post(broker, &(struct core_event){.type = CORE_EV_SERVER_REMOVED, .server = id});
 	g_hash_table_remove(broker->uris, name);
 	reconcile_image_check(broker);
@@ -409,13 +438,16 @@ gboolean broker_server_lost(struct broker *broker, const char *name, GError **er
 
 	if (!server)
 		return FALSE;
-	if (server->up) {
+	const struct worker *worker = worker_get(broker, server->id);
+	if (server->up || (worker && worker_state(worker) != WORKER_DOWN)) {
 		g_set_error(error, BROKER_ERROR, BROKER_ERROR_BUSY,
-			"the server %s is up, its desktops run; \"carrel server drain %s\" empties "
-			"it",
+			"the server %s answers, so its power is on: switch it off and wait until "
+			"it "
+			"is down; \"carrel server drain %s\" empties it without any loss",
 			name, name);
 		return FALSE;
 	}
+	log_event(LOG_WARN, "server-said-lost", "server", name, NULL);
 	broker_post(
 		broker, &(struct core_event){.type = CORE_EV_SERVER_FENCED, .server = server->id});
 	return TRUE;
@@ -424,20 +456,29 @@ gboolean broker_server_lost(struct broker *broker, const char *name, GError **er
 gboolean broker_session_move(struct broker *broker, guint64 session, const char *server,
 	guint32 memory_mib, GError **error)
 {
-	const struct core_server *to = server ? server_find(broker, server, error) : NULL;
-	guint64 id = to ? to->id : 0;
-	char why[CORE_TEXT_MAX];
+	struct core_event event = {
+		.type = CORE_EV_SESSION_MOVE, .session = session, .memory_mib = memory_mib};
+	char why[CORE_TEXT_MAX] = "";
 
-	if (server && !to)
-		return FALSE;
-	if (!core_move_check(broker->core, session, id, memory_mib, why, sizeof(why))) {
-		g_set_error(error, BROKER_ERROR, BROKER_ERROR_BUSY, "%s", why);
+	if (!core_session_get(broker->core, session)) {
+		g_set_error(error, BROKER_ERROR, BROKER_ERROR_UNKNOWN,
+			"there is no session %" G_GUINT64_FORMAT
+			"; \"carrel session list\" shows them",
+			session);
 		return FALSE;
 	}
-	broker_post(broker, &(struct core_event){.type = CORE_EV_SESSION_MOVE,
-				    .session = session,
-				    .server = id,
-				    .memory_mib = memory_mib});
+	if (server) {
+		const struct core_server *to = server_find(broker, server, error);
+
+		if (!to)
+			return FALSE;
+		event.server = to->id;
+	}
+	if (!core_move_check(broker->core, session, event.server, memory_mib, why, sizeof(why))) {
+		g_set_error_literal(error, BROKER_ERROR, BROKER_ERROR_BUSY, why);
+		return FALSE;
+	}
+	broker_post(broker, &event);
 	return TRUE;
 }
 

@@ -21,6 +21,7 @@
 
 struct agents;
 struct api;
+struct fences;
 struct ledger;
 struct policies;
 struct worker;
@@ -38,12 +39,14 @@ struct broker {
 	struct agents *agents;     /* owned */
 	struct policies *policies; /* owned; groups and reservations */
 	struct api *api;           /* owned; NULL until it listens */
+	struct fences *fences;     /* owned */
 	GHashTable *workers;       /* server id -> struct worker, owned */
 	GHashTable *uris;          /* server name -> URI, owned strings */
 	GHashTable *tickets;       /* session id -> one-time ticket, owned, wiped */
 	char *worker_program;      /* owned; path of carrel-virtd */
 	char *image_problem;       /* owned; why there is no desktop image, or NULL */
 	char *next_image;          /* owned; published, on its way to the servers; or NULL */
+	gboolean next_live;        /* its desktops are shrunk in place first */
 	GHashTable *image_pending; /* ids (owned) of servers that have not answered about it */
 	GQueue events;             /* of struct core_event, owned */
 	struct core_actions actions;
@@ -85,16 +88,18 @@ gboolean broker_server_add(
 gboolean broker_server_drain(
 	struct broker *broker, const char *name, gboolean drain, GError **error);
 gboolean broker_server_remove(struct broker *broker, const char *name, GError **error);
-/* An admin says that a server which is down is without power. BUSY while it is up. */
+/* An admin says that a server's power is off, and that none of its VMs runs any more: they are
+ * gone. Refused (BUSY) while the server answers. */
 gboolean broker_server_lost(struct broker *broker, const char *name, GError **error);
 
 /*
- * Moves a session to another desktop. `server` NULL = where it fits best, `memory_mib` 0 = the size
- * it has. UNKNOWN: there is no such server; BUSY: it cannot be moved now.
+ * Moves a session to another desktop, on `server` (NULL = where it fits best) of `memory_mib` (0 =
+ * as it is). BUSY says why that cannot be done now, UNKNOWN that there is no such session or
+ * server.
  */
 gboolean broker_session_move(struct broker *broker, guint64 session, const char *server,
 	guint32 memory_mib, GError **error);
-/* Destroys a desktop; a session that it has ends. */
+/* Destroys a desktop; the session that has it ends. */
 gboolean broker_desktop_discard(struct broker *broker, guint64 desktop, GError **error);
 
 /* CLOCK_BOOTTIME in ms, core's clock. */

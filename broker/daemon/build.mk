@@ -5,6 +5,8 @@ BROKER_PKGS := $(SHARED_PKGS) sqlite3 libmicrohttpd
 $(call library,broker,$(BROKER_SRC))
 $(call program,carreld,broker/daemon/main.c,broker store core shared,$(BROKER_PKGS),$(SBINDIR))
 $(call unit_test,test_broker,tests/unit/test_broker.c,broker store core shared,$(BROKER_PKGS))
+$(call unit_test,test_fence,tests/unit/test_fence.c,broker shared,$(SHARED_PKGS))
+$(call unit_test,test_dispatch,tests/unit/test_dispatch.c,broker store core shared,$(BROKER_PKGS))
 $(call fuzz_target,fuzz_api,tests/fuzz/fuzz_api.c broker/api/shape.c broker/daemon/images.c,$(SHARED_PKGS))
 $(call install_file,broker/man/carreld.8,$(MANDIR)/man8,644)
 $(call fuzz_target,fuzz_agent,tests/fuzz/fuzz_agent.c broker/daemon/agent.c,$(SHARED_PKGS))

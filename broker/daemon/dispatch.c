@@ -8,6 +8,7 @@
 #include "broker/daemon/dispatch.h"
 #include "broker/api/viewer.h"
 #include "broker/daemon/agent.h"
+#include "broker/daemon/fence.h"
 #include "broker/daemon/ledger.h"
 #include "broker/daemon/reconcile.h"
 #include "broker/daemon/ticket.h"
@@ -201,6 +202,61 @@ static void desktop_destroy(struct broker *broker, const struct core_action *act
 		on_destroyed);
 }
 
+static void on_resized(const json_t *answer, gpointer data)
+{
+	const struct effect *effect = data;
+	const json_t *now = json_object_get(answer, "memory_mib");
+	struct core_event event = {.type = CORE_EV_DESKTOP_RESIZED,
+		.server = effect->action.server,
+		.desktop = effect->action.desktop,
+		.memory_mib = effect->action.memory_mib};
+
+	if (!helper_ok(answer)) {
+		/* Of code "unreachable" too: core knows that nothing is known then. */
+		post_result(effect, CORE_EV_DESKTOP_RESIZE_FAILED, FALSE, answer);
+		return;
+	}
+	if (json_is_integer(now))
+		event.memory_mib = (guint32)CLAMP(json_integer_value(now), 0, G_MAXUINT32);
+	broker_post(effect->broker, &event);
+}
+
+static void desktop_resize(struct broker *broker, const struct core_action *action)
+{
+	call(broker, action,
+		json_pack("{s:s, s:I, s:I, s:I}", "op", "desktop-resize", "desktop",
+			(json_int_t)action->desktop, "memory_mib", (json_int_t)action->memory_mib,
+			"ms", (json_int_t)action->ms),
+		on_resized);
+}
+
+/* --- a lost server's power --- */
+
+void dispatch_fenced(guint64 server, const char *failure, gpointer data)
+{
+	struct core_event event = {
+		.type = failure ? CORE_EV_FENCE_FAILED : CORE_EV_SERVER_FENCED, .server = server};
+
+	g_strlcpy(event.text, failure ? failure : "", sizeof(event.text));
+	broker_post(data, &event);
+}
+
+static void fence(struct broker *broker, const struct core_action *action)
+{
+	const struct core_server *server = core_server_get(broker->core, action->server);
+	const struct worker *worker = worker_get(broker, action->server);
+	g_auto(GStrv) words = conf_command(broker->conf, CONF_SERVER_FENCE);
+
+	if (!server || !words)
+		dispatch_fenced(action->server, "[server] fence is not set", broker);
+	else if (worker && worker_state(worker) != WORKER_DOWN)
+		dispatch_fenced(
+			action->server, "the server is connected again and made ready", broker);
+	else
+		fence_begin(broker->fences, server->id, words, server->name,
+			g_hash_table_lookup(broker->uris, server->name));
+}
+
 /* --- volumes --- */
 
 static void on_volume_created(const json_t *answer, gpointer data)
@@ -368,6 +424,12 @@ static void tell_ready(struct broker *broker, const struct core_action *action)
 	ledger_ready(broker->ledger, action->login);
 }
 
+static void tell_handoff(struct broker *broker, const struct core_action *action)
+{
+	viewer_tell_handoff(broker->api, action->login, action->code, action->ms, action->from_mib,
+		action->memory_mib, action->text);
+}
+
 static void tell_refused(struct broker *broker, const struct core_action *action)
 {
 	viewer_tell_over(broker->api, action->login, "refused", action->code, action->text);
@@ -397,6 +459,8 @@ static void (*const effects[CORE_ACT_COUNT])(struct broker *, const struct core_
 	[CORE_ACT_AUTHENTICATE] = authenticate,
 	[CORE_ACT_DESKTOP_START] = desktop_start,
 	[CORE_ACT_DESKTOP_DESTROY] = desktop_destroy,
+	[CORE_ACT_DESKTOP_RESIZE] = desktop_resize,
+	[CORE_ACT_FENCE] = fence,
 	[CORE_ACT_VOLUME_CREATE] = volume_create,
 	[CORE_ACT_VOLUME_ATTACH] = volume_attach,
 	[CORE_ACT_VOLUME_DETACH] = volume_detach,
@@ -408,6 +472,7 @@ static void (*const effects[CORE_ACT_COUNT])(struct broker *, const struct core_
 	[CORE_ACT_FORWARD_DEL] = forward_del,
 	[CORE_ACT_TELL_STAGE] = tell_stage,
 	[CORE_ACT_TELL_READY] = tell_ready,
+	[CORE_ACT_TELL_HANDOFF] = tell_handoff,
 	[CORE_ACT_TELL_REFUSED] = tell_refused,
 	[CORE_ACT_TELL_MOVED] = tell_moved,
 	[CORE_ACT_TELL_ENDED] = tell_ended,

@@ -11,4 +11,7 @@
  */
 void dispatch(struct broker *broker, const struct core_actions *actions);
 
+/* What has become of a server's fencing (fence_done_func), as an event; `data` is the broker. */
+void dispatch_fenced(guint64 server, const char *failure, gpointer data);
+
 #endif

@@ -159,6 +159,7 @@ void reconcile_image_check(struct broker *broker)
 	if (!broker->next_image || g_hash_table_size(broker->image_pending))
 		return;
 	g_strlcpy(broker->config.image, broker->next_image, sizeof(broker->config.image));
+	broker->config.live = broker->next_live;
 	g_clear_pointer(&broker->next_image, g_free);
 	log_event(LOG_INFO, "image-published", "image", broker->config.image, NULL);
 	broker_post(
@@ -223,18 +224,34 @@ static void on_forward_restored(const json_t *answer, gpointer data)
 	broker_post(round->broker, &event);
 }
 
-static gboolean forward_is(const struct core_session *session, const char *client, json_int_t port)
+/* Whose forward that is; a session has at most one, and nobody else has its client and port. */
+static const struct core_session *forward_owner(
+	struct broker *broker, const char *client, json_int_t port)
 {
-	return session->forward_port && session->forward_port == port &&
-	       !strcmp(session->client, client);
+	const struct core_session *session = core_session_next(broker->core, 0);
+
+	while (session && !(session->forward_port && session->forward_port == port &&
+				  !strcmp(session->client, client)))
+		session = core_session_next(broker->core, session->id);
+	return session;
+}
+
+/* Where the forward of a session leads to: its own desktop, the new one as soon as a hand-off has
+ * given it that. NULL while that is not known. */
+static const struct core_desktop *forward_target(
+	struct broker *broker, const struct core_session *session)
+{
+	const struct core_desktop *desktop = core_desktop_get(broker->core, session->desktop);
+
+	return desktop && desktop->vnc_port && desktop->vnc_host[0] ? desktop : NULL;
 }
 
 static void forward_restore(struct broker *broker, const struct core_session *session)
 {
-	const struct core_desktop *desktop = core_desktop_get(broker->core, session->desktop);
+	const struct core_desktop *desktop = forward_target(broker, session);
 	struct round *round;
 
-	if (!desktop || !desktop->vnc_port || !desktop->vnc_host[0])
+	if (!desktop)
 		return;
 	log_event(LOG_WARN, "forward-missing", "client", session->client, "port",
 		log_fmt("%u", session->forward_port), "action", "made again", NULL);
@@ -248,58 +265,52 @@ static void forward_restore(struct broker *broker, const struct core_session *se
 		NETD_TIMEOUT_MS, on_forward_restored, round);
 }
 
-static void remove_stale(struct broker *broker, const json_t *forwards)
+static void forward_remove(struct broker *broker, const char *client, json_int_t port)
 {
-	size_t i;
-	const json_t *item;
+	log_event(LOG_WARN, "forward-stale", "client", client, "port", log_fmt("%d", (int)port),
+		"action", "removed", NULL);
+	helper_call(broker->netd,
+		json_pack("{s:s, s:s, s:I}", "op", "forward-del", "client", client, "port", port),
+		NETD_TIMEOUT_MS, on_forward_removed, NULL);
+}
 
-	json_array_foreach (forwards, i, item) {
-		const char *client = json_string_value(json_object_get(item, "client"));
-		json_int_t port = json_integer_value(json_object_get(item, "port"));
-		const struct core_session *session = core_session_next(broker->core, 0);
+/* The session whose right forward this is, of those that carrel-netd has. One that leads elsewhere,
+ * where a VM of somebody else may listen by now, is removed, and NULL is returned. */
+static const struct core_session *forward_check(struct broker *broker, const json_t *item)
+{
+	const char *client = json_string_value(json_object_get(item, "client"));
+	const char *host = json_string_value(json_object_get(item, "server"));
+	json_int_t port = json_integer_value(json_object_get(item, "port"));
+	json_int_t vnc_port = json_integer_value(json_object_get(item, "server_port"));
 
-		if (!client)
-			continue;
-		while (session && !forward_is(session, client, port))
-			session = core_session_next(broker->core, session->id);
-		if (session)
-			continue;
-		log_event(LOG_WARN, "forward-stale", "client", client, "port",
-			log_fmt("%d", (int)port), "action", "removed", NULL);
-		helper_call(broker->netd,
-			json_pack("{s:s, s:s, s:I}", "op", "forward-del", "client", client, "port",
-				port),
-			NETD_TIMEOUT_MS, on_forward_removed, NULL);
-	}
+	if (!client || !host)
+		return NULL;
+	const struct core_session *session = forward_owner(broker, client, port);
+	const struct core_desktop *desktop = session ? forward_target(broker, session) : NULL;
+	if (desktop && desktop->vnc_port == vnc_port && !strcmp(desktop->vnc_host, host))
+		return session;
+	forward_remove(broker, client, port);
+	return NULL;
 }
 
 static void on_forward_list(const json_t *answer, gpointer data)
 {
 	struct broker *broker = *(struct broker **)data;
-	const json_t *forwards = json_object_get(answer, "forwards");
+	g_autoptr(GHashTable) right = g_hash_table_new(NULL, NULL);
+	size_t i;
+	const json_t *item;
 
 	if (!helper_ok(answer)) {
 		log_event(LOG_ERROR, "forward-list", "reason", helper_message(answer), NULL);
 		return;
 	}
-	remove_stale(broker, forwards);
+	json_array_foreach (json_object_get(answer, "forwards"), i, item)
+		g_hash_table_add(right, (gpointer)forward_check(broker, item));
 	for (const struct core_session *session = core_session_next(broker->core, 0); session;
-		session = core_session_next(broker->core, session->id)) {
-		gboolean found = !session->forward_port || !session->client[0];
-		size_t i;
-		const json_t *item;
-
-		json_array_foreach (forwards, i, item) {
-			const char *client = json_string_value(json_object_get(item, "client"));
-
-			found = found ||
-				(client &&
-					forward_is(session, client,
-						json_integer_value(json_object_get(item, "port"))));
-		}
-		if (!found)
+		session = core_session_next(broker->core, session->id))
+		if (session->forward_port && session->client[0] &&
+			!g_hash_table_contains(right, session))
 			forward_restore(broker, session);
-	}
 }
 
 static void on_setup(const json_t *answer, gpointer data)

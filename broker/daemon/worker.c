@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/daemon/worker.h"
 #include "broker/daemon/agent.h"
+#include "broker/daemon/fence.h"
 #include "broker/daemon/reconcile.h"
 #include "broker/shared/log.h"
 
@@ -16,7 +17,7 @@
 #define WORKER_FD 3
 
 /* carrel-virtd does each of these in order, one call at a time, and them beside each other. */
-enum line_kind { LINE_CONTROL, LINE_IMAGES, LINE_VOLUMES, LINE_COUNT };
+enum line_kind { LINE_CONTROL, LINE_IMAGES, LINE_VOLUMES, LINE_RESIZES, LINE_COUNT };
 
 struct line {
 	struct worker *worker; /* borrowed */
@@ -35,12 +36,13 @@ struct worker {
 	struct line lines[LINE_COUNT];
 	enum worker_state state;
 	unsigned round;
-	guint32 memory_mib;
+	guint32 memory_mib, cpus;
 	char *message; /* owned */
 };
 
 struct line_call {
 	struct line *line; /* borrowed */
+	unsigned own_ms;   /* that its work may take by itself, beside [broker] call_timeout */
 	helper_answer_func func;
 	gpointer data; /* owned */
 };
@@ -87,11 +89,12 @@ static void watchdog_arm(struct line *line)
 	if (line->watchdog)
 		g_source_remove(line->watchdog);
 	line->watchdog = 0;
-	if (!g_queue_is_empty(&line->calls)) {
+	const struct line_call *first = g_queue_peek_head(&line->calls);
+	if (first) {
 		guint seconds =
 			(guint)conf_int(line->worker->broker->conf, CONF_BROKER_CALL_TIMEOUT);
 
-		line->watchdog = g_timeout_add(seconds * 1000, on_watchdog, line);
+		line->watchdog = g_timeout_add(seconds * 1000 + first->own_ms, on_watchdog, line);
 	}
 }
 
@@ -108,6 +111,11 @@ static void on_line_answer(const json_t *answer, gpointer data)
 	g_free(call->data);
 }
 
+static guint32 number_of(const json_t *message, const char *key)
+{
+	return (guint32)CLAMP(json_integer_value(json_object_get(message, key)), 0, G_MAXUINT32);
+}
+
 static struct line *line_of(struct worker *worker, const json_t *request)
 {
 	const char *op = json_string_value(json_object_get(request, "op"));
@@ -116,6 +124,8 @@ static struct line *line_of(struct worker *worker, const json_t *request)
 		return &worker->lines[LINE_IMAGES];
 	if (!g_strcmp0(op, "volume-create"))
 		return &worker->lines[LINE_VOLUMES];
+	if (!g_strcmp0(op, "desktop-resize"))
+		return &worker->lines[LINE_RESIZES];
 	return &worker->lines[LINE_CONTROL];
 }
 
@@ -124,6 +134,7 @@ void worker_call(struct worker *worker, json_t *request, helper_answer_func func
 	struct line_call *call = g_new0(struct line_call, 1);
 
 	call->line = line_of(worker, request);
+	call->own_ms = number_of(request, "ms");
 	call->func = func;
 	call->data = data;
 	g_queue_push_tail(&call->line->calls, call);
@@ -142,14 +153,16 @@ void worker_call_aside(
 
 static void on_server_up(struct worker *worker, const json_t *event)
 {
-	worker->memory_mib = (guint32)CLAMP(
-		json_integer_value(json_object_get(event, "memory_mib")), 0, G_MAXUINT32);
+	worker->memory_mib = number_of(event, "memory_mib");
+	worker->cpus = number_of(event, "cpus");
 	worker->round++;
 	worker->state = WORKER_PREPARING;
 	worker_problem(worker, "");
 	worker->respawn_ms = RESPAWN_MIN_MS;
 	log_event(LOG_INFO, "server-reached", "server", worker->name, "memory_mib",
-		log_fmt("%u", worker->memory_mib), NULL);
+		log_fmt("%u", worker->memory_mib), "cpus", log_fmt("%u", worker->cpus), NULL);
+	/* Who is there again keeps his power. */
+	fence_end(worker->broker->fences, worker->server, "the server is connected again");
 	reconcile_server(worker);
 }
 
@@ -178,7 +191,7 @@ static void on_event(const json_t *event, gpointer data)
 	} else if (!strcmp(name, "server-down")) {
 		const char *text = json_string_value(json_object_get(event, "message"));
 
-		log_event(LOG_WARN, "server-lost", "server", worker->name, "reason", text, NULL);
+		log_event(LOG_WARN, "server-away", "server", worker->name, "reason", text, NULL);
 		go_down(worker, text ? text : "the connection is lost");
 	} else if (!strcmp(name, "image-progress")) {
 		watchdog_arm(&worker->lines[LINE_IMAGES]);
@@ -364,7 +377,8 @@ void worker_prepared(struct worker *worker)
 	log_event(LOG_INFO, "server-up", "server", worker->name, NULL);
 	broker_post(worker->broker, &(struct core_event){.type = CORE_EV_SERVER_UP,
 					    .server = worker->server,
-					    .memory_mib = worker->memory_mib});
+					    .memory_mib = worker->memory_mib,
+					    .cpus = worker->cpus});
 }
 
 struct worker *worker_get(struct broker *broker, guint64 server)

@@ -104,6 +104,34 @@ static gboolean is_word(const char *text, const char *also, gsize max)
 	return TRUE;
 }
 
+/* No character acts in a terminal or breaks a line. */
+static gboolean is_plain(const char *text)
+{
+	for (const char *p = text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return FALSE;
+	return TRUE;
+}
+
+static char **parse_command(const char *text)
+{
+	char **words = NULL;
+
+	if (!g_shell_parse_argv(text, NULL, &words, NULL))
+		return NULL;
+	if (g_path_is_absolute(words[0]))
+		return words;
+	g_strfreev(words);
+	return NULL;
+}
+
+static gboolean is_command(const char *text)
+{
+	g_auto(GStrv) words = parse_command(text);
+
+	return !*text || (is_plain(text) && words);
+}
+
 /* Parses one value into conf; returns NULL or what is allowed (static or from log_fmt). */
 static const char *value_set(struct conf *conf, enum conf_id id, const char *text)
 {
@@ -112,9 +140,8 @@ static const char *value_set(struct conf *conf, enum conf_id id, const char *tex
 
 	switch (key->type) {
 	case CONF_STRING:
-		for (const char *p = text; *p; p++)
-			if ((unsigned char)*p < 0x20 || *p == 0x7f)
-				return "text without control characters";
+		if (!is_plain(text))
+			return "text without control characters";
 		break;
 	case CONF_INTERFACE:
 		if (!is_word(text, "._-@", 15))
@@ -149,6 +176,11 @@ static const char *value_set(struct conf *conf, enum conf_id id, const char *tex
 	case CONF_PATH:
 		if (!g_path_is_absolute(text))
 			return "an absolute path";
+		break;
+	case CONF_COMMAND:
+		if (!is_command(text))
+			return "a command: the absolute path of a program and its words, with "
+			       "quotes that are closed again";
 		break;
 	}
 	g_free(conf->values[id]);
@@ -470,6 +502,12 @@ void conf_range(const struct conf *conf, enum conf_id id, guint32 *first, guint3
 	g_assert(conf_table[id].type == CONF_RANGE);
 	*first = conf->first[id];
 	*last = conf->second[id];
+}
+
+char **conf_command(const struct conf *conf, enum conf_id id)
+{
+	g_assert(conf_table[id].type == CONF_COMMAND);
+	return parse_command(conf->values[id]);
 }
 
 char *conf_path(const struct conf *conf, enum conf_id folder, const char *name)

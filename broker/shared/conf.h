@@ -23,7 +23,8 @@ enum conf_type {
 	CONF_ENUM,
 	CONF_CIDR,
 	CONF_RANGE,
-	CONF_PATH
+	CONF_PATH,
+	CONF_COMMAND /* program and words with a shell's quotes; empty = none */
 };
 
 enum conf_id {
@@ -87,6 +88,9 @@ gboolean conf_is_set(const struct conf *conf, enum conf_id id); /* is it in the 
 void conf_cidr(const struct conf *conf, enum conf_id id, guint32 *address, guint32 *mask);
 /* "a-b": both ends in host byte order. */
 void conf_range(const struct conf *conf, enum conf_id id, guint32 *first, guint32 *last);
+
+/* The words of a command (g_strfreev), the first an absolute path; NULL when there is none. */
+char **conf_command(const struct conf *conf, enum conf_id id);
 
 /* A path below one of the folders of [paths]; the caller frees it. */
 char *conf_path(const struct conf *conf, enum conf_id folder, const char *name);

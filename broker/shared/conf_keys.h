@@ -56,6 +56,12 @@ CONF_KEY(DESKTOP_BOOT_TIMEOUT, "desktop", "boot_timeout", CONF_INT, "180", 5, 36
 	"Seconds after which a desktop whose agent has not reported counts as failed.")
 CONF_KEY(DESKTOP_CLAIM_TIMEOUT, "desktop", "claim_timeout", CONF_INT, "120", 5, 3600, NULL,
 	"Seconds after which a claim that the agent has not answered counts as failed.")
+CONF_KEY(DESKTOP_SHRINK_TIMEOUT, "desktop", "shrink_timeout", CONF_INT, "20", 1, 600, NULL,
+	"Seconds within which a running desktop of an image that allows it has to give memory back in place; else its user is handed off.")
+CONF_KEY(DESKTOP_BOOTS, "desktop", "boots", CONF_INT, "0", 0, 64, NULL,
+	"Desktops that boot on a server at once; 0 is half of the server's processors, at least 1.")
+CONF_KEY(DESKTOP_BOOT_RESERVE, "desktop", "boot_reserve", CONF_ENUM, "yes", 0, 0, "yes|no",
+	"Whether a desktop is kept booted in the memory that hand-offs need; with no, each hand-off waits for its desktop to boot.")
 
 CONF_KEY(SESSION_DISCONNECTED, "session", "disconnected_minutes", CONF_INT, "240", 0, 100000, NULL,
 	"Minutes that a session without a viewer lives on; 0 ends it at once.")
@@ -63,6 +69,13 @@ CONF_KEY(SESSION_TICKET, "session", "ticket_seconds", CONF_INT, "30", 5, 300, NU
 	"Life of the one-time ticket with which a viewer opens its desktop, seconds.")
 CONF_KEY(SESSION_QUEUE, "session", "queue", CONF_INT, "0", 0, 1000, NULL,
 	"Logins that may wait for a desktop when all are taken; 0 refuses them at once.")
+CONF_KEY(SESSION_HANDOFF_GRACE, "session", "handoff_grace", CONF_INT, "30", 0, 600, NULL,
+	"Seconds from the notice that a user's desktop changes to the change; 0 changes it at once.")
+
+CONF_KEY(SERVER_LOST_AFTER, "server", "lost_after", CONF_INT, "60", 0, 86400, NULL,
+	"Seconds without a connection after which a server counts as lost and its users are to go on elsewhere; 0 is never.")
+CONF_KEY(SERVER_FENCE, "server", "fence", CONF_COMMAND, "", 0, 0, NULL,
+	"Command that switches a lost server's power off: it is given the further words off, NAME and URI of the server, and ends with 0 only when the server is certainly without power.")
 
 CONF_KEY(VOLUME_POOL, "volume", "pool", CONF_NAME, "carrel-volumes", 0, 0, NULL,
 	"libvirt storage pool of the users' volumes; the same storage on every server.")

@@ -52,6 +52,10 @@ static void put_allowed(const struct conf_key *key)
 	case CONF_PATH:
 		puts("An absolute path.");
 		break;
+	case CONF_COMMAND:
+		puts("The absolute path of a program and its words.\n"
+		     "Quotes work as in a shell, nothing else does; a backslash is written twice.");
+		break;
 	}
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/store/store.h"
+#include "broker/shared/log.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -7,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 1
 #define LEDGER_KEPT 1000
 
 G_DEFINE_QUARK(carrel - store - error, store_error)
@@ -17,8 +17,8 @@ struct store {
 	char *path;  /* owned */
 };
 
-/* "until" of a session is the moment at which it ended; 0 while it lives. */
-static const char schema[] =
+/* Version 1. "until" of a session is the moment at which it ended; 0 while it lives. */
+static const char first_schema[] =
 	"CREATE TABLE server(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, uri TEXT NOT NULL,"
 	" memory_mib INTEGER NOT NULL, draining INTEGER NOT NULL);"
 	"CREATE TABLE desktop(id INTEGER PRIMARY KEY, server INTEGER NOT NULL, session INTEGER NOT "
@@ -39,11 +39,22 @@ static const char schema[] =
 	"CREATE TABLE ledger(id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL);"
 	"CREATE TABLE token(session INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE,"
 	" client TEXT NOT NULL, seat TEXT NOT NULL);"
-	"CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
-	"PRAGMA user_version = 1;";
+	"CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;";
 
-/* Made also in a file of version 1 that is older than it: what does not know it does not miss it.
- */
+/* Version 2: hand-offs. */
+static const char handoff_schema[] =
+	"ALTER TABLE session ADD COLUMN next INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE session ADD COLUMN move INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE session ADD COLUMN move_why INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE session ADD COLUMN move_breaks INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE desktop ADD COLUMN live INTEGER NOT NULL DEFAULT 0;";
+
+/* What leads to each version from the one before it: a new file takes the same way as an old one,
+ * so that the columns are the same. */
+static const char *const schemas[] = {first_schema, handoff_schema};
+#define SCHEMA_VERSION ((int)G_N_ELEMENTS(schemas))
+
+/* Made also in a file that is older than it: what does not know it does not miss it. */
 static const char policy_schema[] =
 	"CREATE TABLE IF NOT EXISTS policy(kind TEXT NOT NULL, name TEXT NOT NULL,"
 	" entry TEXT NOT NULL, PRIMARY KEY(kind, name)) WITHOUT ROWID;";
@@ -120,10 +131,15 @@ static gint64 number(struct store *store, const char *sql, gint64 otherwise)
 	return value;
 }
 
-static gboolean create(struct store *store, gpointer data, GError **error)
+/* From the version in `data` to this one. */
+static gboolean upgrade(struct store *store, gpointer data, GError **error)
 {
-	(void)data;
-	return exec(store, schema, error);
+	gint64 version = *(const gint64 *)data;
+
+	for (; version < SCHEMA_VERSION; version++)
+		if (!exec(store, schemas[version], error))
+			return FALSE;
+	return exec(store, log_fmt("PRAGMA user_version = %d", SCHEMA_VERSION), error);
 }
 
 static gboolean prepare_file(struct store *store, GError **error)
@@ -144,7 +160,7 @@ static gboolean prepare_file(struct store *store, GError **error)
 			store->path, version, SCHEMA_VERSION);
 		return FALSE;
 	}
-	return (version == SCHEMA_VERSION || store_transaction(store, create, NULL, error)) &&
+	return (version == SCHEMA_VERSION || store_transaction(store, upgrade, &version, error)) &&
 	       exec(store, policy_schema, error);
 }
 
@@ -226,7 +242,8 @@ static void load_desktop(sqlite3_stmt *row, struct loading *loading)
 		.session = id_of(row, 2),
 		.memory_mib = u32(row, 3),
 		.state = (enum core_desktop_state)sqlite3_column_int(row, 4),
-		.vnc_port = (guint16)sqlite3_column_int(row, 5)};
+		.vnc_port = (guint16)sqlite3_column_int(row, 5),
+		.live = sqlite3_column_int(row, 8) != 0};
 
 	text(row, 6, desktop.vnc_host, sizeof(desktop.vnc_host));
 	text(row, 7, desktop.image, sizeof(desktop.image));
@@ -256,7 +273,11 @@ static void load_session(sqlite3_stmt *row, struct loading *loading)
 		.volume = id_of(row, 7),
 		.sequence = id_of(row, 8),
 		.started_wall_ms = sqlite3_column_int64(row, 9),
-		.forward_port = (guint16)sqlite3_column_int(row, 12)};
+		.forward_port = (guint16)sqlite3_column_int(row, 12),
+		.next = id_of(row, 13),
+		.move = (enum core_move)sqlite3_column_int(row, 14),
+		.move_why = (enum core_move_why)sqlite3_column_int(row, 15),
+		.move_breaks = sqlite3_column_int(row, 16) != 0};
 
 	text(row, 1, session.user, sizeof(session.user));
 	text(row, 2, session.full_name, sizeof(session.full_name));
@@ -296,14 +317,14 @@ gboolean store_load(struct store *store, struct core *core, store_server_func se
 		void (*load)(sqlite3_stmt *row, struct loading *loading);
 	} tables[] = {
 		{"SELECT id, name, uri, memory_mib, draining FROM server ORDER BY id", load_server},
-		{"SELECT id, server, session, memory_mib, state, vnc_port, vnc_host, image"
-		 " FROM desktop ORDER BY id",
+		{"SELECT id, server, session, memory_mib, state, vnc_port, vnc_host, image,"
+		 " live FROM desktop ORDER BY id",
 			load_desktop},
 		{"SELECT id, user, uid, size_mib, state, desktop, attached FROM volume ORDER BY id",
 			load_volume},
 		{"SELECT id, user, full_name, uid, gid, state, desktop, volume, sequence,"
-		 " started_wall_ms, client, seat, forward_port FROM session WHERE until = 0"
-		 " ORDER BY id",
+		 " started_wall_ms, client, seat, forward_port, next, move, move_why,"
+		 " move_breaks FROM session WHERE until = 0 ORDER BY id",
 			load_session},
 	};
 	struct loading loading = {core, server, data};
@@ -350,10 +371,10 @@ gboolean store_put_desktop(
 {
 	if (!row || row->state == DESKTOP_GONE)
 		return run(store, error, "DELETE FROM desktop WHERE id = ?", "i", (gint64)id);
-	return run(store, error, "INSERT OR REPLACE INTO desktop VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-		"iiiiiiss", (gint64)id, (gint64)row->server, (gint64)row->session,
+	return run(store, error, "INSERT OR REPLACE INTO desktop VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"iiiiiissi", (gint64)id, (gint64)row->server, (gint64)row->session,
 		(gint64)row->memory_mib, (gint64)row->state, (gint64)row->vnc_port, row->vnc_host,
-		row->image);
+		row->image, (gint64)row->live);
 }
 
 gboolean store_put_volume(
@@ -381,11 +402,12 @@ gboolean store_put_session(
 		return session_end(store, id, error);
 	if (!run(store, error,
 		    "INSERT OR REPLACE INTO session VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-		    "0)",
-		    "issiiiiiiissi", (gint64)id, row->user, row->full_name, (gint64)row->uid,
+		    "0, ?, ?, ?, ?)",
+		    "issiiiiiiissiiiii", (gint64)id, row->user, row->full_name, (gint64)row->uid,
 		    (gint64)row->gid, (gint64)row->state, (gint64)row->desktop, (gint64)row->volume,
 		    (gint64)row->sequence, (gint64)row->started_wall_ms, row->client, row->seat,
-		    (gint64)row->forward_port))
+		    (gint64)row->forward_port, (gint64)row->next, (gint64)row->move,
+		    (gint64)row->move_why, (gint64)row->move_breaks))
 		return FALSE;
 	return row->state != SESSION_ENDED || session_end(store, id, error);
 }

@@ -28,7 +28,8 @@ struct store_token {
 	char seat[CORE_MAC_MAX];
 };
 
-/* Opens or makes the file (mode 0600); a file of a newer version of Carrel is refused. */
+/* Opens or makes the file (mode 0600). A file of an older version of Carrel is brought up to this
+ * one, in one transaction; a file of a newer version is refused. */
 struct store *store_open(const char *path, GError **error);
 void store_close(struct store *store);
 

@@ -20,6 +20,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int id = 0; conf && id < CONF_COUNT; id++)
 		if (!conf_string(conf, (enum conf_id)id))
 			abort();
+	if (conf) {
+		g_auto(GStrv) words = conf_command(conf, CONF_SERVER_FENCE);
+
+		if (!words != !*conf_string(conf, CONF_SERVER_FENCE) || (words && *words[0] != '/'))
+			abort();
+	}
 	conf_free(conf);
 	g_ptr_array_unref(problems);
 	return 0;

@@ -30,9 +30,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t length = size - 1;
 	if (data[0] & 1) {
 		g_autoptr(GError) error = NULL;
-		g_autofree char *image = images_parse("manifest", "lite", text, length, &error);
+		gboolean live;
+		g_autofree char *image =
+			images_parse("manifest", "lite", text, length, &live, &error);
 
-		if (!image == !error || (image && !g_str_has_prefix(image, "lite@")))
+		if (!image == !error || (live && !image) ||
+			(image && !g_str_has_prefix(image, "lite@")))
 			abort();
 		return 0;
 	}

@@ -231,6 +231,32 @@ def test_missing_forwards_are_made_again(site):
     site.netd.wait(lambda: ("127.77.0.101", ready["port"]) in site.netd.forwards)
 
 
+def test_a_forward_to_another_desktop_is_set_right(site):
+    """As a crash in the middle of a hand-off may leave it: the key is the session's, the way is not."""
+    _, stream = site.login()
+    key = ("127.77.0.101", stream.wait("ready")["port"])
+    right = site.netd.forwards[key]
+    site.netd.close()
+    site.wait_status(lambda s: any("netd" in w for w in s["warnings"]))
+    asked = len(site.netd.asked)
+    site.netd.forwards[key] = ("127.78.0.10", 5999)
+    site.netd.open()
+    site.netd.wait(lambda: site.netd.forwards.get(key) == right)
+    assert [request["op"] for request in site.netd.asked[asked:]] == ["setup", "forward-list", "forward-del", "forward-add"]
+
+
+def test_right_forwards_are_left_alone(site):
+    _, stream = site.login()
+    stream.wait("ready")
+    site.netd.close()
+    site.wait_status(lambda s: any("netd" in w for w in s["warnings"]))
+    asked = len(site.netd.asked)
+    site.netd.forwards[("127.77.0.150", 5900)] = ("127.78.0.10", 5999)
+    site.netd.open()
+    site.netd.wait(lambda: forward_of(site, "127.77.0.150") == [])
+    assert [request["op"] for request in site.netd.asked[asked:]] == ["setup", "forward-list", "forward-del"]
+
+
 def test_server_unreachable(bare):
     bare.server.reachable = False
     bare.start()
@@ -422,7 +448,7 @@ def test_lost_server_is_removed_when_no_user_is_on_it(tmp_path, certificate, use
         site.server.close()
         site.wait_status(lambda s: s["servers"][0]["state"] == "down")
         answer = site.cli("server", "remove", "one", status=1 if user else 0)
-        assert not user or "1 desktops of users" in answer.stderr
+        assert not user or ("1 desktops of users" in answer.stderr and "carrel server lost one" in answer.stderr)
         assert bool(json.loads(site.cli("server", "list", "--json").stdout)["servers"]) == user
     finally:
         site.end()
@@ -449,6 +475,9 @@ def test_config_check(bare):
     lines = bare.cli("config", "check", str(bad), status=1).stdout.splitlines()
     assert lines[0].startswith("%s:2: [network] client_range" % bad) and lines[1].startswith("%s:4: " % bad)
     assert [p["line"] for p in json.loads(bare.cli("config", "check", str(bad), "--json", status=1).stdout)["problems"]] == [2, 4]
+    bad.write_text("[server]\nlost_after = 5\nfence = room-power 'off\n")
+    line = bare.cli("config", "check", str(bad), status=1).stdout
+    assert line.startswith("%s:3: [server] fence = room-power 'off: allowed is a command" % bad)
     assert re.search(r"^broker +port +%d +file$" % bare.port, bare.cli("config", "show").stdout, re.M)
     assert json.loads(bare.cli("config", "show", "--json").stdout)["broker"]["port"] == bare.port
     assert (BUILD / "carrel").exists()

@@ -258,27 +258,43 @@ static void test_manifests(void **state)
 {
 	static const struct {
 		const char *text, *image, *problem;
+		gboolean live;
 	} cases[] = {
 		{"{\"name\":\"lite\",\"version\":\"20260301.1\",\"kind\":\"desktop\",\"x\":1}",
-			"lite@20260301.1", NULL},
+			"lite@20260301.1", NULL, FALSE},
+		{"{\"name\":\"lite\",\"version\":\"20260301.1\",\"kind\":\"desktop\","
+		 "\"handoff\":\"hard\"}",
+			"lite@20260301.1", NULL, FALSE},
+		{"{\"name\":\"lite\",\"version\":\"20260301.1\",\"kind\":\"desktop\","
+		 "\"handoff\":\"live\"}",
+			"lite@20260301.1", NULL, TRUE},
+		{"{\"name\":\"lite\",\"version\":\"20260301.1\",\"kind\":\"desktop\","
+		 "\"handoff\":\"soft\"}",
+			NULL, "allowed are hard and live", FALSE},
+		{"{\"name\":\"lite\",\"version\":\"20260301.1\",\"kind\":\"desktop\","
+		 "\"handoff\":true}",
+			NULL, "Expected string", FALSE},
 		{"{\"name\":\"lite\",\"version\":\"20260301.1\",\"kind\":\"client\"}", NULL,
-			"not of the desktop image lite"},
+			"not of the desktop image lite", FALSE},
 		{"{\"name\":\"full\",\"version\":\"20260301.1\",\"kind\":\"desktop\"}", NULL,
-			"full"},
-		{"{\"name\":\"lite\",\"version\":\"../x\",\"kind\":\"desktop\"}", NULL, "YYYYMMDD"},
+			"full", FALSE},
+		{"{\"name\":\"lite\",\"version\":\"../x\",\"kind\":\"desktop\"}", NULL, "YYYYMMDD",
+			FALSE},
 		{"{\"name\":\"lite\",\"version\":\"20260301.\",\"kind\":\"desktop\"}", NULL,
-			"YYYYMMDD"},
-		{"{\"name\":\"lite\"}", NULL, "version"},
-		{"", NULL, "m:"},
-		{"[]", NULL, "m:"},
+			"YYYYMMDD", FALSE},
+		{"{\"name\":\"lite\"}", NULL, "version", FALSE},
+		{"", NULL, "m:", FALSE},
+		{"[]", NULL, "m:", FALSE},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_autoptr(GError) error = NULL;
-		g_autofree char *image =
-			images_parse("m", "lite", cases[i].text, strlen(cases[i].text), &error);
+		gboolean live = TRUE;
+		g_autofree char *image = images_parse(
+			"m", "lite", cases[i].text, strlen(cases[i].text), &live, &error);
 
+		assert_int_equal(live, cases[i].live);
 		if (cases[i].image) {
 			assert_string_equal(image, cases[i].image);
 		} else {

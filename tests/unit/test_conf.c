@@ -144,6 +144,36 @@ static void test_values_out_of_bounds(void **state)
 	refused("[network]\nclient_interface = a234567890123456\n", 2, "15 letters");
 	refused("[desktop]\nimage = ../etc\n", 2, "a name of letters");
 	refused("[auth]\npam_service = a/b\n", 2, "a name of letters");
+	refused("[session]\nhandoff_grace = 601\n", 2, "0 to 600");
+	refused("[desktop]\nshrink_timeout = 0\n", 2, "1 to 600");
+	refused("[desktop]\nboots = 65\n", 2, "0 to 64");
+	refused("[desktop]\nboot_reserve = maybe\n", 2, "one of yes|no");
+	refused("[server]\nlost_after = 86401\n", 2, "0 to 86400");
+	refused("[server]\nfence = fence-room off\n", 2, "the absolute path of a program");
+	refused("[server]\nfence = /bin/fence 'a b\n", 2, "quotes that are closed");
+	refused("[server]\nfence = '' /bin/fence\n", 2, "the absolute path of a program");
+	refused("[server]\nfence = # /bin/fence\n", 2, "the absolute path of a program");
+	refused("[server]\nfence = /bin/fence a\\tb\n", 2, "a command");
+}
+
+static void test_a_command(void **state)
+{
+	g_autoptr(GPtrArray) problems = conf_problems_new();
+	struct conf *conf = parse("[server]\n"
+				  "fence = /bin/fence --key '/etc/a b' \"$HOME\" *  \n",
+		problems);
+	static const char *const expected[] = {
+		"/bin/fence", "--key", "/etc/a b", "$HOME", "*", NULL};
+
+	(void)state;
+	assert_non_null(conf);
+	g_auto(GStrv) words = conf_command(conf, CONF_SERVER_FENCE);
+	assert_true(g_strv_equal((const char *const *)words, expected));
+	conf_free(conf);
+	conf = parse("[server]\nfence =\n", problems);
+	assert_non_null(conf);
+	assert_null(conf_command(conf, CONF_SERVER_FENCE));
+	conf_free(conf);
 }
 
 static void test_values_that_disagree(void **state)
@@ -212,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_words),
 		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_values_out_of_bounds),
+		cmocka_unit_test(test_a_command),
 		cmocka_unit_test(test_values_that_disagree),
 		cmocka_unit_test(test_all_problems),
 		cmocka_unit_test(test_load),

@@ -83,7 +83,8 @@ static const struct core_desktop desktop = {.id = 41,
 	.state = DESKTOP_ACTIVE,
 	.vnc_port = 5941,
 	.vnc_host = "10.78.0.2",
-	.image = "desktop-lite@20260301.1"};
+	.image = "desktop-lite@20260301.1",
+	.live = true};
 static const struct core_volume volume = {.id = 7,
 	.user = "김철수",
 	.uid = 20001,
@@ -103,7 +104,11 @@ static const struct core_session session = {.id = 9,
 	.started_wall_ms = 1700000000123,
 	.client = "10.77.0.101",
 	.seat = "52:54:00:77:00:01",
-	.forward_port = 5900};
+	.forward_port = 5900,
+	.next = 48,
+	.move = MOVE_DETACH,
+	.move_why = MOVE_WHY_DRAIN,
+	.move_breaks = true};
 
 static gboolean put_all(struct store *store, gpointer data, GError **error)
 {
@@ -134,6 +139,7 @@ static void test_rows_come_back(void **state)
 	assert_int_equal(d->vnc_port, 5941);
 	assert_string_equal(d->vnc_host, "10.78.0.2");
 	assert_string_equal(d->image, "desktop-lite@20260301.1");
+	assert_true(d->live);
 	const struct core_volume *v = core_volume_get(f->core, 7);
 	assert_non_null(v);
 	assert_true(v->attached);
@@ -146,6 +152,10 @@ static void test_rows_come_back(void **state)
 	assert_string_equal(n->client, "10.77.0.101");
 	assert_int_equal(n->forward_port, 5900);
 	assert_int_equal(n->started_wall_ms, 1700000000123);
+	assert_int_equal(n->next, 48);
+	assert_int_equal(n->move, MOVE_DETACH);
+	assert_int_equal(n->move_why, MOVE_WHY_DRAIN);
+	assert_true(n->move_breaks);
 	assert_int_equal(core_counters(f->core).desktop, 50);
 	assert_int_equal(core_counters(f->core).session, 10);
 }
@@ -241,20 +251,135 @@ static void test_ledger_keeps_the_newest(void **state)
 	json_decref(list);
 }
 
-static void test_a_newer_file_is_refused(void **state)
+/* SQL done beside the store, which is closed by it. */
+static void exec(struct fixture *f, const char *sql)
 {
-	struct fixture *f = *state;
-	g_autoptr(GError) error = NULL;
 	sqlite3 *db;
 
 	store_close(f->store);
 	f->store = NULL;
 	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s", sqlite3_errmsg(db));
 	sqlite3_close(db);
+}
+
+static void test_a_newer_file_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	g_autoptr(GError) error = NULL;
+
+	exec(f, "PRAGMA user_version = 3");
 	assert_null(store_open(f->path, &error));
 	assert_int_equal(error->code, STORE_ERROR_VERSION);
-	assert_non_null(strstr(error->message, "99"));
+	assert_non_null(strstr(error->message, "version 3,"));
+	assert_non_null(strstr(error->message, "knows up to 2"));
+}
+
+/* A file as the first version of Carrel left it: a user at work, a standby desktop, history. */
+static const char old_file[] =
+	"CREATE TABLE server(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, uri TEXT NOT NULL,"
+	" memory_mib INTEGER NOT NULL, draining INTEGER NOT NULL);"
+	"CREATE TABLE desktop(id INTEGER PRIMARY KEY, server INTEGER NOT NULL, session INTEGER NOT "
+	"NULL, memory_mib INTEGER NOT NULL, state INTEGER NOT NULL, vnc_port INTEGER NOT NULL,"
+	" vnc_host TEXT NOT NULL, image TEXT NOT NULL);"
+	"CREATE TABLE volume(id INTEGER PRIMARY KEY, user TEXT NOT NULL UNIQUE, uid INTEGER NOT "
+	"NULL, size_mib INTEGER NOT NULL, state INTEGER NOT NULL, desktop INTEGER NOT NULL,"
+	" attached INTEGER NOT NULL);"
+	"CREATE TABLE session(id INTEGER PRIMARY KEY, user TEXT NOT NULL, full_name TEXT NOT NULL,"
+	" uid INTEGER NOT NULL, gid INTEGER NOT NULL, state INTEGER NOT NULL, desktop INTEGER NOT "
+	"NULL, volume INTEGER NOT NULL, sequence INTEGER NOT NULL, started_wall_ms INTEGER NOT "
+	"NULL, client TEXT NOT NULL, seat TEXT NOT NULL, forward_port INTEGER NOT NULL,"
+	" until INTEGER NOT NULL DEFAULT 0);"
+	"CREATE INDEX session_until ON session(until);"
+	"CREATE TABLE ledger(id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL);"
+	"CREATE TABLE token(session INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE,"
+	" client TEXT NOT NULL, seat TEXT NOT NULL);"
+	"CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+	"INSERT INTO server VALUES(3, 'one', 'qemu+tls://one/system', 9000, 0);"
+	"INSERT INTO desktop VALUES(41, 3, 9, 2048, 3, 5941, '10.78.0.2', 'lite@20260301.1');"
+	"INSERT INTO volume VALUES(7, 'alice', 20001, 512, 2, 41, 1);"
+	"INSERT INTO session VALUES(8, 'bob', 'Bob', 20002, 20002, 7, 40, 6, 4, 1, '', '', 0, 99);"
+	"INSERT INTO session VALUES(9, 'alice', 'Alice', 20001, 20001, 4, 41, 7, 5, 1700, "
+	"'10.77.0.101', '52:54:00:77:00:01', 5900, 0);"
+	"INSERT INTO token VALUES(9, 'aa', '10.77.0.101', 'x');"
+	"INSERT INTO counter VALUES('desktop', 50);"
+	"PRAGMA user_version = 1;";
+
+static void old_file_make(struct fixture *f)
+{
+	store_close(f->store);
+	f->store = NULL;
+	g_unlink(f->path);
+	exec(f, old_file);
+}
+
+static char *columns(struct fixture *f, const char *table)
+{
+	g_autofree char *sql = g_strdup_printf(
+		"SELECT group_concat(name || type || \"notnull\" || coalesce(dflt_value, '')) "
+		"FROM pragma_table_info('%s')",
+		table);
+	sqlite3_stmt *row;
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+	char *text = g_strdup((const char *)sqlite3_column_text(row, 0));
+	sqlite3_finalize(row);
+	sqlite3_close(db);
+	return text;
+}
+
+static void test_an_old_file_is_brought_up(void **state)
+{
+	struct fixture *f = *state;
+	g_autofree char *new_session = columns(f, "session"), *new_desktop = columns(f, "desktop");
+	struct store_token token;
+
+	old_file_make(f);
+	reload(f);
+	const struct core_session *n = core_session_get(f->core, 9);
+	assert_non_null(n);
+	assert_string_equal(n->user, "alice");
+	assert_int_equal(n->forward_port, 5900);
+	assert_int_equal(n->next, 0);
+	assert_int_equal(n->move, MOVE_NONE);
+	assert_int_equal(n->move_why, MOVE_WHY_NONE);
+	assert_false(n->move_breaks);
+	assert_null(core_session_get(f->core, 8));
+	assert_string_equal(core_desktop_get(f->core, 41)->image, "lite@20260301.1");
+	assert_false(core_desktop_get(f->core, 41)->live);
+	assert_int_equal(core_volume_get(f->core, 7)->desktop, 41);
+	assert_true(store_token_find(f->store, "aa", &token, NULL));
+	/* It is like a new one from here on: what is written in it comes back. */
+	assert_true(put_all(f->store, NULL, NULL));
+	reload(f);
+	assert_int_equal(core_session_get(f->core, 9)->move, MOVE_DETACH);
+	assert_true(core_desktop_get(f->core, 41)->live);
+	g_autofree char *session_columns = columns(f, "session");
+	g_autofree char *desktop_columns = columns(f, "desktop");
+	assert_string_equal(session_columns, new_session);
+	assert_string_equal(desktop_columns, new_desktop);
+}
+
+/* What fails half-way leaves the old file as it was, for the old Carrel and for another try. */
+static void test_an_old_file_is_brought_up_as_a_whole(void **state)
+{
+	struct fixture *f = *state;
+	g_autoptr(GError) error = NULL;
+
+	old_file_make(f);
+	g_autofree char *before = columns(f, "session");
+	exec(f, "ALTER TABLE desktop ADD COLUMN live TEXT");
+	assert_null(store_open(f->path, &error));
+	assert_non_null(strstr(error->message, f->path));
+	g_autofree char *after = columns(f, "session");
+	assert_string_equal(after, before);
+	exec(f, "ALTER TABLE desktop DROP COLUMN live");
+	reload(f);
+	assert_non_null(core_session_get(f->core, 9));
 }
 
 static void test_what_is_no_database_is_refused(void **state)
@@ -311,12 +436,8 @@ static void test_policy_rows(void **state)
 static void test_policy_table_is_added(void **state)
 {
 	struct fixture *f = *state;
-	sqlite3 *db;
 
-	store_close(f->store);
-	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "DROP TABLE policy", NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
+	exec(f, "DROP TABLE policy");
 	f->store = store_open(f->path, NULL);
 	assert_non_null(f->store);
 	json_t *list = store_policy_list(f->store, "group", NULL);
@@ -334,6 +455,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ledger_keeps_the_newest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_newer_file_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_an_old_file_is_brought_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_an_old_file_is_brought_up_as_a_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_what_is_no_database_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_file_is_private, setup, teardown),

@@ -206,6 +206,11 @@ class Server(Peer):
             vm = dict(request, vnc_port=5900 + desktop, user="", volume=None)
             self.desktops[desktop] = vm
             return ok(vnc_host=self.host, vnc_port=vm["vnc_port"])
+        elif op == "desktop-resize":
+            if desktop not in self.desktops:
+                return fail("not-found", "there is no desktop %d" % desktop)
+            self.desktops[desktop]["memory_mib"] = request["memory_mib"]
+            return ok(memory_mib=request["memory_mib"])
         elif op == "desktop-destroy":
             self.desktops.pop(desktop, None)
         elif op == "volume-create":
