@@ -2,6 +2,7 @@
 """Moving people and emptying servers: the API's routes and the carrel command."""
 import http.client
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -277,7 +278,7 @@ class Waiting:
 def test_drain_waits_until_the_server_is_empty(site):
     token, _, _, _ = alice(site)
     waiting = Waiting(site.conf, "server", "drain", "one", "--wait")
-    assert waiting.line().startswith("one: 1 user left, 1 desktop")
+    assert re.match(r"one: \d users? left, \d desktops?$", waiting.line())
     assert site.request("POST", "/v1/client/logout", token=token)[0] == 202
     status, out, error = waiting.end()
     assert status == 0 and error == ""
