@@ -421,7 +421,7 @@ static void tell_ready(struct broker *broker, const struct core_action *action)
 	viewer_tell_ready(broker->api, action->login, action->session, action->port,
 		ticket ? ticket : "", server ? server->name : "");
 	secret_free(ticket);
-	ledger_ready(broker->ledger, action->login);
+	ledger_ready(broker->ledger, action->login, action->session);
 }
 
 static void tell_handoff(struct broker *broker, const struct core_action *action)

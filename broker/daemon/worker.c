@@ -16,7 +16,8 @@
 #define RESPAWN_MAX_MS 30000
 #define WORKER_FD 3
 
-/* carrel-virtd does each of these in order, one call at a time, and them beside each other. */
+/* carrel-virtd does each of these in order, one call at a time (of resizes a few at once), and them
+ * beside each other. */
 enum line_kind { LINE_CONTROL, LINE_IMAGES, LINE_VOLUMES, LINE_RESIZES, LINE_COUNT };
 
 struct line {

@@ -360,7 +360,8 @@ static void test_ledger_measures_each_stage(void **state)
 		core_step(core, &event, &actions);
 		for (size_t k = 0; k < actions.count; k++)
 			if (actions.items[k].type == CORE_ACT_TELL_READY)
-				ledger_ready(ledger, actions.items[k].login);
+				ledger_ready(
+					ledger, actions.items[k].login, actions.items[k].session);
 		ledger_stepped(ledger, core, &event);
 	}
 	json_t *list = store_ledger_list(store, 10, NULL);
@@ -384,6 +385,192 @@ static void test_ledger_measures_each_stage(void **state)
 	g_rmdir(folder);
 }
 
+/* What the ledger sees of a hand-off: a session's rows, step after step, 10 ms each. */
+struct move_step {
+	enum core_move move;
+	guint64 desktop; /* the session's; 41 has 2048 MiB, 42 has 1024 */
+	enum core_event_type event;
+	gboolean ready;    /* the viewer is given its ticket in this step */
+	guint32 shrunk_to; /* MiB of desktop 41, when not 2048 */
+};
+
+static struct core *core_at(const struct core_config *config, const struct move_step *step)
+{
+	struct core *core = core_new(config);
+	const struct core_desktop from = {.id = 41,
+		.server = 1,
+		.state = DESKTOP_ACTIVE,
+		.memory_mib = step->shrunk_to ? step->shrunk_to : 2048};
+	const struct core_desktop to = {
+		.id = 42, .server = 1, .state = DESKTOP_STANDBY, .memory_mib = 1024};
+	const struct core_session session = {.id = 9,
+		.user = "alice",
+		.seat = "52:54:00:77:00:01",
+		.state = step->event == CORE_EV_SESSION_END ? SESSION_ENDED
+			 : step->move == MOVE_NONE          ? SESSION_CONNECTED
+							    : SESSION_MOVING,
+		.desktop = step->desktop,
+		.move = step->move,
+		.move_why = step->move == MOVE_NONE ? MOVE_WHY_NONE : MOVE_WHY_ROOM};
+
+	core_load_desktop(core, &from);
+	core_load_desktop(core, &to);
+	core_load_session(core, &session);
+	return core;
+}
+
+/* The entries that come of it, newest first. */
+static json_t *ledger_of(const struct move_step *steps, size_t count)
+{
+	g_autofree char *folder = g_dir_make_tmp("carrel-ledger-XXXXXX", NULL);
+	g_autofree char *path = g_build_filename(folder, "db", NULL);
+	const struct core_config config = {.max_mib = 2048, .min_mib = 1024};
+	struct store *store = store_open(path, NULL);
+	struct ledger *ledger = ledger_new(store);
+	struct core *before = core_at(&config, &steps[0]);
+
+	for (size_t i = 1; i < count; i++) {
+		struct core *after = core_at(&config, &steps[i]);
+		const struct core_event event = {
+			.type = steps[i].event, .now_ms = 1000 + (gint64)i * 10};
+
+		ledger_event(ledger, before, &event);
+		if (steps[i].ready)
+			ledger_ready(ledger, 5, 9);
+		ledger_stepped(ledger, after, &event);
+		core_free(before);
+		before = after;
+	}
+	json_t *list = store_ledger_list(store, 10, NULL);
+	core_free(before);
+	ledger_free(ledger);
+	store_close(store);
+	g_unlink(path);
+	g_rmdir(folder);
+	return list;
+}
+
+/* "name:ms name:ms ..." */
+static char *stages_text(const json_t *entry)
+{
+	GString *text = g_string_new(NULL);
+	size_t i;
+	const json_t *stage;
+
+	json_array_foreach (json_object_get(entry, "stages"), i, stage)
+		g_string_append_printf(text, "%s%s:%" JSON_INTEGER_FORMAT, i ? " " : "",
+			json_string_value(json_object_get(stage, "stage")),
+			json_integer_value(json_object_get(stage, "ms")));
+	return g_string_free(text, FALSE);
+}
+
+static void assert_handoff(
+	const struct move_step *steps, size_t count, const char *stages, guint64 to)
+{
+	json_t *list = ledger_of(steps, count);
+	const json_t *entry = json_array_get(list, 0);
+	json_t *expected = json_pack("{s:i, s:I, s:i, s:i, s:s}", "from", 41, "to", (json_int_t)to,
+		"from_mib", 2048, "size_mib", 1024, "why", "room");
+
+	assert_int_equal(json_array_size(list), 1);
+	assert_string_equal(json_string_value(json_object_get(entry, "user")), "alice");
+	assert_string_equal(json_string_value(json_object_get(entry, "seat")), "52:54:00:77:00:01");
+	assert_int_equal(json_integer_value(json_object_get(entry, "session")), 9);
+	g_autofree char *text = stages_text(entry);
+	assert_string_equal(text, stages);
+	assert_true(json_equal(json_object_get(entry, "handoff"), expected));
+	json_decref(expected);
+	json_decref(list);
+}
+
+static void assert_nothing_kept(const struct move_step *steps, size_t count)
+{
+	json_t *list = ledger_of(steps, count);
+
+	assert_int_equal(json_array_size(list), 0);
+	json_decref(list);
+}
+
+static void test_ledger_measures_a_handoff(void **state)
+{
+	static const struct move_step steps[] = {
+		{.move = MOVE_NONE, .desktop = 41},
+		{.move = MOVE_ANNOUNCE, .desktop = 41, .event = CORE_EV_AUTHENTICATED},
+		{.move = MOVE_ANNOUNCE, .desktop = 41, .event = CORE_EV_AGENT_HELLO},
+		{.move = MOVE_QUIESCE, .desktop = 41, .event = CORE_EV_TICK},
+		{.move = MOVE_DETACH, .desktop = 41, .event = CORE_EV_RELEASED},
+		{.move = MOVE_CLAIM, .desktop = 42, .event = CORE_EV_VOLUME_DETACHED},
+		{.move = MOVE_CLAIM, .desktop = 42, .event = CORE_EV_VOLUME_ATTACHED},
+		{.move = MOVE_SWITCH, .desktop = 42, .event = CORE_EV_CLAIMED},
+		{.move = MOVE_SWITCH, .desktop = 42, .event = CORE_EV_FORWARD_ADDED, .ready = TRUE},
+		{.move = MOVE_SWITCH, .desktop = 42, .event = CORE_EV_TICKET_SET, .ready = TRUE},
+		{.move = MOVE_NONE, .desktop = 42, .event = CORE_EV_FIRST_FRAME},
+	};
+
+	(void)state;
+	assert_handoff(steps, G_N_ELEMENTS(steps),
+		"announce:20 prepare:0 quiesce:10 detach:10 claim:20 ticket:10 first-frame:20", 42);
+}
+
+/* Tried in place first; the desktop has still to boot; nobody looks at it in the end. */
+static void test_ledger_measures_another_handoff(void **state)
+{
+	static const struct move_step steps[] = {
+		{.move = MOVE_NONE, .desktop = 41},
+		{.move = MOVE_SHRINK, .desktop = 41, .event = CORE_EV_AUTHENTICATED},
+		{.move = MOVE_ANNOUNCE, .desktop = 41, .event = CORE_EV_DESKTOP_RESIZE_FAILED},
+		{.move = MOVE_PREPARE, .desktop = 41, .event = CORE_EV_MOVE_NOW},
+		{.move = MOVE_QUIESCE, .desktop = 41, .event = CORE_EV_AGENT_HELLO},
+		{.move = MOVE_DETACH, .desktop = 41, .event = CORE_EV_RELEASED},
+		{.move = MOVE_CLAIM, .desktop = 42, .event = CORE_EV_VOLUME_DETACHED},
+		{.move = MOVE_SWITCH, .desktop = 42, .event = CORE_EV_CLAIMED},
+		{.move = MOVE_NONE, .desktop = 42, .event = CORE_EV_VIEWER_GONE},
+	};
+
+	(void)state;
+	assert_handoff(steps, G_N_ELEMENTS(steps),
+		"shrink:10 announce:10 prepare:10 quiesce:10 detach:10 claim:10 switch:10", 42);
+}
+
+static void test_ledger_measures_a_shrinking(void **state)
+{
+	static const struct move_step steps[] = {
+		{.move = MOVE_NONE, .desktop = 41},
+		{.move = MOVE_SHRINK, .desktop = 41, .event = CORE_EV_AUTHENTICATED},
+		{.move = MOVE_NONE,
+			.desktop = 41,
+			.event = CORE_EV_DESKTOP_RESIZED,
+			.shrunk_to = 1024},
+	};
+
+	(void)state;
+	assert_handoff(steps, G_N_ELEMENTS(steps), "shrink:10", 41);
+}
+
+static void test_ledger_keeps_no_half_handoff(void **state)
+{
+	static const struct move_step undone[] = {
+		{.move = MOVE_NONE, .desktop = 41},
+		{.move = MOVE_ANNOUNCE, .desktop = 41, .event = CORE_EV_AUTHENTICATED},
+		{.move = MOVE_NONE, .desktop = 41, .event = CORE_EV_DESKTOP_START_FAILED},
+	};
+	static const struct move_step ended[] = {
+		{.move = MOVE_NONE, .desktop = 41},
+		{.move = MOVE_QUIESCE, .desktop = 41, .event = CORE_EV_AUTHENTICATED},
+		{.move = MOVE_NONE, .desktop = 42, .event = CORE_EV_SESSION_END},
+	};
+	static const struct move_step begun_before[] = {
+		{.move = MOVE_DETACH, .desktop = 41},
+		{.move = MOVE_CLAIM, .desktop = 42, .event = CORE_EV_VOLUME_DETACHED},
+		{.move = MOVE_NONE, .desktop = 42, .event = CORE_EV_CLAIMED},
+	};
+
+	(void)state;
+	assert_nothing_kept(undone, G_N_ELEMENTS(undone));
+	assert_nothing_kept(ended, G_N_ELEMENTS(ended));
+	assert_nothing_kept(begun_before, G_N_ELEMENTS(begun_before));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +586,10 @@ int main(void)
 		cmocka_unit_test(test_which_routes_ask_for_a_token),
 		cmocka_unit_test(test_manifests),
 		cmocka_unit_test(test_ledger_measures_each_stage),
+		cmocka_unit_test(test_ledger_measures_a_handoff),
+		cmocka_unit_test(test_ledger_measures_another_handoff),
+		cmocka_unit_test(test_ledger_measures_a_shrinking),
+		cmocka_unit_test(test_ledger_keeps_no_half_handoff),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
