@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the `carrel` command asks. */
 #include "broker/api/routes.h"
+#include "broker/api/rows.h"
 #include "broker/daemon/policies.h"
 #include "broker/daemon/worker.h"
 #include "broker/shared/log.h"
@@ -10,50 +11,18 @@
 #define AUTHD_TIMEOUT_MS 30000
 #define LEDGER_SHOWN 50
 
-static json_t *number(guint64 value)
+/* What only a person can know. */
+static void warn_lost(struct broker *broker, const struct core_server *server, json_t *list)
 {
-	return json_integer((json_int_t)value);
-}
+	guint32 users = core_server_users(broker->core, server->id);
 
-static unsigned desktops_on(const struct core *core, guint64 server)
-{
-	unsigned n = 0;
-
-	for (const struct core_desktop *desktop = core_desktop_next(core, 0); desktop;
-		desktop = core_desktop_next(core, desktop->id))
-		n += desktop->server == server && desktop->state != DESKTOP_GONE;
-	return n;
-}
-
-static const char *server_state(const struct core_server *server, const struct worker *worker)
-{
-	if (server->up)
-		return "up";
-	return worker && worker_state(worker) == WORKER_PREPARING ? "preparing" : "down";
-}
-
-static json_t *server_json(struct broker *broker, const struct core_server *server)
-{
-	const struct worker *worker = worker_get(broker, server->id);
-	const char *uri = g_hash_table_lookup(broker->uris, server->name);
-
-	return json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:s}", "name", server->name,
-		"uri", uri ? uri : "", "state", server_state(server, worker), "draining",
-		server->draining, "memory_mib", (json_int_t)server->memory_mib, "capacity_mib",
-		(json_int_t)core_server_capacity_mib(broker->core, server->id), "used_mib",
-		(json_int_t)core_server_used_mib(broker->core, server->id), "desktops",
-		(json_int_t)desktops_on(broker->core, server->id), "message",
-		worker ? worker_message(worker) : "");
-}
-
-static json_t *servers_json(struct broker *broker)
-{
-	json_t *list = json_array();
-
-	for (const struct core_server *server = core_server_next(broker->core, 0); server;
-		server = core_server_next(broker->core, server->id))
-		json_array_append_new(list, server_json(broker, server));
-	return list;
+	if (server->lost && users)
+		json_array_append_new(list,
+			json_sprintf(
+				"server %s is lost, with the desktops of %u users; when it is "
+				"switched off, \"carrel server lost %s --yes\" lets them go on "
+				"elsewhere",
+				server->name, users, server->name));
 }
 
 static json_t *warnings_json(struct broker *broker)
@@ -82,6 +51,7 @@ static json_t *warnings_json(struct broker *broker)
 
 			json_array_append_new(list, json_string(clean));
 		}
+		warn_lost(broker, server, list);
 	}
 	policies_warn(broker->policies, list);
 	return list;
@@ -99,6 +69,18 @@ static json_t *seats_json(struct api *api)
 	return list;
 }
 
+/* What the next login would do. */
+static json_t *next_json(struct broker *broker, const struct core_tier_status *tier)
+{
+	const struct core_server *server = core_server_get(broker->core, tier->next_server);
+	const struct core_session *first = core_session_get(broker->core, tier->next_handoff);
+
+	return json_pack("{s:I, s:s, s:b, s:s, s:I}", "size_mib", (json_int_t)tier->next_size_mib,
+		"server", server ? server->name : "", "waits", tier->next_waits, "handoff",
+		first ? first->user : "", "handoff_size_mib",
+		(json_int_t)(first ? tier->next_handoff_size_mib : 0));
+}
+
 void admin_status(struct call *call)
 {
 	struct broker *broker = call->api->broker;
@@ -109,69 +91,21 @@ void admin_status(struct call *call)
 	for (const struct core_desktop *desktop = core_desktop_next(broker->core, 0); desktop;
 		desktop = core_desktop_next(broker->core, desktop->id))
 		standby += desktop->state == DESKTOP_STANDBY;
-	const struct core_server *next = core_server_get(broker->core, tier.next_server);
 	json_t *status = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "version",
 		CARREL_VERSION, "users", (json_int_t)tier.users, "capacity_users",
 		(json_int_t)tier.capacity_users, "tier", (json_int_t)tier.tier, "tiers",
 		(json_int_t)tier.tiers, "size_mib", (json_int_t)tier.size_mib, "threshold",
 		(json_int_t)tier.threshold, "standby", (json_int_t)standby, "image",
 		broker->config.image);
-	json_object_set_new(status, "reserve_mib", number(tier.reserve_server_free_mib));
-	json_object_set_new(status, "kept_seats", number(tier.kept_seats));
-	json_object_set_new(status, "queued", number(tier.queued));
-	json_object_set_new(status, "next",
-		json_pack("{s:I, s:s, s:b}", "size_mib", (json_int_t)tier.next_size_mib, "server",
-			next ? next->name : "", "waits", tier.next_waits));
-	json_object_set_new(status, "servers", servers_json(broker));
+	json_object_set_new(status, "reserve_mib", json_integer(tier.reserve_server_free_mib));
+	json_object_set_new(status, "kept_seats", json_integer(tier.kept_seats));
+	json_object_set_new(status, "queued", json_integer(tier.queued));
+	json_object_set_new(status, "moving", json_integer(tier.moving));
+	json_object_set_new(status, "next", next_json(broker, &tier));
+	json_object_set_new(status, "servers", rows_servers(broker));
 	json_object_set_new(status, "warnings", warnings_json(broker));
 	json_object_set_new(status, "seats", seats_json(call->api));
 	http_reply(call->request, 200, status);
-}
-
-static json_t *session_json(struct broker *broker, const struct core_session *session)
-{
-	const struct core_desktop *desktop = core_desktop_get(broker->core, session->desktop);
-	const struct core_server *server =
-		desktop ? core_server_get(broker->core, desktop->server) : NULL;
-	g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(session->started_wall_ms / 1000);
-	g_autofree char *started = g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ");
-
-	return json_pack("{s:o, s:s, s:s, s:s, s:o, s:s, s:I, s:s, s:s, s:s}", "id",
-		number(session->id), "user", session->user, "full_name", session->full_name,
-		"state",
-		core_session_queued(broker->core, session->id)
-			? "queued"
-			: core_session_state_name(session->state),
-		"desktop", number(session->desktop), "server", server ? server->name : "",
-		"memory_mib", (json_int_t)(desktop ? desktop->memory_mib : 0), "client",
-		session->client, "seat", session->seat, "started", started);
-}
-
-void admin_sessions(struct call *call)
-{
-	struct broker *broker = call->api->broker;
-	json_t *list = json_array();
-
-	for (const struct core_session *session = core_session_next(broker->core, 0); session;
-		session = core_session_next(broker->core, session->id))
-		if (session->state != SESSION_ENDED)
-			json_array_append_new(list, session_json(broker, session));
-	http_reply(call->request, 200, json_pack("{s:o}", "sessions", list));
-}
-
-void admin_session_end(struct call *call)
-{
-	guint64 id;
-
-	if (!g_ascii_string_to_unsigned(call->param, 10, 1, G_MAXINT64, &id, NULL) ||
-		!core_session_get(call->api->broker->core, id)) {
-		http_reply_error(call->request, 404, "unknown-session",
-			"there is no session %s; \"carrel session list\" shows them", call->param);
-		return;
-	}
-	broker_post(call->api->broker,
-		&(struct core_event){.type = CORE_EV_SESSION_END, .session = id});
-	http_reply(call->request, 202, json_pack("{s:o}", "session", number(id)));
 }
 
 /* --- users: carrel-authd knows them --- */
@@ -255,24 +189,10 @@ void admin_user_del(struct call *call)
 
 /* --- servers --- */
 
-static void reply_broker_error(struct call *call, const GError *error)
-{
-	static const struct {
-		unsigned status;
-		const char *code;
-	} table[] = {[BROKER_ERROR_INVALID] = {400, "bad-request"},
-		[BROKER_ERROR_EXISTS] = {409, "exists"},
-		[BROKER_ERROR_BUSY] = {409, "busy"},
-		[BROKER_ERROR_UNKNOWN] = {404, "unknown-server"}};
-
-	http_reply_error(call->request, table[error->code].status, table[error->code].code, "%s",
-		error->message);
-}
-
 void admin_servers(struct call *call)
 {
 	http_reply(
-		call->request, 200, json_pack("{s:o}", "servers", servers_json(call->api->broker)));
+		call->request, 200, json_pack("{s:o}", "servers", rows_servers(call->api->broker)));
 }
 
 void admin_server_add(struct call *call)
@@ -283,7 +203,7 @@ void admin_server_add(struct call *call)
 	if (broker_server_add(call->api->broker, name, shape_text(call->body, "uri"), &error))
 		http_reply(call->request, 201, json_pack("{s:s}", "name", name));
 	else
-		reply_broker_error(call, error);
+		call_failed(call, error, "unknown-server");
 }
 
 void admin_server_drain(struct call *call)
@@ -294,7 +214,17 @@ void admin_server_drain(struct call *call)
 	if (broker_server_drain(call->api->broker, call->param, drain, &error))
 		http_reply(call->request, 200, json_pack("{s:b}", "draining", drain));
 	else
-		reply_broker_error(call, error);
+		call_failed(call, error, "unknown-server");
+}
+
+void admin_server_lost(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (broker_server_lost(call->api->broker, call->param, &error))
+		http_reply(call->request, 202, json_pack("{s:s}", "server", call->param));
+	else
+		call_failed(call, error, "unknown-server");
 }
 
 void admin_server_remove(struct call *call)
@@ -304,30 +234,7 @@ void admin_server_remove(struct call *call)
 	if (broker_server_remove(call->api->broker, call->param, &error))
 		http_reply(call->request, 200, json_object());
 	else
-		reply_broker_error(call, error);
-}
-
-void admin_desktops(struct call *call)
-{
-	struct broker *broker = call->api->broker;
-	json_t *list = json_array();
-
-	for (const struct core_desktop *desktop = core_desktop_next(broker->core, 0); desktop;
-		desktop = core_desktop_next(broker->core, desktop->id)) {
-		const struct core_server *server = core_server_get(broker->core, desktop->server);
-		const struct core_session *session =
-			core_session_get(broker->core, desktop->session);
-
-		json_array_append_new(list,
-			json_pack("{s:o, s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:I}", "id",
-				number(desktop->id), "server", server ? server->name : "", "state",
-				core_desktop_state_name(desktop->state), "memory_mib",
-				(json_int_t)desktop->memory_mib, "user",
-				session ? session->user : "", "session", number(desktop->session),
-				"image", desktop->image, "vnc_host", desktop->vnc_host, "vnc_port",
-				(json_int_t)desktop->vnc_port));
-	}
-	http_reply(call->request, 200, json_pack("{s:o}", "desktops", list));
+		call_failed(call, error, "unknown-server");
 }
 
 void admin_ledger(struct call *call)

@@ -14,6 +14,24 @@ static void call_body_free(gpointer data)
 	json_decref(data);
 }
 
+void call_failed(struct call *call, const GError *error, const char *unknown)
+{
+	static const struct {
+		unsigned status;
+		const char *code;
+	} table[] = {[BROKER_ERROR_INVALID] = {400, "bad-request"},
+		[BROKER_ERROR_EXISTS] = {409, "exists"},
+		[BROKER_ERROR_BUSY] = {409, "busy"}};
+
+	if (error->domain != BROKER_ERROR)
+		http_reply_error(call->request, 500, "internal", "%s", error->message);
+	else if (error->code == BROKER_ERROR_UNKNOWN)
+		http_reply_error(call->request, 404, unknown, "%s", error->message);
+	else
+		http_reply_error(call->request, table[error->code].status, table[error->code].code,
+			"%s", error->message);
+}
+
 /* The route is found, the body fits it, the token is somebody's: then the handler is called. */
 static void handle(struct api *api, enum door door, struct http_request *request)
 {

@@ -110,6 +110,12 @@ void client_reconnect(struct call *call)
 	post(call, CORE_EV_RECONNECT);
 }
 
+void client_move_now(struct call *call)
+{
+	http_reply(call->request, 202, json_object());
+	post(call, CORE_EV_MOVE_NOW);
+}
+
 void client_logout(struct call *call)
 {
 	http_reply(call->request, 202, json_object());

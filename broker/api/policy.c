@@ -3,24 +3,6 @@
 #include "broker/api/routes.h"
 #include "broker/daemon/policies.h"
 
-static void reply_error(struct call *call, const GError *error, const char *unknown)
-{
-	static const struct {
-		unsigned status;
-		const char *code;
-	} table[] = {[BROKER_ERROR_INVALID] = {400, "bad-request"},
-		[BROKER_ERROR_EXISTS] = {409, "exists"},
-		[BROKER_ERROR_BUSY] = {409, "busy"}};
-
-	if (error->domain != BROKER_ERROR)
-		http_reply_error(call->request, 500, "internal", "%s", error->message);
-	else if (error->code == BROKER_ERROR_UNKNOWN)
-		http_reply_error(call->request, 404, unknown, "%s", error->message);
-	else
-		http_reply_error(call->request, table[error->code].status, table[error->code].code,
-			"%s", error->message);
-}
-
 void policy_queue(struct call *call)
 {
 	const struct core *core = call->api->broker->core;
@@ -66,7 +48,7 @@ void policy_group_add(struct call *call)
 	if (group)
 		http_reply(call->request, 200, group);
 	else
-		reply_error(call, error, "unknown-group");
+		call_failed(call, error, "unknown-group");
 }
 
 void policy_group_remove(struct call *call)
@@ -77,7 +59,7 @@ void policy_group_remove(struct call *call)
 		    json_object_get(call->body, "members"), &error))
 		http_reply(call->request, 200, json_object());
 	else
-		reply_error(call, error, "unknown-group");
+		call_failed(call, error, "unknown-group");
 }
 
 void policy_reservations(struct call *call)
@@ -96,7 +78,7 @@ void policy_reservation_add(struct call *call)
 	if (reservation)
 		http_reply(call->request, 201, reservation);
 	else
-		reply_error(call, error, "unknown-group");
+		call_failed(call, error, "unknown-group");
 }
 
 void policy_reservation_remove(struct call *call)
@@ -113,5 +95,5 @@ void policy_reservation_remove(struct call *call)
 	if (policies_reservation_remove(call->api->broker->policies, id, &error))
 		http_reply(call->request, 200, json_object());
 	else
-		reply_error(call, error, "unknown-reservation");
+		call_failed(call, error, "unknown-reservation");
 }

@@ -45,7 +45,23 @@ static const struct shape_field drain_shape[] = {
 	{"drain", SHAPE_BOOL, 0, 0},
 	{0},
 };
-
+static const struct shape_field session_move_shape[] = {
+	{"server", SHAPE_TEXT, 63, SHAPE_OPTIONAL},
+	{"memory_mib", SHAPE_INT, G_MAXINT32, SHAPE_OPTIONAL},
+	{0},
+};
+static const struct shape_field desktop_move_shape[] = {
+	{"server", SHAPE_TEXT, 63, SHAPE_OPTIONAL},
+	{0},
+};
+static const struct shape_field resize_shape[] = {
+	{"memory_mib", SHAPE_INT, G_MAXINT32, 0},
+	{0},
+};
+static const struct shape_field destroy_shape[] = {
+	{"force", SHAPE_BOOL, 0, SHAPE_OPTIONAL},
+	{0},
+};
 static const struct shape_field group_shape[] = {
 	{"name", SHAPE_TEXT, 63, 0},
 	{"members", SHAPE_ARRAY, 4096, 0},
@@ -74,11 +90,13 @@ const struct route routes[] = {
 	{DOOR_CLIENT, "GET", "/v1/client/events", NULL, TRUE, client_events},
 	{DOOR_CLIENT, "POST", "/v1/client/report", report_shape, TRUE, client_report},
 	{DOOR_CLIENT, "POST", "/v1/client/reconnect", NULL, TRUE, client_reconnect},
+	{DOOR_CLIENT, "POST", "/v1/client/move-now", NULL, TRUE, client_move_now},
 	{DOOR_CLIENT, "POST", "/v1/client/logout", NULL, TRUE, client_logout},
 	{DOOR_REPORT, "POST", "/v1/boot/report", boot_shape, FALSE, boot_report},
 	{DOOR_ADMIN, "GET", "/v1/status", NULL, FALSE, admin_status},
 	{DOOR_ADMIN, "GET", "/v1/sessions", NULL, FALSE, admin_sessions},
 	{DOOR_ADMIN, "DELETE", "/v1/sessions/*", NULL, FALSE, admin_session_end},
+	{DOOR_ADMIN, "POST", "/v1/sessions/*/move", session_move_shape, FALSE, admin_session_move},
 	{DOOR_ADMIN, "GET", "/v1/users", NULL, FALSE, admin_users},
 	{DOOR_ADMIN, "POST", "/v1/users", user_shape, FALSE, admin_user_add},
 	{DOOR_ADMIN, "PUT", "/v1/users/*/password", password_shape, FALSE, admin_user_passwd},
@@ -86,8 +104,13 @@ const struct route routes[] = {
 	{DOOR_ADMIN, "GET", "/v1/servers", NULL, FALSE, admin_servers},
 	{DOOR_ADMIN, "POST", "/v1/servers", server_shape, FALSE, admin_server_add},
 	{DOOR_ADMIN, "POST", "/v1/servers/*/drain", drain_shape, FALSE, admin_server_drain},
+	{DOOR_ADMIN, "POST", "/v1/servers/*/lost", NULL, FALSE, admin_server_lost},
 	{DOOR_ADMIN, "DELETE", "/v1/servers/*", NULL, FALSE, admin_server_remove},
 	{DOOR_ADMIN, "GET", "/v1/desktops", NULL, FALSE, admin_desktops},
+	{DOOR_ADMIN, "GET", "/v1/desktops/*", NULL, FALSE, admin_desktop},
+	{DOOR_ADMIN, "POST", "/v1/desktops/*/move", desktop_move_shape, FALSE, admin_desktop_move},
+	{DOOR_ADMIN, "POST", "/v1/desktops/*/resize", resize_shape, FALSE, admin_desktop_move},
+	{DOOR_ADMIN, "DELETE", "/v1/desktops/*", destroy_shape, FALSE, admin_desktop_destroy},
 	{DOOR_ADMIN, "GET", "/v1/ledger", NULL, FALSE, admin_ledger},
 	{DOOR_ADMIN, "POST", "/v1/reload", NULL, FALSE, admin_reload},
 	{DOOR_ADMIN, "GET", "/v1/queue", NULL, FALSE, policy_queue},

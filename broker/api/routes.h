@@ -53,17 +53,23 @@ extern const size_t routes_count;
 const struct route *route_find(
 	enum door door, const char *method, const char *path, char **param, gboolean *allowed);
 
-/* Handlers; client.c, admin.c and policy.c. */
+/* Answers with a BROKER_ERROR (or 500 for another one); `unknown` is the code for what is not
+ * there. */
+void call_failed(struct call *call, const GError *error, const char *unknown);
+
+/* Handlers; client.c, admin.c, desktop.c and policy.c. */
 void client_hello(struct call *call);
 void client_login(struct call *call);
 void client_events(struct call *call);
 void client_report(struct call *call);
 void client_reconnect(struct call *call);
+void client_move_now(struct call *call);
 void client_logout(struct call *call);
 void boot_report(struct call *call);
 void admin_status(struct call *call);
 void admin_sessions(struct call *call);
 void admin_session_end(struct call *call);
+void admin_session_move(struct call *call);
 void admin_users(struct call *call);
 void admin_user_add(struct call *call);
 void admin_user_passwd(struct call *call);
@@ -71,8 +77,12 @@ void admin_user_del(struct call *call);
 void admin_servers(struct call *call);
 void admin_server_add(struct call *call);
 void admin_server_drain(struct call *call);
+void admin_server_lost(struct call *call);
 void admin_server_remove(struct call *call);
 void admin_desktops(struct call *call);
+void admin_desktop(struct call *call);
+void admin_desktop_move(struct call *call);
+void admin_desktop_destroy(struct call *call);
 void admin_ledger(struct call *call);
 void admin_reload(struct call *call);
 void policy_queue(struct call *call);

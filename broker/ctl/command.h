@@ -18,6 +18,7 @@ struct context {
 	const char *full_name;            /* NULL: not given */
 	const struct plan_args *plan;     /* options of plan and simulate */
 	const struct policy_args *policy; /* of the group and reservation commands */
+	const struct move_args *move;     /* of the session, desktop and server commands */
 	char **args;                      /* after the command's words, NULL at the end */
 };
 
@@ -47,6 +48,7 @@ char *command_list(void);
 int command_status(const struct context *context);
 int command_session_list(const struct context *context);
 int command_session_end(const struct context *context);
+int command_session_move(const struct context *context);
 int command_user_add(const struct context *context);
 int command_user_passwd(const struct context *context);
 int command_user_del(const struct context *context);
@@ -54,8 +56,13 @@ int command_user_list(const struct context *context);
 int command_server_add(const struct context *context);
 int command_server_list(const struct context *context);
 int command_server_drain(const struct context *context);
+int command_server_lost(const struct context *context);
 int command_server_remove(const struct context *context);
 int command_desktop_list(const struct context *context);
+int command_desktop_show(const struct context *context);
+int command_desktop_move(const struct context *context);
+int command_desktop_resize(const struct context *context);
+int command_desktop_destroy(const struct context *context);
 int command_ledger(const struct context *context);
 int command_reload(const struct context *context);
 int command_queue_list(const struct context *context);

@@ -11,18 +11,26 @@
 
 static const struct column server_columns[] = {{"NAME", "name"}, {"STATE", "state"},
 	{"DRAINING", "draining"}, {">MEMORY MiB", "memory_mib"}, {">FOR DESKTOPS", "capacity_mib"},
-	{">USED", "used_mib"}, {">DESKTOPS", "desktops"}, {"URI", "uri"}};
+	{">USED", "used_mib"}, {">DESKTOPS", "desktops"}, {">USERS", "users"}, {">CPUS", "cpus"},
+	{"URI", "uri"}};
 
-static json_int_t integer(const json_t *object, const char *member)
+/* What the next login does, as a line. */
+static void print_next(const json_t *next)
 {
-	return json_integer_value(json_object_get(object, member));
-}
+	const char *user = show_string(next, "handoff");
 
-static const char *string(const json_t *object, const char *member)
-{
-	const char *text = json_string_value(json_object_get(object, member));
-
-	return text ? text : "";
+	if (!show_integer(next, "size_mib")) {
+		printf("next      would %s\n", json_is_true(json_object_get(next, "waits"))
+						       ? "wait in the queue"
+						       : "be refused");
+		return;
+	}
+	printf("next      ");
+	if (*user)
+		printf("%s's desktop goes to %" JSON_INTEGER_FORMAT " MiB, then ", user,
+			show_integer(next, "handoff_size_mib"));
+	printf("a desktop of %" JSON_INTEGER_FORMAT " MiB on %s\n", show_integer(next, "size_mib"),
+		show_string(next, "server"));
 }
 
 static void print_status(const json_t *status)
@@ -30,37 +38,36 @@ static void print_status(const json_t *status)
 	const json_t *item;
 	size_t i;
 
-	printf("Carrel %s\n", string(status, "version"));
+	printf("Carrel %s\n", show_string(status, "version"));
 	printf("users     %" JSON_INTEGER_FORMAT " of at most %" JSON_INTEGER_FORMAT "\n",
-		integer(status, "users"), integer(status, "capacity_users"));
+		show_integer(status, "users"), show_integer(status, "capacity_users"));
 	printf("tier      %" JSON_INTEGER_FORMAT " of 0..%" JSON_INTEGER_FORMAT
 	       ": desktops of %" JSON_INTEGER_FORMAT " MiB up to %" JSON_INTEGER_FORMAT " users\n",
-		integer(status, "tier"), integer(status, "tiers") - 1, integer(status, "size_mib"),
-		integer(status, "threshold"));
-	const json_t *next = json_object_get(status, "next");
-	if (integer(next, "size_mib"))
-		printf("next      a desktop of %" JSON_INTEGER_FORMAT " MiB on %s\n",
-			integer(next, "size_mib"), string(next, "server"));
-	else
-		printf("next      would %s\n", json_is_true(json_object_get(next, "waits"))
-						       ? "wait in the queue"
-						       : "be refused");
+		show_integer(status, "tier"), show_integer(status, "tiers") - 1,
+		show_integer(status, "size_mib"), show_integer(status, "threshold"));
+	print_next(json_object_get(status, "next"));
 	printf("reserve   %" JSON_INTEGER_FORMAT " MiB free in one piece\n",
-		integer(status, "reserve_mib"));
-	if (integer(status, "kept_seats"))
+		show_integer(status, "reserve_mib"));
+	if (show_integer(status, "kept_seats"))
 		printf("kept      %" JSON_INTEGER_FORMAT " seats for reservations\n",
-			integer(status, "kept_seats"));
-	if (integer(status, "queued"))
+			show_integer(status, "kept_seats"));
+	if (show_integer(status, "queued"))
 		printf("queue     %" JSON_INTEGER_FORMAT " wait for a desktop\n",
-			integer(status, "queued"));
-	printf("standby   %" JSON_INTEGER_FORMAT " desktops\n", integer(status, "standby"));
-	printf("image     %s\n\n", *string(status, "image") ? string(status, "image") : "none");
+			show_integer(status, "queued"));
+	if (show_integer(status, "moving"))
+		printf("moving    %" JSON_INTEGER_FORMAT
+		       " user%s; \"carrel session list\" shows where to\n",
+			show_integer(status, "moving"),
+			show_integer(status, "moving") == 1 ? "" : "s");
+	printf("standby   %" JSON_INTEGER_FORMAT " desktops\n", show_integer(status, "standby"));
+	printf("image     %s\n\n",
+		*show_string(status, "image") ? show_string(status, "image") : "none");
 	show_table(
 		json_object_get(status, "servers"), server_columns, G_N_ELEMENTS(server_columns));
 	json_array_foreach (json_object_get(status, "seats"), i, item) {
-		if (!strcmp(string(item, "stage"), "failed"))
-			printf("\nwarning: the PC %s did not start: %s", string(item, "mac"),
-				string(item, "error"));
+		if (!strcmp(show_string(item, "stage"), "failed"))
+			printf("\nwarning: the PC %s did not start: %s", show_string(item, "mac"),
+				show_string(item, "error"));
 	}
 	json_array_foreach (json_object_get(status, "warnings"), i, item)
 		printf("\nwarning: %s", json_string_value(item));
@@ -81,23 +88,6 @@ int command_status(const struct context *context)
 		print_status(answer);
 	json_decref(answer);
 	return EXIT_DONE;
-}
-
-int command_session_list(const struct context *context)
-{
-	static const struct column columns[] = {{">ID", "id"}, {"USER", "user"},
-		{"NAME", "full_name"}, {"STATE", "state"}, {">DESKTOP", "desktop"},
-		{"SERVER", "server"}, {">MiB", "memory_mib"}, {"SEAT", "seat"}, {"PC", "client"},
-		{"SINCE", "started"}};
-
-	return show_list(context, "/v1/sessions", "sessions", columns, G_N_ELEMENTS(columns));
-}
-
-int command_session_end(const struct context *context)
-{
-	g_autofree char *path = show_path("/v1/sessions/", context->args[0], "");
-
-	return show_change(context, "DELETE", path, NULL, "The session is being ended.");
 }
 
 /* Asks for the password and sends it with what `body` has already. */
@@ -165,29 +155,11 @@ int command_server_list(const struct context *context)
 		context, "/v1/servers", "servers", server_columns, G_N_ELEMENTS(server_columns));
 }
 
-int command_server_drain(const struct context *context)
-{
-	g_autofree char *path = show_path("/v1/servers/", context->args[0], "/drain");
-
-	return show_change(context, "POST", path, json_pack("{s:b}", "drain", !context->off),
-		context->off ? "The server takes new desktops again."
-			     : "The server takes no new desktops.");
-}
-
 int command_server_remove(const struct context *context)
 {
 	g_autofree char *path = show_path("/v1/servers/", context->args[0], "");
 
 	return show_change(context, "DELETE", path, NULL, "The server is removed.");
-}
-
-int command_desktop_list(const struct context *context)
-{
-	static const struct column columns[] = {{">ID", "id"}, {"STATE", "state"}, {"USER", "user"},
-		{"SERVER", "server"}, {">MiB", "memory_mib"}, {"IMAGE", "image"},
-		{"VNC AT", "vnc_host"}, {">PORT", "vnc_port"}};
-
-	return show_list(context, "/v1/desktops", "desktops", columns, G_N_ELEMENTS(columns));
 }
 
 /* One line a stage, the login's own line above them. */
@@ -202,18 +174,19 @@ static void print_ledger(const json_t *logins)
 		json_int_t total = 0;
 
 		json_array_foreach (json_object_get(login, "stages"), k, stage) {
-			g_autofree char *name = g_strdup_printf("  %s", string(stage, "stage"));
+			g_autofree char *name =
+				g_strdup_printf("  %s", show_string(stage, "stage"));
 			g_autofree char *ms = show_cell(json_object_get(stage, "ms"));
 
-			total += integer(stage, "ms");
+			total += show_integer(stage, "ms");
 			table_cell(table, name);
 			table_cell(table, ms);
 		}
 		g_autofree char *text = table_text(table);
 		printf("%s%s  %s  seat %s  session %" JSON_INTEGER_FORMAT
 		       "  total %" JSON_INTEGER_FORMAT " ms\n%s",
-			i ? "\n" : "", string(login, "wall"), string(login, "user"),
-			string(login, "seat"), integer(login, "session"), total, text);
+			i ? "\n" : "", show_string(login, "wall"), show_string(login, "user"),
+			show_string(login, "seat"), show_integer(login, "session"), total, text);
 		table_free(table);
 	}
 }

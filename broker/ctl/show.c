@@ -19,6 +19,18 @@ void show_json(const json_t *answer)
 	free(text);
 }
 
+json_int_t show_integer(const json_t *object, const char *member)
+{
+	return json_integer_value(json_object_get(object, member));
+}
+
+const char *show_string(const json_t *object, const char *member)
+{
+	const char *text = json_string_value(json_object_get(object, member));
+
+	return text ? text : "";
+}
+
 char *show_cell(const json_t *value)
 {
 	if (json_is_string(value) && json_string_length(value))

@@ -16,6 +16,10 @@ struct column {
 int show_failed(const GError *error); /* says it; the exit status */
 void show_json(const json_t *answer);
 
+/* Members of an object, borrowed; 0 and "" when they are missing. */
+json_int_t show_integer(const json_t *object, const char *member);
+const char *show_string(const json_t *object, const char *member);
+
 /* A value as a cell; "-" for nothing. The caller frees it. */
 char *show_cell(const json_t *value);
 void show_table(const json_t *list, const struct column *columns, size_t count);

@@ -184,6 +184,14 @@ static void test_routes(void **state)
 		{DOOR_ADMIN, "DELETE", "/v1/users/a/b", NULL, NULL, FALSE},
 		{DOOR_ADMIN, "DELETE", "/v1/users/\xff", NULL, NULL, FALSE},
 		{DOOR_ADMIN, "PATCH", "/v1/users/a", NULL, NULL, TRUE},
+		{DOOR_ADMIN, "GET", "/v1/desktops/7", "/v1/desktops/*", "7", FALSE},
+		{DOOR_ADMIN, "POST", "/v1/desktops/7/move", "/v1/desktops/*/move", "7", FALSE},
+		{DOOR_ADMIN, "POST", "/v1/desktops/7/resize", "/v1/desktops/*/resize", "7", FALSE},
+		{DOOR_ADMIN, "POST", "/v1/desktops/7", NULL, NULL, TRUE},
+		{DOOR_ADMIN, "POST", "/v1/sessions/김/move", "/v1/sessions/*/move", "김", FALSE},
+		{DOOR_ADMIN, "POST", "/v1/sessions//move", NULL, NULL, FALSE},
+		{DOOR_ADMIN, "POST", "/v1/servers/a/lost", "/v1/servers/*/lost", "a", FALSE},
+		{DOOR_CLIENT, "POST", "/v1/client/move-now", "/v1/client/move-now", NULL, FALSE},
 		{DOOR_CLIENT, "GET", "/v1/client/login", NULL, NULL, TRUE},
 		{DOOR_CLIENT, "GET", "", NULL, NULL, FALSE},
 	};
@@ -218,6 +226,31 @@ static void test_which_routes_ask_for_a_token(void **state)
 				!strcmp(routes[i].path, "/v1/client/login");
 
 		assert_int_equal(routes[i].token, routes[i].door == DOOR_CLIENT && !open);
+	}
+}
+
+/* Their page has "GET /v1/desktops/ID", with ID or NAME for the "*". */
+static void test_routes_are_written_down(void **state)
+{
+	static const char *const words[] = {"ID", "NAME"};
+	g_autofree char *page = NULL;
+
+	(void)state;
+	assert_true(g_file_get_contents("docs/protocols.md", &page, NULL, NULL));
+	for (size_t i = 0; i < routes_count; i++) {
+		g_auto(GStrv) parts = g_strsplit(routes[i].path, "*", 2);
+		gboolean found = FALSE;
+
+		for (size_t w = 0; w < G_N_ELEMENTS(words); w++) {
+			g_autofree char *path = g_strjoinv(words[w], parts);
+			/* What follows is no longer path. */
+			g_autofree char *pattern =
+				g_strdup_printf("`%s %s[` ]", routes[i].method, path);
+
+			found |= g_regex_match_simple(pattern, page, 0, 0);
+		}
+		if (!found)
+			fail_msg("docs/protocols.md lacks %s %s", routes[i].method, routes[i].path);
 	}
 }
 
@@ -549,6 +582,7 @@ int main(void)
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_secrets_are_wiped),
 		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_routes_are_written_down),
 		cmocka_unit_test(test_which_routes_ask_for_a_token),
 		cmocka_unit_test(test_manifests),
 		cmocka_unit_test(test_ledger_measures_each_stage),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* carrel's tables: commands and columns; and that the manual page has each command. */
 #include "broker/ctl/command.h"
+#include "broker/ctl/move_args.h"
 #include "broker/ctl/table.h"
 
 #include <setjmp.h>
@@ -11,8 +12,10 @@
 
 static void test_commands_are_found(void **state)
 {
-	static char *const lines[] = {"session end 5", "session list", "config check", "status"};
-	static char *const none[] = {"session", "", "end session", "sessions list", "status2"};
+	static char *const lines[] = {"session end 5", "session list", "config check",
+		"desktop move 7", "session move alice", "server lost hall1", "status"};
+	static char *const none[] = {
+		"session", "", "end session", "sessions list", "status2", "desktop moves 7"};
 
 	(void)state;
 	for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
@@ -22,7 +25,7 @@ static void test_commands_are_found(void **state)
 
 		assert_non_null(command);
 		assert_true(g_str_has_prefix(lines[i], command->words));
-		assert_int_equal(used, i == 3 ? 1 : 2);
+		assert_int_equal(used, strchr(lines[i], ' ') ? 2 : 1);
 	}
 	for (size_t i = 0; i < G_N_ELEMENTS(none); i++) {
 		g_auto(GStrv) words = g_strsplit(none[i], " ", -1);
@@ -61,6 +64,86 @@ static void test_the_manual_has_each_command(void **state)
 	}
 }
 
+/* Parses a line as the command does; `words` gets what is no option, the caller frees it. */
+static gboolean move_line(const char *line, struct move_args *args, char ***words, GError **error)
+{
+	const GOptionEntry rest[] = {
+		{G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, words, NULL, NULL},
+		G_OPTION_ENTRY_NULL};
+	g_autoptr(GOptionContext) parser = g_option_context_new(NULL);
+	g_auto(GStrv) argv = g_strsplit(line, " ", -1);
+
+	assert_true(move_args_wanted(argv));
+	g_option_context_add_main_entries(parser, rest, NULL);
+	g_option_context_add_group(parser, move_args_group(args));
+	return g_option_context_parse_strv(parser, &argv, error);
+}
+
+static void test_options_of_moves(void **state)
+{
+	static const struct {
+		const char *line, *command, *stray;
+		const char *to, *size;
+		guint wait_s;
+	} lines[] = {
+		{"carrel session move alice --to two --size 1GiB --wait", "session move", NULL,
+			"two", "1GiB", WAIT_DEFAULT_S},
+		{"carrel session move --wait 60 alice", "session move", NULL, NULL, NULL, 60},
+		{"carrel server drain one --wait=5", "server drain", NULL, NULL, NULL, 5},
+		{"carrel server drain one --wait --yes", "server drain", "--yes", NULL, NULL,
+			WAIT_DEFAULT_S},
+		{"carrel desktop resize 7 1024 --size 2048", "desktop resize", "--size", NULL,
+			"2048", 0},
+		{"carrel session end alice --to two", "session end", "--to", "two", NULL, 0},
+		{"carrel server lost one --yes", "server lost", NULL, NULL, NULL, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+		struct move_args args = {0};
+		g_auto(GStrv) words = NULL;
+
+		assert_true(move_line(lines[i].line, &args, &words, NULL));
+		assert_true(g_strv_length(words) >= 3);
+		assert_int_equal(g_strcmp0(args.to, lines[i].to), 0);
+		assert_int_equal(g_strcmp0(args.size, lines[i].size), 0);
+		assert_int_equal(args.wait, lines[i].wait_s != 0);
+		assert_int_equal(args.wait_s, lines[i].wait_s);
+		assert_int_equal(
+			g_strcmp0(move_args_stray(&args, lines[i].command), lines[i].stray), 0);
+		move_args_clear(&args);
+	}
+}
+
+static void test_seconds_of_a_wait(void **state)
+{
+	static const char *const lines[] = {"carrel server drain --wait one",
+		"carrel server drain one --wait 0", "carrel server drain one --wait=604801",
+		"carrel session move alice --wait=1s", "carrel session move alice --wait="};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+		struct move_args args = {0};
+		g_auto(GStrv) words = NULL;
+		g_autoptr(GError) error = NULL;
+
+		assert_false(move_line(lines[i], &args, &words, &error));
+		assert_non_null(strstr(error->message, "--wait"));
+		assert_false(args.wait);
+		move_args_clear(&args);
+	}
+}
+
+static void test_other_commands_have_no_such_options(void **state)
+{
+	static char *lines[][4] = {{"carrel", "user", "list"}, {"carrel", "--json", "plan"},
+		{"carrel", "--config", "session"}, {"carrel"}};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(lines); i++)
+		assert_false(move_args_wanted(lines[i]));
+}
+
 static void test_columns_line_up_with_wide_letters(void **state)
 {
 	static const char *const headers[] = {"USER", ">UID", "NOTE", NULL};
@@ -94,6 +177,9 @@ int main(void)
 		cmocka_unit_test(test_commands_are_found),
 		cmocka_unit_test(test_the_table_is_complete),
 		cmocka_unit_test(test_the_manual_has_each_command),
+		cmocka_unit_test(test_options_of_moves),
+		cmocka_unit_test(test_seconds_of_a_wait),
+		cmocka_unit_test(test_other_commands_have_no_such_options),
 		cmocka_unit_test(test_columns_line_up_with_wide_letters),
 		cmocka_unit_test(test_widths),
 	};

@@ -95,7 +95,7 @@ class Site:
         self.server = Server(self.folder / "virt-one.sock")
         self.process = None
 
-    def write_conf(self, call_timeout=30, standby=0, claim_timeout=20, more=""):
+    def write_conf(self, call_timeout=30, standby=0, claim_timeout=20, boot_reserve="no", more=""):
         self.conf.write_text("""[network]
 client_address = %s/24
 client_range = 127.77.0.100-127.77.0.200
@@ -109,12 +109,13 @@ max_mib = 4096
 min_mib = 1024
 standby = %d
 claim_timeout = %d
+boot_reserve = %s
 [paths]
 state = %s/state
 run = %s/run
 images = %s/images
 pki = %s/pki
-%s""" % (ADDRESS, self.port, self.report_port, call_timeout, standby, claim_timeout, self.folder, self.folder, self.folder,
+%s""" % (ADDRESS, self.port, self.report_port, call_timeout, standby, claim_timeout, boot_reserve, self.folder, self.folder, self.folder,
           self.folder, more))
 
     def publish(self, image):
