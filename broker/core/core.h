@@ -450,6 +450,7 @@ struct core_tier_status {
 	bool next_waits;
 	uint64_t next_server;
 	uint64_t next_handoff;          /* session that is handed off first; 0 = none */
+	uint64_t next_handoff_server;   /* where to */
 	uint32_t next_handoff_size_mib; /* its new size */
 };
 void core_tier_status(const struct core *core, struct core_tier_status *status);

@@ -114,7 +114,8 @@ static void tell(
 
 void move_tell(struct core *core, const struct session *s)
 {
-	int64_t left = s->row.move == MOVE_ANNOUNCE ? s->clock.deadline_ms - core->now_ms : 0;
+	bool waits = s->row.move == MOVE_ANNOUNCE && core->config.handoff_grace_ms > 0;
+	int64_t left = waits ? s->clock.deadline_ms - core->now_ms : 0;
 	char text[CORE_TEXT_MAX];
 
 	snprintf(text, sizeof(text),
@@ -601,7 +602,7 @@ uint32_t core_server_users(const struct core *core, uint64_t server)
 
 	EACH(desktop, d, &core->desktops)
 	{
-		users += d->row.server == server && !d->pool.linked;
+		users += d->row.server == server && d->row.session != 0;
 	}
 	return users;
 }

@@ -97,6 +97,7 @@ void core_tier_status(const struct core *core, struct core_tier_status *status)
 		.kept_seats = kept,
 		.queued = core->queue_length,
 		.moving = moving,
+		.next_handoff_server = handoff ? next.handoff_to->id : 0,
 		.next_handoff = handoff ? handoff->row.session : 0,
 		.next_handoff_size_mib = handoff ? tier_size_mib(&p->tiers, next.handoff_tier) : 0,
 		.next_waits = !admitted && core->queue_length < core->config.queue,
