@@ -310,13 +310,14 @@ void desktop_gone(struct core *core, struct desktop *d, const char *why)
 		pool_result(core, false);
 	pool_leave(core, d);
 	boot_over(core, d);
-	if (server && !d->held) {
+	if (server && !d->held)
 		server->started -= d->units;
-		if (server->started <= server->place.capacity)
-			server->shrunk = false;
-	}
 	unhold(core, d);
 	placement_remove(&core->placement, &d->place);
+	if (server && server->shrunk && server->started <= server->place.capacity) {
+		server->shrunk = false;
+		move_take_back(core, server);
+	}
 	desktop_state(core, d, DESKTOP_GONE);
 	object_end(core, &d->object);
 	core->room = true;

@@ -350,9 +350,9 @@ void session_take(struct core *core, struct session *s, struct login *l)
 		break;
 	case SESSION_MOVING:
 		way_close(core, s); /* the first viewer's */
-		session_show(core, s);
-		break;
+		/* fall through */
 	default:
+		move_tell(core, s); /* a viewer that shows the old picture still */
 		session_show(core, s);
 		break;
 	}

@@ -27,8 +27,9 @@ static void print_next(const json_t *next)
 	}
 	printf("next      ");
 	if (*user)
-		printf("%s's desktop goes to %" JSON_INTEGER_FORMAT " MiB, then ", user,
-			show_integer(next, "handoff_size_mib"));
+		printf("%s's desktop goes to %" JSON_INTEGER_FORMAT " MiB on %s, then ", user,
+			show_integer(next, "handoff_size_mib"),
+			show_string(next, "handoff_server"));
 	printf("a desktop of %" JSON_INTEGER_FORMAT " MiB on %s\n", show_integer(next, "size_mib"),
 		show_string(next, "server"));
 }

@@ -164,7 +164,8 @@ def test_the_next_login_moves_somebody(make_site, reserve):
         user = "u%d" % i
         site.authd.users[user] = ("password", "User %d" % i, 21000 + i)
         said = json.loads(site.cli("status", "--json").stdout)["next"]
-        line = "%s's desktop goes to %d MiB, then " % (said["handoff"], said["handoff_size_mib"]) if said["handoff"] else ""
+        line = ("%s's desktop goes to %d MiB on %s, then " %
+                (said["handoff"], said["handoff_size_mib"], said["handoff_server"]) if said["handoff"] else "")
         line += "a desktop of %d MiB on %s" % (said["size_mib"], said["server"])
         assert "next      %s\n" % line in site.cli("status").stdout
         viewers[user] = Viewer(site, user, "password", client="127.77.0.%d" % (110 + i), seat="52:54:00:77:00:%02d" % i)

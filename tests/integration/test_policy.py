@@ -76,7 +76,7 @@ def test_status_follows_servers_and_configuration(make_lab):
     status = lab.status()
     assert (status["users"], status["capacity_users"], status["tiers"]) == (0, 6, 3)
     assert status["tier"] == 0 and status["threshold"] == 0
-    assert status["next"] == {"size_mib": 2048, "server": "one", "waits": False, "handoff": "", "handoff_size_mib": 0}
+    assert status["next"] == {"size_mib": 2048, "server": "one", "waits": False, "handoff": "", "handoff_server": "", "handoff_size_mib": 0}
     lab.server("two")
     status = lab.status()
     assert (status["capacity_users"], status["tier"], status["size_mib"], status["threshold"]) == (12, 0, 4096, 1)
