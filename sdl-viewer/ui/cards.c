@@ -20,7 +20,9 @@ static SDL_Surface *new_card(const struct cards *cards, int width, int height)
 {
 	SDL_Surface *card = draw_surface(width, height);
 
-	draw_box(card, (SDL_Rect){0, 0, width, height}, px(cards, RADIUS), COLOUR_CARD);
+	/* The edge is for a card over a desktop whose windows are as white as it is. */
+	draw_framed(card, (SDL_Rect){0, 0, width, height}, px(cards, RADIUS), px(cards, 2),
+		COLOUR_CARD, COLOUR_EDGE);
 	return card;
 }
 

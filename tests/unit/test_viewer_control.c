@@ -163,11 +163,14 @@ static void a_handoff_has_words(void **unused)
 
 	(void)unused;
 	string_of_handoff(text, sizeof(text), LANGUAGE_EN, 2048, 1024, 27);
-	assert_string_equal(text, "Your desktop moves to a smaller one (2048 → 1024 MiB) in 27 s.");
+	assert_string_equal(
+		text, "Your desktop moves to a smaller one (from 2048 to 1024 MiB) in 27 s.");
 	string_of_handoff(text, sizeof(text), LANGUAGE_KO, 2048, 1024, 27);
-	assert_string_equal(text, "27초 후 더 작은 데스크톱으로 옮겨집니다 (2048 → 1024 MiB).");
+	assert_string_equal(
+		text, "27초 후 더 작은 데스크톱으로 옮겨집니다 (2048 MiB에서 1024 MiB로).");
 	string_of_handoff(text, sizeof(text), LANGUAGE_EN, 1024, 2048, 0);
-	assert_string_equal(text, "Your desktop moves to a larger one (1024 → 2048 MiB) now.");
+	assert_string_equal(
+		text, "Your desktop moves to a larger one (from 1024 to 2048 MiB) now.");
 	string_of_handoff(text, sizeof(text), LANGUAGE_EN, 0, 2048, 1);
 	assert_string_equal(text, "Your desktop moves to another one in 1 s.");
 	string_of_handoff(text, sizeof(text), LANGUAGE_KO, 1024, 1024, 0);
