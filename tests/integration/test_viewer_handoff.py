@@ -339,7 +339,7 @@ def test_moving_from_a_lost_desktop(seat, old, new):
     seat.viewer.wait("to=lost")
     wait_for("the dimmed picture", lambda: colours(seat, SIDE) not in ({OLD}, {NEW}))
     move(seat)
-    assert colours(seat, SIDE) == {OLD}
+    wait_for("the picture as it was", lambda: colours(seat, SIDE) == {OLD})
     connect(seat, new)
     new.paint(NEW)
     wait_for("the new picture", lambda: colours(seat, SIDE) == {NEW})
