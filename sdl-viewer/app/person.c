@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "broker/shared/log.h"
 #include "sdl-viewer/app/app.h"
 #include "sdl-viewer/input/keys.h"
 
@@ -153,14 +154,22 @@ static bool chord(struct app *app, SDL_Scancode scancode, bool repeat)
 	return false;
 }
 
+static void desktop_key(struct app *app, SDL_Scancode scancode, bool repeat)
+{
+	if (repeat && !app->pressed[scancode])
+		log_event(LOG_DEBUG, "repeat-dropped", NULL);
+	else
+		send_key(app, scancode, true);
+}
+
 static void key_down(struct app *app, SDL_Scancode scancode, bool repeat)
 {
 	if (chord(app, scancode, repeat))
 		return;
 	if (app->menu)
 		menu_key(app, scancode);
-	else if (person_has_desktop(app) && (!repeat || app->pressed[scancode]))
-		send_key(app, scancode, true);
+	else if (person_has_desktop(app))
+		desktop_key(app, scancode, repeat);
 	else if (app->state == STATE_LOGIN)
 		form_key_down(app, scancode);
 	else if (app->state == STATE_MESSAGE &&

@@ -377,11 +377,11 @@ class Lab:
 class Seat:
     """A person at a viewer."""
 
-    def __init__(self, lab, folder, *options, **broker_options):
+    def __init__(self, lab, folder, *options, environment=None, **broker_options):
         self.broker = Broker(lab.broker, **broker_options)
         self.screen = Screen(folder)
         self.viewer = Viewer(folder, self.screen.display, self.broker.url, lab.authority.file,
-                             *options)
+                             *options, environment=environment)
         self.logins = 0
 
     def log_in(self, user="alice", password="secret1"):
