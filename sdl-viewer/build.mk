@@ -10,6 +10,7 @@ $(call install_file,broker/man/carrel-viewer.1,$(MANDIR)/man1,644)
 $(call unit_test,test_viewer_state,tests/unit/test_viewer_state.c,viewer shared,$(VIEWER_PKGS))
 $(call unit_test,test_viewer_control,tests/unit/test_viewer_control.c,viewer shared,$(VIEWER_PKGS))
 $(call unit_test,test_viewer_input,tests/unit/test_viewer_input.c,viewer shared,$(VIEWER_PKGS))
+$(call unit_test,test_viewer_handoff,tests/unit/test_viewer_handoff.c,viewer shared,$(VIEWER_PKGS))
 $(call unit_test,test_viewer_display,tests/unit/test_viewer_display.c,viewer shared,$(VIEWER_PKGS))
 
 # What comes from the broker: the stream as bytes, its events and the answers as JSON.

@@ -21,15 +21,20 @@ static void connection_close(struct connection *connection)
 	*connection = (struct connection){0};
 }
 
+void act_close_next(struct app *app)
+{
+	connection_close(&app->next);
+}
+
 void act_close_connections(struct app *app)
 {
 	person_release_all(app);
 	screen_set_picture(&app->screen, NULL, false);
+	handoff_clear(app);
 	connection_close(&app->next);
 	connection_close(&app->current);
 	app->ask_ms = 0;
 	app->lost_count = 0;
-	app->desktop_leds = 0;
 }
 
 static void end_login(struct app *app)
@@ -114,7 +119,8 @@ static void connect_desktop(struct app *app, const struct event *event)
 static void first_frame(struct app *app)
 {
 	struct connection old = app->current;
-	unsigned ms = (unsigned)(app_now_ms() - app->ready_ms);
+	int64_t now = app_now_ms();
+	unsigned ms = (unsigned)(now - app->ready_ms);
 
 	person_release_all(app);
 	app->current = app->next;
@@ -122,11 +128,23 @@ static void first_frame(struct app *app)
 	screen_set_picture(&app->screen, app->current.picture, false);
 	connection_close(&old);
 	app->lost_count = 0;
-	app->frame_ms = app_now_ms();
+	app->frame_ms = now;
 	app->trouble[0] = 0;
 	control_first_frame(app->control, ms);
 	log_event(LOG_INFO, "first-frame", "ms", log_fmt("%u", ms), NULL);
-	view_toast(app, words(app, STR_CHORD), TOAST_MS);
+	if (!handoff_swap(app, now))
+		view_toast(app, words(app, STR_CHORD), TOAST_MS);
+}
+
+/* At once after a picture; the broker is spared when it goes wrong again and again. */
+static void plan_ask(struct app *app, const char *reason)
+{
+	log_event(LOG_WARN, "desktop-lost", "reason", reason, "in-a-row",
+		log_fmt("%u", app->lost_count), NULL);
+	app->ask_ms = app_now_ms();
+	if (app->lost_count > 0)
+		app->ask_ms += backoff_ms(app->lost_count, (uint32_t)app_now_ms());
+	app->lost_count++;
 }
 
 static void ask_again(struct app *app, const struct event *event)
@@ -139,13 +157,15 @@ static void ask_again(struct app *app, const struct event *event)
 	}
 	if (app->lost_count == 0 && app->frame_ms)
 		control_lost(app->control, (unsigned)(app_now_ms() - app->frame_ms));
-	log_event(LOG_WARN, "desktop-lost", "reason", event->text, "in-a-row",
-		log_fmt("%u", app->lost_count), NULL);
-	/* At once after a picture; the broker is spared when it goes wrong again and again. */
-	app->ask_ms = app_now_ms();
-	if (app->lost_count > 0)
-		app->ask_ms += backoff_ms(app->lost_count, (uint32_t)app_now_ms());
-	app->lost_count++;
+	handoff_fail(app);
+	plan_ask(app, event->text);
+}
+
+/* The way to the new desktop led nowhere; the old one's picture, and connection, stay. */
+static void retry(struct app *app, const struct event *event)
+{
+	connection_close(&app->next);
+	plan_ask(app, event->text);
 }
 
 void act_ask_now(struct app *app)
@@ -218,6 +238,21 @@ void act(struct app *app, enum action action, const struct event *event)
 	case ACTION_ASK_AGAIN:
 		ask_again(app, event);
 		break;
+	case ACTION_RETRY:
+		retry(app, event);
+		break;
+	case ACTION_ANNOUNCE:
+		handoff_announce(app, event);
+		break;
+	case ACTION_CALL_OFF:
+		handoff_call_off(app, event);
+		break;
+	case ACTION_FREEZE:
+		handoff_freeze(app, event);
+		break;
+	case ACTION_THAW:
+		handoff_thaw(app, event);
+		break;
 	case ACTION_MESSAGE:
 		message(app, event);
 		break;
@@ -235,6 +270,23 @@ void act(struct app *app, enum action action, const struct event *event)
 	}
 }
 
+static void connection_lost(struct app *app, const struct event *event, bool is_next)
+{
+	bool moving = app->state == STATE_MOVING;
+
+	if (is_next && app->current.rfb && !moving) {
+		log_event(LOG_WARN, "second-connection-lost", "reason", event->text, NULL);
+		connection_close(&app->next);
+	} else if (!is_next && (moving || app->next.rfb)) {
+		/* The next one is on its way already, or will be: nothing to be asked for. */
+		log_event(LOG_INFO, "old-connection-lost", "reason", event->text, NULL);
+		rfb_stop(app->current.rfb);
+		app->current.rfb = NULL;
+	} else {
+		app_event(app, event);
+	}
+}
+
 void act_connection(struct app *app, const struct event *event)
 {
 	bool is_next = event->connection == app->next.number;
@@ -248,7 +300,7 @@ void act_connection(struct app *app, const struct event *event)
 			screen_desktop_pointer(&app->screen);
 		break;
 	case EVENT_LEDS:
-		app->desktop_leds = event->percent;
+		(is_next ? &app->next : &app->current)->leds = event->percent;
 		person_leds(app);
 		break;
 	case EVENT_FRAME:
@@ -256,16 +308,7 @@ void act_connection(struct app *app, const struct event *event)
 			app_event(app, event);
 		break;
 	case EVENT_DESKTOP_LOST:
-		if (is_next && app->current.rfb) {
-			log_event(LOG_WARN, "second-connection-lost", "reason", event->text, NULL);
-			connection_close(&app->next);
-		} else if (is_current && app->next.rfb) {
-			/* The next one is on its way already: nothing to be asked for. */
-			rfb_stop(app->current.rfb);
-			app->current.rfb = NULL;
-		} else {
-			app_event(app, event);
-		}
+		connection_lost(app, event, is_next);
 		break;
 	default:
 		app_event(app, event);

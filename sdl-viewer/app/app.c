@@ -213,7 +213,8 @@ void app_event(struct app *app, const struct event *event)
 	act(app, step.action, event);
 	timeout = state_timeout_ms(app->state);
 	if (app->state != before || step.action == ACTION_CONNECT ||
-		step.action == ACTION_ASK_AGAIN || event->type == EVENT_STAGE)
+		step.action == ACTION_ASK_AGAIN || step.action == ACTION_RETRY ||
+		event->type == EVENT_STAGE || event->type == EVENT_HANDOFF_MOVING)
 		app->timeout_ms = timeout ? app_now_ms() + timeout : 0;
 	if (app->state != before) {
 		log_event(LOG_INFO, "state", "from", state_name(before), "to",
@@ -246,6 +247,8 @@ static void run_timers(struct app *app)
 	}
 	if (app->ask_ms && app->ask_ms <= now)
 		act_ask_now(app);
+	if (app->handoff.tick_ms && app->handoff.tick_ms <= now)
+		handoff_tick(app);
 	if (app->toast_ms && app->toast_ms <= now) {
 		view_toast(app, NULL, 0);
 		app->view_changed = true;
@@ -254,7 +257,8 @@ static void run_timers(struct app *app)
 
 static int wait_ms(const struct app *app)
 {
-	int64_t due = earlier(app->timeout_ms, earlier(app->ask_ms, app->toast_ms));
+	int64_t due = earlier(earlier(app->timeout_ms, app->handoff.tick_ms),
+		earlier(app->ask_ms, app->toast_ms));
 	int64_t left = due ? due - app_now_ms() : 60000;
 
 	return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
@@ -300,6 +304,7 @@ void app_run(struct app *app)
 
 		view_update(app);
 		screen_flush(&app->screen);
+		handoff_flushed(app);
 		if (app->options.place == PLACE_CONSOLE)
 			wait_console(app);
 		else

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The running viewer. One main thread owns all of this and all of SDL: app.c waits and hands out,
- * act.c carries out the state table's actions, view.c makes the cards, person.c takes keys and
- * mouse.
+ * act.c carries out the state table's actions, handoff.c those of a hand-off, view.c makes the
+ * cards, person.c takes keys and mouse, menu.c those of the menu.
  */
 #ifndef CARREL_VIEWER_APP_H
 #define CARREL_VIEWER_APP_H
@@ -21,6 +21,18 @@ struct connection {
 	unsigned number;         /* 0 = none */
 	struct rfb *rfb;         /* owned; NULL = ended */
 	struct picture *picture; /* owned */
+	unsigned leds;           /* bits of enum event_led, as the desktop has them */
+};
+
+/* A hand-off, announced or under way. */
+struct handoff {
+	int64_t due_ms;  /* when it begins; 0 = none is announced */
+	int64_t tick_ms; /* when the countdown's words change; 0 = never */
+	bool asked;      /* the person does not want to wait */
+	unsigned from_mib, size_mib;
+	struct picture *still; /* owned: what the screen shows of the old desktop; or NULL */
+	int64_t moving_ms;     /* since when the picture stands still; 0 = it does not */
+	int64_t taken_ms;      /* when the new picture was taken; 0 = it has been flushed */
 };
 
 struct app {
@@ -40,6 +52,7 @@ struct app {
 	unsigned next_number; /* of the next connection */
 	/* The one on the screen, and the one that is to take its place. */
 	struct connection current, next;
+	struct handoff handoff;
 
 	struct screen screen;
 	struct evdev *evdev; /* owned; NULL in a window */
@@ -60,8 +73,7 @@ struct app {
 	bool held[SDL_NUM_SCANCODES];    /* keys down on the keyboard */
 	bool pressed[SDL_NUM_SCANCODES]; /* keys that the desktop believes down */
 	unsigned buttons;                /* as in rfb_pointer */
-	unsigned desktop_leds;
-	bool caps_lock; /* of the form, on the console */
+	bool caps_lock;                  /* of the form, on the console */
 };
 
 int64_t app_now_ms(void);
@@ -80,7 +92,30 @@ void act(struct app *app, enum action action, const struct event *event);
 /* A connection's event: what concerns the table is handed on. */
 void act_connection(struct app *app, const struct event *event);
 void act_close_connections(struct app *app);
+void act_close_next(struct app *app);
 void act_ask_now(struct app *app);
+
+/* handoff.c: actions of the table. */
+void handoff_announce(struct app *app, const struct event *event);
+void handoff_call_off(struct app *app, const struct event *event);
+void handoff_freeze(struct app *app, const struct event *event);
+void handoff_thaw(struct app *app, const struct event *event);
+void handoff_fail(struct app *app); /* the still stays, but no swap is awaited any more */
+/* The new picture, taken at `taken_ms`, is the screen's. False when it came by no hand-off. */
+bool handoff_swap(struct app *app, int64_t taken_ms);
+void handoff_flushed(struct app *app); /* the screen has been flushed */
+void handoff_clear(struct app *app);   /* the screen shows no desktop any more */
+
+bool handoff_is_announced(const struct app *app);
+unsigned handoff_seconds(const struct app *app); /* until it begins, rounded up */
+void handoff_tick(struct app *app);              /* tick_ms has come */
+void handoff_move_now(struct app *app);          /* the person's wish */
+
+/* menu.c */
+bool menu_may_open(const struct app *app);
+void menu_toggle(struct app *app);
+void menu_key(struct app *app, SDL_Scancode scancode);
+void menu_click(struct app *app, int x, int y); /* in the card's pixels */
 
 /* view.c: makes what is on the screen agree with the state. */
 void view_update(struct app *app);

@@ -21,8 +21,12 @@ enum event_type {
 	EVENT_REFUSED,      /* code, text */
 	EVENT_MOVED,        /* text */
 	EVENT_ENDED,        /* code, text */
-	EVENT_TOKEN_GONE,   /* text: the broker does not know this login any more */
-	EVENT_TROUBLE,      /* text: the broker cannot be reached just now; it is tried again */
+	/* Steps of a hand-off: ms (until it begins), from_mib, size_mib, text. */
+	EVENT_HANDOFF_ANNOUNCED,
+	EVENT_HANDOFF_MOVING,    /* the old picture stands still until the next `ready`'s first */
+	EVENT_HANDOFF_CANCELLED, /* all stays as it was */
+	EVENT_TOKEN_GONE,        /* text: the broker does not know this login any more */
+	EVENT_TROUBLE, /* text: the broker cannot be reached just now; it is tried again */
 	/* from a connection to a desktop */
 	EVENT_FRAME,          /* connection: the first whole picture is there */
 	EVENT_DESKTOP_LOST,   /* connection, text */
@@ -50,7 +54,8 @@ struct event {
 	enum event_type type;
 	unsigned connection; /* number of the connection that it is about */
 	unsigned percent;
-	unsigned position, minutes; /* of stage "queued"; 0 = not said */
+	unsigned position, minutes;      /* of stage "queued"; 0 = not said */
+	unsigned ms, from_mib, size_mib; /* of a hand-off; a size of 0 = not said */
 	uint16_t port;
 	char code[32];
 	char text[512]; /* clean for display (utf8_clean) */

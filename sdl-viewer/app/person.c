@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Keys and mouse. One chord is the viewer's own, everywhere and always: Ctrl+Alt+Shift+Q opens the
- * menu. Every other key goes to the desktop while it is shown; when the viewer takes the keyboard
- * back, all keys that the desktop believes down are let go.
+ * menu; Ctrl+Alt+Shift+M is while a hand-off is announced. Every other key goes to the desktop
+ * while it is shown; when the viewer takes the keyboard back, all keys that the desktop believes
+ * down are let go. A key that was down before the desktop had the keyboard is nothing to it: its
+ * repeats are dropped until it is pressed afresh.
  */
 #include <string.h>
 
+#include "broker/shared/log.h"
 #include "sdl-viewer/app/app.h"
 #include "sdl-viewer/input/keys.h"
 
@@ -17,7 +20,7 @@ bool person_has_desktop(const struct app *app)
 void person_leds(struct app *app)
 {
 	if (app->evdev)
-		evdev_set_leds(app->evdev, person_has_desktop(app) ? app->desktop_leds
+		evdev_set_leds(app->evdev, person_has_desktop(app) ? app->current.leds
 					   : app->caps_lock        ? LED_CAPS
 								   : 0);
 }
@@ -61,45 +64,6 @@ static unsigned modifiers(const struct app *app)
 		if (app->held[keys[i]])
 			result |= key_modifier(keys[i]);
 	return result;
-}
-
-static bool may_open_menu(const struct app *app)
-{
-	return app->state == STATE_LOGGING_IN || app->state == STATE_CONNECTING ||
-	       state_shows_desktop(app->state);
-}
-
-static void menu_do(struct app *app, enum menu_item item)
-{
-	app->menu = false;
-	app->view_changed = true;
-	if (item == MENU_DISCONNECT)
-		app_event_type(app, EVENT_DISCONNECT);
-	else if (item == MENU_LOGOUT)
-		app_event_type(app, EVENT_LOGOUT);
-}
-
-static void menu_key(struct app *app, SDL_Scancode scancode)
-{
-	app->view_changed = true;
-	switch (scancode) {
-	case SDL_SCANCODE_UP:
-		app->menu_item = (enum menu_item)((app->menu_item + MENU_COUNT - 1) % MENU_COUNT);
-		break;
-	case SDL_SCANCODE_DOWN:
-	case SDL_SCANCODE_TAB:
-		app->menu_item = (enum menu_item)((app->menu_item + 1) % MENU_COUNT);
-		break;
-	case SDL_SCANCODE_RETURN:
-	case SDL_SCANCODE_KP_ENTER:
-		menu_do(app, app->menu_item);
-		break;
-	case SDL_SCANCODE_ESCAPE:
-		menu_do(app, MENU_BACK);
-		break;
-	default:
-		break;
-	}
 }
 
 static void submit(struct app *app)
@@ -170,23 +134,42 @@ static void form_key_down(struct app *app, SDL_Scancode scancode)
 		form_command(app, scancode);
 }
 
-static void key_down(struct app *app, SDL_Scancode scancode, bool repeat)
+/* The viewer's own chords; true when it was one. */
+static bool chord(struct app *app, SDL_Scancode scancode, bool repeat)
 {
 	const unsigned all = MODIFIER_CTRL | MODIFIER_ALT | MODIFIER_SHIFT;
 
-	if (scancode == SDL_SCANCODE_Q && modifiers(app) == all && may_open_menu(app)) {
-		if (!repeat) {
-			person_release_all(app);
-			app->menu = !app->menu;
-			app->menu_item = MENU_BACK;
-			app->view_changed = true;
-		}
-		return;
+	if (modifiers(app) != all)
+		return false;
+	if (scancode == SDL_SCANCODE_Q && menu_may_open(app)) {
+		if (!repeat)
+			menu_toggle(app);
+		return true;
 	}
+	if (scancode == SDL_SCANCODE_M && handoff_is_announced(app)) {
+		if (!repeat)
+			handoff_move_now(app);
+		return true;
+	}
+	return false;
+}
+
+static void desktop_key(struct app *app, SDL_Scancode scancode, bool repeat)
+{
+	if (repeat && !app->pressed[scancode])
+		log_event(LOG_DEBUG, "repeat-dropped", NULL);
+	else
+		send_key(app, scancode, true);
+}
+
+static void key_down(struct app *app, SDL_Scancode scancode, bool repeat)
+{
+	if (chord(app, scancode, repeat))
+		return;
 	if (app->menu)
 		menu_key(app, scancode);
 	else if (person_has_desktop(app))
-		send_key(app, scancode, true);
+		desktop_key(app, scancode, repeat);
 	else if (app->state == STATE_LOGIN)
 		form_key_down(app, scancode);
 	else if (app->state == STATE_MESSAGE &&
@@ -207,11 +190,7 @@ static void click(struct app *app, int x, int y)
 	const SDL_Rect *card = &app->screen.card.at;
 
 	if (app->menu) {
-		for (int i = 0; i < MENU_COUNT; i++)
-			if (inside(&app->menu_layout.items[i], card, x, y)) {
-				menu_do(app, (enum menu_item)i);
-				return;
-			}
+		menu_click(app, x - card->x, y - card->y);
 	} else if (app->state == STATE_MESSAGE) {
 		app_event_type(app, EVENT_CONFIRM);
 	} else if (app->state == STATE_LOGIN) {

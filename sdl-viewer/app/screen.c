@@ -44,7 +44,7 @@ void screen_init(struct screen *screen, struct presenter *presenter)
 
 static void drop_layers(struct screen *screen)
 {
-	struct layer *layers[] = {&screen->card, &screen->toast, &screen->pointer};
+	struct layer *layers[] = {&screen->card, &screen->toast, &screen->banner, &screen->pointer};
 
 	for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
 		SDL_FreeSurface(layers[i]->surface);
@@ -94,6 +94,44 @@ void screen_set_toast(struct screen *screen, SDL_Surface *toast)
 		toast ? screen->frame->h - toast->h - screen->frame->h / 25 : 0);
 }
 
+static SDL_Rect banner_place(const struct screen *screen, const SDL_Surface *banner, bool foot)
+{
+	int margin = screen->frame->h / 80;
+
+	return (SDL_Rect){(screen->frame->w - banner->w) / 2,
+		foot ? screen->frame->h - banner->h - margin : margin, banner->w, banner->h};
+}
+
+static bool pointer_on_banner(const struct screen *screen)
+{
+	SDL_Point point = {screen->pointer_x, screen->pointer_y};
+
+	return screen->banner.surface && SDL_PointInRect(&point, &screen->banner.at);
+}
+
+/* It steps aside when the pointer has come onto it, and stays there until that happens again. */
+static void place_banner(struct screen *screen)
+{
+	if (!pointer_on_banner(screen))
+		return;
+	damage_rect(screen, screen->banner.at);
+	screen->banner_at_foot = !screen->banner_at_foot;
+	screen->banner.at = banner_place(screen, screen->banner.surface, screen->banner_at_foot);
+	damage_rect(screen, screen->banner.at);
+}
+
+void screen_set_banner(struct screen *screen, SDL_Surface *banner)
+{
+	SDL_Rect at = {0, 0, 0, 0};
+
+	if (!banner || !screen->banner.surface)
+		screen->banner_at_foot = false;
+	if (banner)
+		at = banner_place(screen, banner, screen->banner_at_foot);
+	layer_set(screen, &screen->banner, banner, at.x, at.y);
+	place_banner(screen);
+}
+
 void screen_set_pointer(struct screen *screen, SDL_Surface *pointer, int hot_x, int hot_y)
 {
 	screen->hot_x = hot_x;
@@ -108,6 +146,7 @@ void screen_move_pointer(struct screen *screen, int x, int y)
 		return;
 	screen->pointer_x = x;
 	screen->pointer_y = y;
+	place_banner(screen);
 	if (!screen->pointer.surface)
 		return;
 	if (screen->pointer_shown)
@@ -268,6 +307,8 @@ static void compose(struct screen *screen, struct area area)
 		blit(screen->card.surface, frame, screen->card.at.x, screen->card.at.y);
 	if (screen->toast.surface)
 		blit(screen->toast.surface, frame, screen->toast.at.x, screen->toast.at.y);
+	if (screen->banner.surface)
+		blit(screen->banner.surface, frame, screen->banner.at.x, screen->banner.at.y);
 	if (screen->pointer.surface && screen->pointer_shown)
 		blit(screen->pointer.surface, frame, screen->pointer.at.x, screen->pointer.at.y);
 }

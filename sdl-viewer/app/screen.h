@@ -18,9 +18,9 @@ struct screen {
 	struct presenter *presenter; /* owned */
 	SDL_Surface *frame;          /* owned */
 	SDL_Surface *backdrop;       /* owned; of the frame's size */
-	struct layer card, toast, pointer;
+	struct layer card, toast, banner, pointer;
 	int pointer_x, pointer_y, hot_x, hot_y;
-	bool pointer_shown;
+	bool pointer_shown, banner_at_foot;
 	struct picture *picture; /* borrowed; NULL = the backdrop is shown */
 	bool dim;
 	struct scale scale; /* of the picture's size as last seen */
@@ -37,6 +37,8 @@ void screen_resize(struct screen *screen);
 void screen_set_backdrop(struct screen *screen, SDL_Surface *backdrop);
 void screen_set_card(struct screen *screen, SDL_Surface *card);   /* in the middle */
 void screen_set_toast(struct screen *screen, SDL_Surface *toast); /* near the foot */
+/* At the head; it steps to the foot, and back, out of the pointer's way. */
+void screen_set_banner(struct screen *screen, SDL_Surface *banner);
 void screen_set_pointer(struct screen *screen, SDL_Surface *pointer, int hot_x, int hot_y);
 void screen_move_pointer(struct screen *screen, int x, int y);
 void screen_show_pointer(struct screen *screen, bool shown);

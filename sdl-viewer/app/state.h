@@ -15,6 +15,7 @@ enum state {
 	STATE_LOGGING_IN, /* stages with a bar */
 	STATE_CONNECTING, /* the desktop is ready, its first picture is awaited */
 	STATE_DESKTOP,
+	STATE_MOVING,  /* a hand-off: the old picture stands still, input goes nowhere */
 	STATE_LOST,    /* the last picture, dimmed; a new connection is sought */
 	STATE_MESSAGE, /* refused, moved, ended: words and one key back to the form */
 	STATE_COUNT
@@ -30,6 +31,11 @@ enum action {
 	ACTION_CONNECT,     /* open a connection to the desktop, beside one that may be there */
 	ACTION_FIRST_FRAME, /* the new connection takes over; report it to the broker */
 	ACTION_ASK_AGAIN,   /* ask the broker for a new way to the desktop */
+	ACTION_RETRY,       /* the same, while the old picture stands still */
+	ACTION_ANNOUNCE,    /* show what is to come, with a countdown */
+	ACTION_CALL_OFF,    /* nothing is to come any more */
+	ACTION_FREEZE,      /* keep the picture, let go of all keys, wait for the next `ready` */
+	ACTION_THAW,        /* back to the old desktop */
 	ACTION_MESSAGE,     /* end the login here, show the text */
 	ACTION_FORM,        /* show an empty form */
 	ACTION_LEAVE,       /* drop connection and login, the session goes on; show the form */

@@ -19,10 +19,18 @@ static SDL_Surface *stage_card(struct app *app)
 		app->percent, hint);
 }
 
+static SDL_Surface *moving_card(struct app *app)
+{
+	return card_stage(&app->cards, words(app, STR_MOVING),
+		words(app, app->stage[0] ? string_of_stage(app->stage) : STR_MOVING_BEGIN),
+		app->percent, app->trouble[0] ? app->trouble : words(app, STR_MOVING_HINT));
+}
+
 static SDL_Surface *make_card(struct app *app)
 {
 	if (app->menu)
-		return card_menu(&app->cards, app->menu_item, &app->menu_layout);
+		return card_menu(
+			&app->cards, handoff_is_announced(app), app->menu_item, &app->menu_layout);
 	switch (app->state) {
 	case STATE_HELLO:
 		return card_message(&app->cards, app->cards.site,
@@ -32,6 +40,8 @@ static SDL_Surface *make_card(struct app *app)
 	case STATE_LOGGING_IN:
 	case STATE_CONNECTING:
 		return stage_card(app);
+	case STATE_MOVING:
+		return moving_card(app);
 	case STATE_LOST:
 		return card_message(&app->cards, words(app, STR_LOST),
 			app->trouble[0] ? app->trouble : words(app, STR_LOST_HINT),
@@ -56,6 +66,29 @@ static const char *foot(struct app *app)
 	default:
 		return NULL;
 	}
+}
+
+/* NULL when there is nothing to be said over the desktop. */
+static SDL_Surface *make_banner(struct app *app)
+{
+	const struct handoff *handoff = &app->handoff;
+	char text[256], hint[512];
+
+	if (app->state != STATE_DESKTOP || !handoff_is_announced(app))
+		return NULL;
+	string_of_handoff(text, sizeof(text), app->cards.language, handoff->from_mib,
+		handoff->size_mib, handoff_seconds(app));
+	snprintf(hint, sizeof(hint), "%s   %s", words(app, STR_HANDOFF_SAVE),
+		words(app, handoff->asked ? STR_HANDOFF_ASKED : STR_HANDOFF_CHORD));
+	return card_banner(&app->cards, text, hint, app->screen.frame->w);
+}
+
+/* What is left of the desktop that the screen shows, or NULL. */
+static struct picture *desktop_picture(struct app *app)
+{
+	if (!state_shows_desktop(app->state))
+		return NULL;
+	return app->handoff.still ? app->handoff.still : app->current.picture;
 }
 
 void view_toast(struct app *app, const char *text, unsigned ms)
@@ -89,11 +122,11 @@ void view_update(struct app *app)
 		screen_set_backdrop(&app->screen, card_backdrop(&app->cards, app->screen.frame->w,
 							  app->screen.frame->h, app->options.seat));
 	app->view_changed = app->backdrop_changed = false;
-	screen_set_picture(&app->screen,
-		state_shows_desktop(app->state) ? app->current.picture : NULL,
-		app->state == STATE_LOST || app->menu);
+	screen_set_picture(
+		&app->screen, desktop_picture(app), app->state == STATE_LOST || app->menu);
 	screen_look(&app->screen);
 	screen_set_card(&app->screen, make_card(app));
+	screen_set_banner(&app->screen, make_banner(app));
 	text = foot(app);
 	if (app->state != STATE_DESKTOP)
 		app->toast_ms = 0;

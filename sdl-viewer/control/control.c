@@ -26,19 +26,21 @@
 /* The broker sends a comment every 15 s. */
 #define STREAM_SILENCE_S 40L
 
-enum kind { HELLO, LOGIN, EVENTS, REPORT, RECONNECT, LOGOUT, KIND_COUNT };
+enum kind { HELLO, LOGIN, EVENTS, REPORT, RECONNECT, MOVE_NOW, LOGOUT, KIND_COUNT };
 
 static const struct {
 	const char *path;
 	bool post, token;
+	bool decides;   /* its refusal means that the login is over */
 	unsigned tries; /* 0 = until it works */
 } kinds[KIND_COUNT] = {
-	[HELLO] = {"/v1/client/hello", false, false, 0},
-	[LOGIN] = {"/v1/client/login", true, false, 1},
-	[EVENTS] = {"/v1/client/events", false, true, 0},
-	[REPORT] = {"/v1/client/report", true, true, 3},
-	[RECONNECT] = {"/v1/client/reconnect", true, true, 0},
-	[LOGOUT] = {"/v1/client/logout", true, true, 3},
+	[HELLO] = {"/v1/client/hello", false, false, false, 0},
+	[LOGIN] = {"/v1/client/login", true, false, false, 1},
+	[EVENTS] = {"/v1/client/events", false, true, true, 0},
+	[REPORT] = {"/v1/client/report", true, true, false, 3},
+	[RECONNECT] = {"/v1/client/reconnect", true, true, true, 0},
+	[MOVE_NOW] = {"/v1/client/move-now", true, true, false, 3},
+	[LOGOUT] = {"/v1/client/logout", true, true, false, 3},
 };
 
 struct slot {
@@ -324,7 +326,7 @@ static void slot_refused(struct slot *slot, long status)
 
 		log_event(LOG_INFO, "token-refused", "path", kinds[kind].path, "status",
 			log_fmt("%ld", status), NULL);
-		if (kind == REPORT || kind == LOGOUT) {
+		if (!kinds[kind].decides) {
 			if (kind == LOGOUT)
 				forget(control);
 			slot_clear(slot);
@@ -563,6 +565,11 @@ void control_lost(struct control *control, unsigned ms)
 void control_reconnect(struct control *control)
 {
 	give_order(control, RECONNECT, false, strdup("{}"), 2);
+}
+
+void control_move_now(struct control *control)
+{
+	give_order(control, MOVE_NOW, false, NULL, 0);
 }
 
 void control_logout(struct control *control)

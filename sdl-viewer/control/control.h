@@ -37,6 +37,8 @@ void control_first_frame(struct control *control, unsigned ms); /* since `ready`
 void control_lost(struct control *control, unsigned ms);        /* since the first frame */
 /* Asks for a new `ready` until the broker has taken it: else EVENT_TOKEN_GONE. */
 void control_reconnect(struct control *control);
+/* Asks that an announced hand-off begins now; whatever comes of it, the login goes on. */
+void control_move_now(struct control *control);
 void control_logout(struct control *control); /* ends the session, then forgets the login */
 void control_forget(struct control *control); /* closes the stream, wipes the token */
 

@@ -70,6 +70,39 @@ static bool fill_ready(struct event *event, const json_t *data)
 	       take_word(event->ticket, sizeof(event->ticket), text_of(data, "ticket"), "-_+/=.");
 }
 
+/* A number that must be there; false when it is not, or above `most`. */
+static bool take_number(unsigned *out, const json_t *object, const char *key, json_int_t most)
+{
+	const json_t *value = json_object_get(object, key);
+	json_int_t number = json_integer_value(value);
+
+	if (!json_is_integer(value) || number < 0 || number > most)
+		return false;
+	*out = (unsigned)number;
+	return true;
+}
+
+static bool fill_handoff(struct event *event, const json_t *data)
+{
+	static const struct {
+		const char *step;
+		enum event_type type;
+	} steps[] = {{"announced", EVENT_HANDOFF_ANNOUNCED}, {"moving", EVENT_HANDOFF_MOVING},
+		{"cancelled", EVENT_HANDOFF_CANCELLED}};
+	const char *step = text_of(data, "step");
+	size_t i = 0;
+
+	while (i < sizeof(steps) / sizeof(steps[0]) && strcmp(step, steps[i].step) != 0)
+		i++;
+	if (i == sizeof(steps) / sizeof(steps[0]))
+		return false;
+	event->type = steps[i].type;
+	utf8_clean(event->text, sizeof(event->text), text_of(data, "message"));
+	return take_number(&event->ms, data, "ms", DECODE_HANDOFF_MS_MAX) &&
+	       take_number(&event->from_mib, data, "from_mib", DECODE_SIZE_MIB_MAX) &&
+	       take_number(&event->size_mib, data, "size_mib", DECODE_SIZE_MIB_MAX);
+}
+
 static bool fill_words(struct event *event, const json_t *data)
 {
 	utf8_clean(event->text, sizeof(event->text), text_of(data, "message"));
@@ -90,6 +123,7 @@ static const struct {
 	{"refused", EVENT_REFUSED, fill_words},
 	{"moved", EVENT_MOVED, fill_words},
 	{"ended", EVENT_ENDED, fill_words},
+	{"handoff", EVENT_HANDOFF_ANNOUNCED, fill_handoff},
 };
 
 /* The copy of a string value (a ticket, a token) that jansson holds is wiped with it. */

@@ -10,6 +10,10 @@
 /* Life of a token's text, bytes with the terminator. */
 #define DECODE_TOKEN_MAX 256
 
+/* What a hand-off's numbers may be at most: an hour, and 16 TiB. */
+#define DECODE_HANDOFF_MS_MAX 3600000
+#define DECODE_SIZE_MIB_MAX 16777216
+
 /*
  * One event of the stream. Returns a new event, or NULL for a name that this version does not know
  * or for data that is not as the contract says.

@@ -75,6 +75,22 @@ void picture_free(struct picture *picture)
 	free(picture);
 }
 
+struct picture *picture_still(struct picture *picture)
+{
+	struct picture *still = picture_new();
+
+	pthread_mutex_lock(&picture->lock);
+	if (picture->pixels) {
+		size_t count = (size_t)picture->width * (size_t)picture->height;
+
+		if (!picture_resize(still, picture->width, picture->height))
+			abort();
+		memcpy(still->pixels, picture->pixels, count * sizeof(*still->pixels));
+	}
+	pthread_mutex_unlock(&picture->lock);
+	return still;
+}
+
 bool picture_resize(struct picture *picture, int width, int height)
 {
 	size_t count;

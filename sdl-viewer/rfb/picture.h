@@ -50,7 +50,11 @@ struct picture {
 struct picture *picture_new(void); /* aborts when memory is out */
 void picture_free(struct picture *picture);
 
-/* All below but picture_free: the caller holds the lock. */
+/* The pixels as they are now, in a picture of their own that nobody draws into; no cursor. Takes
+ * the lock. Aborts when memory is out. */
+struct picture *picture_still(struct picture *picture);
+
+/* All below: the caller holds the lock. */
 
 /* New size, black. False when a side is 0 or above PICTURE_SIDE_MAX, or memory is out. */
 bool picture_resize(struct picture *picture, int width, int height);

@@ -20,7 +20,9 @@ static SDL_Surface *new_card(const struct cards *cards, int width, int height)
 {
 	SDL_Surface *card = draw_surface(width, height);
 
-	draw_box(card, (SDL_Rect){0, 0, width, height}, px(cards, RADIUS), COLOUR_CARD);
+	/* The edge is for a card over a desktop whose windows are as white as it is. */
+	draw_framed(card, (SDL_Rect){0, 0, width, height}, px(cards, RADIUS), px(cards, 2),
+		COLOUR_CARD, COLOUR_EDGE);
 	return card;
 }
 
@@ -177,37 +179,72 @@ SDL_Surface *card_message(
 	return card_stage(cards, title, text, 101, hint);
 }
 
-SDL_Surface *card_menu(const struct cards *cards, enum menu_item chosen, struct menu_layout *layout)
+static void draw_menu_item(const struct cards *cards, SDL_Surface *card, SDL_Rect box, bool chosen,
+	enum string_id text)
+{
+	const struct draw *draw = &cards->draw;
+
+	draw_framed(card, box, px(cards, 8), chosen ? px(cards, 2) : px(cards, 1),
+		chosen ? COLOUR_ACCENT_SOFT : COLOUR_WHITE, chosen ? COLOUR_ACCENT : COLOUR_EDGE);
+	draw_text(draw, card, FONT_BODY, chosen ? COLOUR_ACCENT : COLOUR_TEXT,
+		box.x + px(cards, 16), box.y + (box.h - draw_line_height(draw, FONT_BODY)) / 2,
+		string_get(cards->language, text));
+}
+
+SDL_Surface *card_menu(
+	const struct cards *cards, bool move, enum menu_item chosen, struct menu_layout *layout)
 {
 	static const enum string_id items[MENU_COUNT] = {
-		STR_MENU_BACK, STR_MENU_DISCONNECT, STR_MENU_LOGOUT};
+		STR_MENU_BACK, STR_MENU_MOVE_NOW, STR_MENU_DISCONNECT, STR_MENU_LOGOUT};
 	const struct draw *draw = &cards->draw;
 	int width = px(cards, WIDE_WIDTH), pad = px(cards, PADDING), inner = width - 2 * pad;
 	const char *title = string_get(cards->language, STR_MENU);
 	int title_height = draw_paragraph(draw, NULL, FONT_TITLE, 0, 0, 0, inner, title);
 	int row = px(cards, 54), gap = px(cards, 10), y = pad;
-	int small = draw_line_height(draw, FONT_SMALL);
+	int small = draw_line_height(draw, FONT_SMALL), count = MENU_COUNT - !move;
 	SDL_Surface *card = new_card(cards, width,
-		2 * pad + title_height + px(cards, 22) + MENU_COUNT * (row + gap) + px(cards, 8) +
+		2 * pad + title_height + px(cards, 22) + count * (row + gap) + px(cards, 8) +
 			small);
 
 	y += draw_paragraph(draw, card, FONT_TITLE, COLOUR_TEXT, pad, y, inner, title);
 	y += px(cards, 22);
 	for (int i = 0; i < MENU_COUNT; i++) {
-		bool here = i == (int)chosen;
-		SDL_Rect box = {pad, y, inner, row};
-
-		layout->items[i] = box;
-		draw_framed(card, box, px(cards, 8), here ? px(cards, 2) : px(cards, 1),
-			here ? COLOUR_ACCENT_SOFT : COLOUR_WHITE,
-			here ? COLOUR_ACCENT : COLOUR_EDGE);
-		draw_text(draw, card, FONT_BODY, here ? COLOUR_ACCENT : COLOUR_TEXT,
-			box.x + px(cards, 16), y + (row - draw_line_height(draw, FONT_BODY)) / 2,
-			string_get(cards->language, items[i]));
+		layout->items[i] = (SDL_Rect){0, 0, 0, 0};
+		if (i == MENU_MOVE_NOW && !move)
+			continue;
+		layout->items[i] = (SDL_Rect){pad, y, inner, row};
+		draw_menu_item(cards, card, layout->items[i], i == (int)chosen, items[i]);
 		y += row + gap;
 	}
 	draw_text(draw, card, FONT_SMALL, COLOUR_QUIET, pad, y + px(cards, 8),
 		string_get(cards->language, STR_MENU_HINT));
+	return card;
+}
+
+SDL_Surface *card_banner(
+	const struct cards *cards, const char *text, const char *hint, int screen_width)
+{
+	const struct draw *draw = &cards->draw;
+	int side = px(cards, 24), top = px(cards, 10), gap = px(cards, 4);
+	int room = screen_width - 2 * side, width = draw_text_width(draw, FONT_BODY, text), height;
+	int hint_width = draw_text_width(draw, FONT_SMALL, hint), y = top;
+	int step = px(cards, 40);
+	SDL_Surface *card;
+
+	if (width < hint_width)
+		width = hint_width;
+	/* In steps, so that the band does not tremble with the digits of the countdown. */
+	width = (width / step + 1) * step + 2 * side;
+	if (width > room)
+		width = room;
+	room = width - 2 * side;
+	height = 2 * top + gap + draw_paragraph(draw, NULL, FONT_BODY, 0, 0, 0, room, text) +
+		 draw_paragraph(draw, NULL, FONT_SMALL, 0, 0, 0, room, hint);
+	card = draw_surface(width, height);
+	draw_framed(card, (SDL_Rect){0, 0, width, height}, px(cards, 10), px(cards, 2),
+		COLOUR_NOTICE, COLOUR_WARN);
+	y += draw_paragraph(draw, card, FONT_BODY, COLOUR_TEXT, side, y, room, text) + gap;
+	draw_paragraph(draw, card, FONT_SMALL, COLOUR_TEXT, side, y, room, hint);
 	return card;
 }
 

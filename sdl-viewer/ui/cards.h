@@ -30,17 +30,23 @@ SDL_Surface *card_stage(const struct cards *cards, const char *title, const char
 SDL_Surface *card_message(
 	const struct cards *cards, const char *title, const char *text, const char *hint);
 
-enum menu_item { MENU_BACK, MENU_DISCONNECT, MENU_LOGOUT, MENU_COUNT };
+enum menu_item { MENU_BACK, MENU_MOVE_NOW, MENU_DISCONNECT, MENU_LOGOUT, MENU_COUNT };
 
+/* Where an item is; empty where the menu has none. */
 struct menu_layout {
 	SDL_Rect items[MENU_COUNT];
 };
 
+/* MENU_MOVE_NOW is there only with `move`. */
 SDL_Surface *card_menu(
-	const struct cards *cards, enum menu_item chosen, struct menu_layout *layout);
+	const struct cards *cards, bool move, enum menu_item chosen, struct menu_layout *layout);
 
 /* A line of text on a dark band, for the foot of the screen. */
 SDL_Surface *card_toast(const struct cards *cards, const char *text);
+
+/* A notice of one sentence and a smaller line below it, for the head of a screen of that width. */
+SDL_Surface *card_banner(
+	const struct cards *cards, const char *text, const char *hint, int screen_width);
 
 /* The quiet picture behind the cards, with the seat's name at its foot. */
 SDL_Surface *card_backdrop(const struct cards *cards, int width, int height, const char *seat);

@@ -25,6 +25,7 @@ enum colour {
 	COLOUR_ACCENT_SOFT = 0xffdce8f4,
 	COLOUR_ERROR = 0xffa8201a,
 	COLOUR_WARN = 0xff8a5a00,
+	COLOUR_NOTICE = 0xfffff3d6,
 	COLOUR_WHITE = 0xffffffff,
 	COLOUR_ON_DARK = 0xffc9d6e4
 };

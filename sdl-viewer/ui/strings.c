@@ -36,6 +36,30 @@ static const char *const strings[STR_COUNT][LANGUAGE_COUNT] = {
 	[STR_LOST] = {"The connection was lost", "연결이 끊어졌습니다"},
 	[STR_LOST_HINT] = {"Your programs go on. Reconnecting…",
 		"프로그램은 계속 실행 중입니다. 다시 연결하는 중…"},
+	/* The last word is STR_HANDOFF_SECONDS or STR_HANDOFF_NOW. */
+	[STR_HANDOFF_SMALLER] = {"Your desktop moves to a smaller one (from %1$u to %2$u MiB) %3$s.",
+		"%3$s 더 작은 데스크톱으로 옮겨집니다 (%1$u MiB에서 %2$u MiB로)."},
+	[STR_HANDOFF_LARGER] = {"Your desktop moves to a larger one (from %1$u to %2$u MiB) %3$s.",
+		"%3$s 더 큰 데스크톱으로 옮겨집니다 (%1$u MiB에서 %2$u MiB로)."},
+	[STR_HANDOFF_OTHER] = {"Your desktop moves to another one %s.",
+		"%s 다른 데스크톱으로 옮겨집니다."},
+	[STR_HANDOFF_SECONDS] = {"in %u s", "%u초 후"},
+	[STR_HANDOFF_NOW] = {"now", "지금"},
+	[STR_HANDOFF_SAVE] = {"Your files stay; open programs are closed. Save your work.",
+		"파일은 그대로 남고 열린 프로그램은 닫힙니다. 작업을 저장하십시오."},
+	[STR_HANDOFF_CHORD] = {"Ctrl + Alt + Shift + M: move now",
+		"Ctrl + Alt + Shift + M: 지금 옮기기"},
+	[STR_HANDOFF_ASKED] = {"The server has been asked to move you now.",
+		"지금 옮기도록 서버에 요청했습니다."},
+	[STR_HANDOFF_CANCELLED] = {"Your desktop stays as it is.",
+		"데스크톱이 그대로 유지됩니다."},
+	[STR_HANDOFF_DONE] = {"This is your new desktop. Your files are here.",
+		"새 데스크톱입니다. 파일은 그대로 있습니다."},
+	[STR_MOVING] = {"Your desktop is moving", "데스크톱을 옮기는 중"},
+	[STR_MOVING_BEGIN] = {"Closing the programs, keeping your files",
+		"프로그램을 닫고 파일을 보관하는 중"},
+	[STR_MOVING_HINT] = {"The picture stands still; keys and mouse do nothing until it is done.",
+		"화면은 멈춰 있으며, 끝날 때까지 키보드와 마우스는 동작하지 않습니다."},
 	[STR_REFUSED] = {"The login could not be completed", "로그인할 수 없습니다"},
 	[STR_MOVED] = {"Your desktop has moved", "다른 자리에서 로그인했습니다"},
 	[STR_MOVED_HINT] = {"It is now shown at another seat.",
@@ -49,6 +73,7 @@ static const char *const strings[STR_COUNT][LANGUAGE_COUNT] = {
 	[STR_CONFIRM] = {"Press Enter to go on", "계속하려면 Enter 키를 누르십시오"},
 	[STR_MENU] = {"What would you like to do?", "무엇을 하시겠습니까?"},
 	[STR_MENU_BACK] = {"Go back", "돌아가기"},
+	[STR_MENU_MOVE_NOW] = {"Move to the other desktop now", "지금 다른 데스크톱으로 옮기기"},
 	[STR_MENU_DISCONNECT] = {"Leave this seat, keep my programs running",
 		"자리 떠나기 (프로그램은 계속 실행)"},
 	[STR_MENU_LOGOUT] = {"Log out and end my programs", "로그아웃 (프로그램 종료)"},
@@ -79,6 +104,22 @@ void string_of_queue(
 		snprintf(out, size, string_get(language, STR_QUEUE_MINUTES), position, minutes);
 	else
 		snprintf(out, size, string_get(language, STR_QUEUE_UNKNOWN), position);
+}
+
+void string_of_handoff(char *out, size_t size, enum language language, unsigned from_mib,
+	unsigned size_mib, unsigned seconds)
+{
+	char when[32];
+
+	snprintf(when, sizeof(when),
+		string_get(language, seconds > 0 ? STR_HANDOFF_SECONDS : STR_HANDOFF_NOW), seconds);
+	if (from_mib == 0 || size_mib == 0 || from_mib == size_mib)
+		snprintf(out, size, string_get(language, STR_HANDOFF_OTHER), when);
+	else
+		snprintf(out, size,
+			string_get(language,
+				size_mib < from_mib ? STR_HANDOFF_SMALLER : STR_HANDOFF_LARGER),
+			from_mib, size_mib, when);
 }
 
 enum string_id string_of_stage(const char *stage)

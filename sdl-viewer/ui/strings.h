@@ -30,6 +30,19 @@ enum string_id {
 	STR_STAGE_CONNECTING,
 	STR_LOST,
 	STR_LOST_HINT,
+	STR_HANDOFF_SMALLER,
+	STR_HANDOFF_LARGER,
+	STR_HANDOFF_OTHER,
+	STR_HANDOFF_SECONDS,
+	STR_HANDOFF_NOW,
+	STR_HANDOFF_SAVE,
+	STR_HANDOFF_CHORD,
+	STR_HANDOFF_ASKED,
+	STR_HANDOFF_CANCELLED,
+	STR_HANDOFF_DONE,
+	STR_MOVING,
+	STR_MOVING_BEGIN,
+	STR_MOVING_HINT,
 	STR_REFUSED,
 	STR_MOVED,
 	STR_MOVED_HINT,
@@ -41,6 +54,7 @@ enum string_id {
 	STR_CONFIRM,
 	STR_MENU,
 	STR_MENU_BACK,
+	STR_MENU_MOVE_NOW,
 	STR_MENU_DISCONNECT,
 	STR_MENU_LOGOUT,
 	STR_MENU_HINT,
@@ -58,6 +72,10 @@ enum language language_parse(const char *name);
 /* What is said below the title of stage "queued", in `out`; minutes 0 = no estimate yet. */
 void string_of_queue(
 	char *out, size_t size, enum language language, unsigned position, unsigned minutes);
+
+/* What a hand-off's banner says first: where to, of what size (MiB; 0 = not said), and when. */
+void string_of_handoff(char *out, size_t size, enum language language, unsigned from_mib,
+	unsigned size_mib, unsigned seconds);
 
 /* The title for a stage of the login, for stages that this version does not know too. */
 enum string_id string_of_stage(const char *stage);

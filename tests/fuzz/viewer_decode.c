@@ -20,7 +20,8 @@ static void check_text(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const names[] = {"stage", "ready", "refused", "moved", "ended"};
+	static const char *const names[] = {
+		"stage", "ready", "refused", "moved", "ended", "handoff"};
 	char token[DECODE_TOKEN_MAX], code[32], text[512], quoted[4096];
 	char *body = malloc(size + 1);
 	struct event *event;
@@ -32,6 +33,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (event)
 			check_text(event->text);
 		if (event && event->type == EVENT_READY && (!event->port || !event->ticket[0]))
+			abort();
+		if (event && (event->ms > DECODE_HANDOFF_MS_MAX ||
+				     event->from_mib > DECODE_SIZE_MIB_MAX ||
+				     event->size_mib > DECODE_SIZE_MIB_MAX))
 			abort();
 		event_free(event);
 	}

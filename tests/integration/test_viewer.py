@@ -2,15 +2,13 @@
 """carrel-viewer in a window under Xvfb, against a broker of few words and a real QEMU VNC server."""
 import shutil
 import socket
-import ssl
-import struct
 import subprocess
-import threading
 
 import pytest
 
-from viewer_lab import (DESKTOP_NAME, ROOT, SEAT, VIEWER, Authority, Broker, Desktop, Screen, Viewer,
-                        closing, wait_for)
+from viewer_lab import ROOT, SEAT, VIEWER, Broker, Desktop, Lab, Screen, Seat, Viewer, closing, wait_for
+from viewer_rfb import (CHALLENGE, Painter, Rogue, anonymous_tls, certified, colour, offer,
+                        old_version, rect, vencrypt)
 
 NEEDED = ["Xvfb", "xdotool", "qemu-system-x86_64"]
 MISSING = [tool for tool in NEEDED if not shutil.which(tool)]
@@ -20,49 +18,9 @@ pytestmark = [
 ]
 
 
-class Lab:
-    """Certificates once for all tests; the rest for each."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.authority = Authority(folder / "ca")
-        self.broker = self.authority.issue(folder / "broker", "127.0.0.1")
-        self.desktop = self.authority.issue(folder / "desktop", DESKTOP_NAME)
-        self.rogue = Authority(folder / "rogue-ca", "rogue CA").issue(
-            folder / "rogue", DESKTOP_NAME)
-
-
 @pytest.fixture(scope="module", name="lab")
 def fixture_lab(tmp_path_factory):
     return Lab(tmp_path_factory.mktemp("viewer"))
-
-
-class Seat:
-    """A person at a viewer."""
-
-    def __init__(self, lab, folder, *options, **broker_options):
-        self.broker = Broker(lab.broker, **broker_options)
-        self.screen = Screen(folder)
-        self.viewer = Viewer(folder, self.screen.display, self.broker.url, lab.authority.file,
-                             *options)
-        self.logins = 0
-
-    def log_in(self, user="alice", password="secret1"):
-        self.logins += 1
-        self.viewer.wait("to=login", times=self.logins)
-        self.screen.type(user)
-        self.screen.key("Tab")
-        self.screen.type(password)
-        self.screen.key("Return")
-        body = self.broker.expect("/v1/client/login")
-        self.broker.expect("/v1/client/events")
-        return body
-
-    def close(self):
-        status = self.viewer.close()
-        self.screen.close()
-        self.broker.close()
-        assert status == 0, self.viewer.text()
 
 
 @pytest.fixture(name="seat")
@@ -207,110 +165,6 @@ def test_desktop_of_another_ca_is_refused(seat, lab, tmp_path):
         seat.viewer.wait("to=message event=desktop-unsafe")
 
 
-class Rogue:
-    """An RFB server that offers what it likes, and keeps all that the viewer sends it."""
-
-    def __init__(self, speak):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.got = bytearray()
-        self.done = threading.Event()
-        self.speak = speak
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        peer, _ = self.listener.accept()
-        peer.settimeout(10)
-        try:
-            self.speak(self, peer)
-            while True:
-                data = peer.recv(4096)
-                if not data:
-                    break
-                self.got += data
-        except (OSError, ssl.SSLError):
-            pass
-        peer.close()
-        self.done.set()
-
-    def read(self, peer, size):
-        data = b""
-        while len(data) < size:
-            more = peer.recv(size - len(data))
-            if not more:
-                raise OSError("closed")
-            data += more
-        self.got += data
-        return data
-
-    def close(self):
-        self.listener.close()
-
-
-CHALLENGE = bytes(range(16))
-
-
-def hello(rogue, peer, version=b"RFB 003.008\n"):
-    peer.sendall(version)
-    rogue.read(peer, 12)
-
-
-def offer(*kinds):
-    """Security types in the clear: 1 = none, 2 = VNC's own."""
-    def speak(rogue, peer):
-        hello(rogue, peer)
-        peer.sendall(bytes([len(kinds), *kinds]))
-        rogue.read(peer, 1)
-        peer.sendall(struct.pack(">I", 0) if kinds[0] == 1 else CHALLENGE)
-    return speak
-
-
-def old_version(rogue, peer):
-    """RFB 3.3, where the server says what is used."""
-    hello(rogue, peer, b"RFB 003.003\n")
-    peer.sendall(struct.pack(">I", 2) + CHALLENGE)
-
-
-def vencrypt(kind, then):
-    """VeNCrypt with one sub-type."""
-    def speak(rogue, peer):
-        hello(rogue, peer)
-        peer.sendall(bytes([1, 19]))
-        rogue.read(peer, 1)
-        peer.sendall(bytes([0, 2]))
-        rogue.read(peer, 2)
-        peer.sendall(bytes([0, 1]) + struct.pack(">I", kind))
-        rogue.read(peer, 4)
-        then(rogue, peer)
-    return speak
-
-
-def anonymous_tls(rogue, peer):
-    """TLS without a certificate, which anybody in between can offer; then VNC's challenge."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("aNULL:@SECLEVEL=0")
-    peer.sendall(b"\x01")
-    tls = context.wrap_socket(peer, server_side=True)
-    tls.settimeout(10)
-    rogue.handshake_done = True
-    tls.sendall(CHALLENGE)
-    rogue.got += tls.recv(4096)
-
-
-def certified(folder):
-    def then(rogue, peer):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "server-cert.pem", folder / "server-key.pem")
-        peer.sendall(b"\x01")
-        tls = context.wrap_socket(peer, server_side=True)
-        tls.settimeout(10)
-        rogue.handshake_done = True
-        tls.sendall(struct.pack(">I", 0))
-        rogue.got += tls.recv(4096)
-    return then
-
-
 @pytest.mark.parametrize("name", ["none", "vnc", "rfb-3.3", "plain-vencrypt", "plain-vnc-vencrypt",
                                   "anonymous-tls", "x509-none"])
 def test_no_downgrade(seat, lab, name):
@@ -414,69 +268,6 @@ def test_command_line():
     assert wrong.returncode == 2 and "--broker is needed" in wrong.stderr
     version = subprocess.run([VIEWER, "--version"], capture_output=True, text=True, check=True)
     assert version.stdout.startswith("carrel-viewer ")
-
-
-class Painter(Rogue):
-    """A server as it should be, by TLS and with the right password, that sends what QEMU's
-    firmware cannot: a cursor, lamps, a change of size; and hears what the viewer sends."""
-
-    def __init__(self, folder, password):
-        self.folder, self.password = folder, password
-        self.encodings, self.updates = [], []
-        self.ready = threading.Event()
-        super().__init__(vencrypt(261, Painter.serve))
-
-    def serve(self, peer):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.folder / "server-cert.pem", self.folder / "server-key.pem")
-        peer.sendall(b"\x01")
-        self.tls = context.wrap_socket(peer, server_side=True)
-        self.tls.sendall(CHALLENGE)
-        answer = self.read(self.tls, 16)
-        assert answer == vnc_answer(self.password, CHALLENGE)
-        self.tls.sendall(struct.pack(">I", 0))
-        self.shared = self.read(self.tls, 1)[0]
-        self.tls.sendall(struct.pack(">HH", 640, 400)
-                         + bytes([32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0])
-                         + struct.pack(">I", 1) + b"x")
-        self.hear()
-
-    def hear(self):
-        while True:
-            kind = self.read(self.tls, 1)[0]
-            if kind == 0:
-                self.read(self.tls, 19)
-            elif kind == 2:
-                count = struct.unpack(">xH", self.read(self.tls, 3))[0]
-                self.encodings = list(struct.unpack(f">{count}i", self.read(self.tls, 4 * count)))
-            elif kind == 3:
-                self.updates.append(struct.unpack(">BHHHH", self.read(self.tls, 9)))
-                self.ready.set()
-            elif kind == 4:
-                self.read(self.tls, 7)
-            elif kind == 5:
-                self.read(self.tls, 5)
-            else:
-                raise AssertionError(f"message {kind}")
-
-    def send(self, *rects):
-        self.tls.sendall(struct.pack(">BxH", 0, len(rects)) + b"".join(rects))
-
-
-def rect(x, y, width, height, encoding, data=b""):
-    return struct.pack(">HHHHi", x, y, width, height, encoding) + data
-
-
-def colour(width, height, rgb):
-    return bytes([rgb[2], rgb[1], rgb[0], 0]) * (width * height)
-
-
-def vnc_answer(password, challenge):
-    """DES of the challenge, by a key whose bytes are the password's with their bits reversed."""
-    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-    key = bytes(int(f"{b:08b}"[::-1], 2) for b in password.encode().ljust(8, b"\0")[:8])
-    cipher = Cipher(algorithms.TripleDES(key * 3), modes.ECB()).encryptor()
-    return cipher.update(challenge) + cipher.finalize()
 
 
 def test_cursor_lamps_and_sizes(seat, lab):

@@ -187,6 +187,7 @@ class Broker:
         self.streams = []
         self.token = "token-1"
         self.tokens = {self.token}
+        self.refused = set()  # paths that are answered with 409
         self.lock = threading.Lock()
         broker = self
 
@@ -247,6 +248,9 @@ class Broker:
                     self.answer(202, {"login": broker.token})
                 elif self.known():
                     broker.requests.put((self.path, body))
+                    if self.path in broker.refused:
+                        self.answer(409, {"code": "busy", "message": "Not now."})
+                        return
                     self.answer(204 if self.path.endswith("report") else 202,
                                 None if self.path.endswith("report") else {})
 
@@ -279,6 +283,9 @@ class Broker:
             desktop.ticket(ticket)
         self.send("ready", host="127.0.0.1", port=port or desktop.port, ticket=ticket,
                   tls_name=tls_name, session=1)
+
+    def handoff(self, step, ms=0, from_mib=2048, size_mib=1024):
+        self.send("handoff", step=step, ms=ms, from_mib=from_mib, size_mib=size_mib, message="")
 
     def close(self):
         with self.lock:
@@ -353,6 +360,46 @@ class Viewer:
         status = self.process.wait(10)
         self.log.close()
         return status
+
+
+class Lab:
+    """Certificates once for all tests; the rest for each."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.authority = Authority(folder / "ca")
+        self.broker = self.authority.issue(folder / "broker", "127.0.0.1")
+        self.desktop = self.authority.issue(folder / "desktop", DESKTOP_NAME)
+        self.rogue = Authority(folder / "rogue-ca", "rogue CA").issue(
+            folder / "rogue", DESKTOP_NAME)
+
+
+class Seat:
+    """A person at a viewer."""
+
+    def __init__(self, lab, folder, *options, environment=None, **broker_options):
+        self.broker = Broker(lab.broker, **broker_options)
+        self.screen = Screen(folder)
+        self.viewer = Viewer(folder, self.screen.display, self.broker.url, lab.authority.file,
+                             *options, environment=environment)
+        self.logins = 0
+
+    def log_in(self, user="alice", password="secret1"):
+        self.logins += 1
+        self.viewer.wait("to=login", times=self.logins)
+        self.screen.type(user)
+        self.screen.key("Tab")
+        self.screen.type(password)
+        self.screen.key("Return")
+        body = self.broker.expect("/v1/client/login")
+        self.broker.expect("/v1/client/events")
+        return body
+
+    def close(self):
+        status = self.viewer.close()
+        self.screen.close()
+        self.broker.close()
+        assert status == 0, self.viewer.text()
 
 
 @contextlib.contextmanager

@@ -116,6 +116,79 @@ static void events_are_checked(void **unused)
 	event_free(event);
 }
 
+static void handoffs_are_checked(void **unused)
+{
+	static const char *const bad[] = {"{}", "[]", "\"moving\"",
+		"{\"step\":\"leaving\",\"ms\":1,\"from_mib\":2,\"size_mib\":1}",
+		"{\"step\":7,\"ms\":1,\"from_mib\":2,\"size_mib\":1}",
+		"{\"ms\":1,\"from_mib\":2,\"size_mib\":1}",
+		"{\"step\":\"announced\",\"from_mib\":2,\"size_mib\":1}",
+		"{\"step\":\"announced\",\"ms\":-1,\"from_mib\":2,\"size_mib\":1}",
+		"{\"step\":\"announced\",\"ms\":1.5,\"from_mib\":2,\"size_mib\":1}",
+		"{\"step\":\"announced\",\"ms\":\"1\",\"from_mib\":2,\"size_mib\":1}",
+		"{\"step\":\"announced\",\"ms\":3600001,\"from_mib\":2,\"size_mib\":1}",
+		"{\"step\":\"moving\",\"ms\":0,\"from_mib\":null,\"size_mib\":1}",
+		"{\"step\":\"moving\",\"ms\":0,\"from_mib\":2,\"size_mib\":16777217}",
+		"{\"step\":\"moving\",\"ms\":0,\"from_mib\":2}"};
+	static const struct {
+		const char *step;
+		enum event_type type;
+	} steps[] = {{"announced", EVENT_HANDOFF_ANNOUNCED}, {"moving", EVENT_HANDOFF_MOVING},
+		{"cancelled", EVENT_HANDOFF_CANCELLED}};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_null(decode_stream("handoff", bad[i]));
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		char data[256];
+		struct event *event;
+
+		snprintf(data, sizeof(data),
+			"{\"step\":\"%s\",\"ms\":30000,\"from_mib\":2048,\"size_mib\":1024,"
+			"\"message\":\"a\\u001bb\"}",
+			steps[i].step);
+		event = decode_stream("handoff", data);
+		assert_int_equal(event->type, steps[i].type);
+		assert_int_equal(event->ms, 30000);
+		assert_int_equal(event->from_mib, 2048);
+		assert_int_equal(event->size_mib, 1024);
+		assert_string_equal(event->text, "a b");
+		event_free(event);
+	}
+}
+
+static void a_handoff_has_words(void **unused)
+{
+	char text[512];
+
+	(void)unused;
+	string_of_handoff(text, sizeof(text), LANGUAGE_EN, 2048, 1024, 27);
+	assert_string_equal(
+		text, "Your desktop moves to a smaller one (from 2048 to 1024 MiB) in 27 s.");
+	string_of_handoff(text, sizeof(text), LANGUAGE_KO, 2048, 1024, 27);
+	assert_string_equal(
+		text, "27초 후 더 작은 데스크톱으로 옮겨집니다 (2048 MiB에서 1024 MiB로).");
+	string_of_handoff(text, sizeof(text), LANGUAGE_EN, 1024, 2048, 0);
+	assert_string_equal(
+		text, "Your desktop moves to a larger one (from 1024 to 2048 MiB) now.");
+	string_of_handoff(text, sizeof(text), LANGUAGE_EN, 0, 2048, 1);
+	assert_string_equal(text, "Your desktop moves to another one in 1 s.");
+	string_of_handoff(text, sizeof(text), LANGUAGE_KO, 1024, 1024, 0);
+	assert_string_equal(text, "지금 다른 데스크톱으로 옮겨집니다.");
+}
+
+static void all_words_in_both_languages(void **unused)
+{
+	(void)unused;
+	for (int i = 0; i < STR_COUNT; i++)
+		for (int l = 0; l < LANGUAGE_COUNT; l++) {
+			const char *text = string_get((enum language)l, (enum string_id)i);
+
+			assert_non_null(text);
+			assert_true(text[0] != 0);
+		}
+}
+
 static void the_queue_has_words(void **unused)
 {
 	char text[512];
@@ -225,7 +298,10 @@ int main(void)
 		cmocka_unit_test(stream_in_any_pieces),
 		cmocka_unit_test(stream_is_bounded),
 		cmocka_unit_test(events_are_checked),
+		cmocka_unit_test(handoffs_are_checked),
 		cmocka_unit_test(the_queue_has_words),
+		cmocka_unit_test(a_handoff_has_words),
+		cmocka_unit_test(all_words_in_both_languages),
 		cmocka_unit_test(answers_are_checked),
 		cmocka_unit_test(quoting_agrees_with_the_library),
 		cmocka_unit_test(waits_grow_and_differ),

@@ -8,9 +8,11 @@
 #include <cmocka.h>
 
 #include "sdl-viewer/app/options.h"
+#include "sdl-viewer/app/screen.h"
 #include "sdl-viewer/display/pixels.h"
 #include "sdl-viewer/display/scale.h"
 #include "sdl-viewer/display/uevent.h"
+#include "sdl-viewer/ui/draw.h"
 
 static void picture_becomes_whole(void **unused)
 {
@@ -35,6 +37,27 @@ static void picture_becomes_whole(void **unused)
 	assert_true(picture_resize(picture, 2, 2));
 	assert_true(picture_whole(picture));
 	picture_free(picture);
+}
+
+static void a_still_stands(void **unused)
+{
+	struct picture *picture = picture_new(), *still = picture_still(picture);
+	uint32_t before[6] = {1, 2, 3, 4, 5, 6}, after[6] = {7, 7, 7, 7, 7, 7};
+
+	(void)unused;
+	assert_int_equal(still->width, 0); /* of a desktop that has said no size yet */
+	picture_free(still);
+	assert_true(picture_resize(picture, 3, 2));
+	picture_draw(picture, before, (struct area){0, 0, 3, 2});
+	still = picture_still(picture);
+	picture_draw(picture, after, (struct area){0, 0, 3, 2});
+	assert_int_equal(still->width, 3);
+	assert_int_equal(still->height, 2);
+	assert_memory_equal(still->pixels, before, sizeof(before));
+	assert_memory_equal(picture->pixels, after, sizeof(after));
+	picture_free(picture);
+	assert_memory_equal(still->pixels, before, sizeof(before));
+	picture_free(still);
 }
 
 static void cursor_is_bounded(void **unused)
@@ -230,10 +253,47 @@ static void options_are_checked(void **unused)
 	assert_int_equal(parse(&options, help, why), OPTIONS_HELP);
 }
 
+static void forget_presenter(struct presenter *presenter)
+{
+	(void)presenter;
+}
+
+static void a_banner_steps_aside(void **unused)
+{
+	static const struct presenter_ops ops = {.name = "none", .close = forget_presenter};
+	struct presenter presenter = {.ops = &ops, .width = 640, .height = 400};
+	struct screen screen;
+	SDL_Rect head;
+
+	(void)unused;
+	screen_init(&screen, &presenter); /* the pointer is in the middle */
+	screen_set_banner(&screen, draw_surface(200, 40));
+	head = screen.banner.at;
+	assert_in_range(head.y, 0, 20);
+	screen_move_pointer(&screen, 320, 100);
+	assert_int_equal(screen.banner.at.y, head.y);
+	screen_move_pointer(&screen, 320, head.y + 5);
+	assert_in_range(screen.banner.at.y, 340, 360);
+	/* It stays there, with new words too, until the pointer comes again. */
+	screen_move_pointer(&screen, 320, 200);
+	screen_set_banner(&screen, draw_surface(220, 40));
+	assert_in_range(screen.banner.at.y, 340, 360);
+	screen_move_pointer(&screen, 320, screen.banner.at.y + 5);
+	assert_int_equal(screen.banner.at.y, head.y);
+	/* A new one begins at the head, unless the pointer is there. */
+	screen_set_banner(&screen, NULL);
+	screen_move_pointer(&screen, 320, head.y + 5);
+	screen_set_banner(&screen, draw_surface(200, 40));
+	assert_in_range(screen.banner.at.y, 340, 360);
+	screen_clear(&screen);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(picture_becomes_whole),
+		cmocka_unit_test(a_still_stands),
+		cmocka_unit_test(a_banner_steps_aside),
 		cmocka_unit_test(cursor_is_bounded),
 		cmocka_unit_test(damage_never_forgets),
 		cmocka_unit_test(scale_plans),

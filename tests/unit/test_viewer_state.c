@@ -65,7 +65,7 @@ static void every_action_is_used(void **unused)
 static void a_login_can_always_end(void **unused)
 {
 	static const enum state during[] = {
-		STATE_LOGGING_IN, STATE_CONNECTING, STATE_DESKTOP, STATE_LOST};
+		STATE_LOGGING_IN, STATE_CONNECTING, STATE_DESKTOP, STATE_MOVING, STATE_LOST};
 	static const enum event_type ends[] = {
 		EVENT_MOVED, EVENT_ENDED, EVENT_REFUSED, EVENT_DISCONNECT, EVENT_LOGOUT};
 	struct state_step step;
@@ -78,13 +78,27 @@ static void a_login_can_always_end(void **unused)
 		}
 }
 
+struct step {
+	enum event_type event;
+	enum state next;
+	enum action action;
+};
+
+static void go(enum state state, const struct step *way, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct state_step step;
+
+		state_step(state, way[i].event, &step);
+		assert_int_equal(step.next, way[i].next);
+		assert_int_equal(step.action, way[i].action);
+		state = step.next;
+	}
+}
+
 static void the_usual_way(void **unused)
 {
-	static const struct {
-		enum event_type event;
-		enum state next;
-		enum action action;
-	} way[] = {{EVENT_HELLO_FAILED, STATE_HELLO, ACTION_TROUBLE},
+	static const struct step way[] = {{EVENT_HELLO_FAILED, STATE_HELLO, ACTION_TROUBLE},
 		{EVENT_HELLO, STATE_LOGIN, ACTION_SITE},
 		{EVENT_SUBMIT, STATE_LOGGING_IN, ACTION_START_LOGIN},
 		{EVENT_DENIED, STATE_LOGIN, ACTION_FORM_ERROR},
@@ -100,17 +114,53 @@ static void the_usual_way(void **unused)
 		{EVENT_READY, STATE_LOST, ACTION_CONNECT},
 		{EVENT_DESKTOP_UNSAFE, STATE_MESSAGE, ACTION_MESSAGE},
 		{EVENT_CONFIRM, STATE_LOGIN, ACTION_FORM}};
-	enum state state = STATE_HELLO;
 
 	(void)unused;
-	for (size_t i = 0; i < sizeof(way) / sizeof(way[0]); i++) {
+	go(STATE_HELLO, way, sizeof(way) / sizeof(way[0]));
+}
+
+static void the_way_of_a_handoff(void **unused)
+{
+	static const struct step way[] = {{EVENT_HANDOFF_ANNOUNCED, STATE_DESKTOP, ACTION_ANNOUNCE},
+		{EVENT_HANDOFF_CANCELLED, STATE_DESKTOP, ACTION_CALL_OFF},
+		{EVENT_HANDOFF_ANNOUNCED, STATE_DESKTOP, ACTION_ANNOUNCE},
+		{EVENT_HANDOFF_MOVING, STATE_MOVING, ACTION_FREEZE},
+		{EVENT_HANDOFF_MOVING, STATE_MOVING, ACTION_NONE},
+		{EVENT_STAGE, STATE_MOVING, ACTION_STAGE},
+		{EVENT_TROUBLE, STATE_MOVING, ACTION_TROUBLE},
+		{EVENT_READY, STATE_MOVING, ACTION_CONNECT},
+		{EVENT_DESKTOP_LOST, STATE_MOVING, ACTION_RETRY},
+		{EVENT_READY, STATE_MOVING, ACTION_CONNECT},
+		{EVENT_FRAME, STATE_DESKTOP, ACTION_FIRST_FRAME},
+		/* undone after the picture stood still */
+		{EVENT_HANDOFF_MOVING, STATE_MOVING, ACTION_FREEZE},
+		{EVENT_HANDOFF_CANCELLED, STATE_DESKTOP, ACTION_THAW},
+		/* nothing heard any more: as a lost desktop, which may be moved too */
+		{EVENT_HANDOFF_MOVING, STATE_MOVING, ACTION_FREEZE},
+		{EVENT_TIMEOUT, STATE_LOST, ACTION_ASK_AGAIN},
+		{EVENT_HANDOFF_ANNOUNCED, STATE_LOST, ACTION_ANNOUNCE},
+		{EVENT_HANDOFF_MOVING, STATE_MOVING, ACTION_FREEZE},
+		{EVENT_DESKTOP_UNSAFE, STATE_MESSAGE, ACTION_MESSAGE}};
+
+	(void)unused;
+	go(STATE_DESKTOP, way, sizeof(way) / sizeof(way[0]));
+}
+
+/* Only the new desktop's picture, or a word of the broker, gives the screen back to a desktop; and
+ * a broker that keeps silent does not hold the person for ever. */
+static void a_standing_picture_stands_until_the_swap(void **unused)
+{
+	(void)unused;
+	for (int e = 0; e < EVENT_TABLE_COUNT; e++) {
 		struct state_step step;
 
-		state_step(state, way[i].event, &step);
-		assert_int_equal(step.next, way[i].next);
-		assert_int_equal(step.action, way[i].action);
-		state = step.next;
+		state_step(STATE_MOVING, (enum event_type)e, &step);
+		if (step.next == STATE_DESKTOP)
+			assert_true(e == EVENT_FRAME || e == EVENT_HANDOFF_CANCELLED);
 	}
+	assert_true(state_timeout_ms(STATE_MOVING) >= 60000);
+	assert_int_equal(state_timeout_ms(STATE_DESKTOP), 0);
+	assert_true(state_shows_desktop(STATE_MOVING));
 }
 
 static void count_wake(void *context)
@@ -152,6 +202,8 @@ int main(void)
 		cmocka_unit_test(every_action_is_used),
 		cmocka_unit_test(a_login_can_always_end),
 		cmocka_unit_test(the_usual_way),
+		cmocka_unit_test(the_way_of_a_handoff),
+		cmocka_unit_test(a_standing_picture_stands_until_the_swap),
 		cmocka_unit_test(the_queue_keeps_the_order),
 	};
 
