@@ -297,8 +297,11 @@ void move_take_back(struct core *core, struct server *server)
 		struct session *s = last ? table_live(&core->sessions, last->row.session) : NULL;
 		if (!s)
 			return;
-		if (s->row.next == last->object.id) {
+		if (s->row.next == last->object.id && move_running(s)) {
 			move_undo(core, s, "somebody else's desktop stays where it is");
+		} else if (s->row.next == last->object.id) {
+			s->row.next = 0; /* another one is sought once the volume is there */
+			desktop_drop(core, last);
 		} else {
 			s->row.desktop = 0;
 			core->policy.stale = true;
