@@ -90,10 +90,10 @@ def log_in(pcs):
 
 @pytest.fixture(scope="module")
 def make_pair(make_lab):
-    """make_pair(name) is a lab of two servers on which desktops are halved, with a power switch."""
+    """make_pair(name, conf) is a lab of two servers on which desktops are halved, with a power switch."""
 
-    def make(name):
-        lab = make_lab(name, users=PASSWORDS, servers=2, conf=HALVING, capacity_mib=CAPACITY,
+    def make(name, conf=HALVING):
+        lab = make_lab(name, users=PASSWORDS, servers=2, conf=conf, capacity_mib=CAPACITY,
                        fence=True, debug=True)
         for server in lab.servers.names():
             lab.servers.wait_up(server, 300)
@@ -102,7 +102,7 @@ def make_pair(make_lab):
     return make
 
 
-def put_in_order(lab):
+def put_in_order(lab, conf=HALVING):
     """Cables plugged, everything on, nothing drained, nobody there: as a test begins. What the
     test before has left is ended."""
     for number in range(1, 10):
@@ -114,7 +114,7 @@ def put_in_order(lab):
         if not lab.servers.is_on(server):
             lab.servers.power_on(server)
         lab.admin.carrel("server", "drain", server, "--off")
-    lab.configure(HALVING)
+    lab.configure(conf)
     for server in lab.servers.names():
         lab.servers.wait_up(server, 120)
     lab.admin.end_sessions()
