@@ -7,6 +7,7 @@
 #   make lint          formatting, shell, manual pages, licences, lengths
 #   make fuzz-short    every fuzz target for FUZZ_SECONDS
 #   make bench         what the allocator's decisions cost, as JSON
+#   make bench-handoff what a hand-off costs its user, in the virtual lab, as root, as JSON
 # Other folders may still add to TESTS and FUZZERS: hence second expansion.
 PYTHON ?= /usr/bin/python3
 PYTEST_ARGS ?=

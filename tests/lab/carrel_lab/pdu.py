@@ -97,7 +97,7 @@ def main(path, group, lab_server, *words):
     servers = {name: (folder, netns) for name, folder, netns in (w.split("=") for w in words)}
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(path)
-        shutil.chown(path, "root", group)
+        shutil.chown(path, group=group)
         os.chmod(path, 0o660)
         listener.listen(8)
         while True:
