@@ -67,8 +67,9 @@ class Lab:
 
     def __init__(self, name="demo", directory=None, servers=1, conf=None, source=SOURCE,
                  say=lambda text: None, capacity_mib=None, fence=False, debug=False):
-        """`capacity_mib`: what each server has for desktops, whatever the machine has. `fence`: the
-        broker can switch servers off. `debug`: the broker logs every event."""
+        """`capacity_mib`: what each server has, all of it for desktops; else it has what this
+        machine has. `fence`: the broker can switch servers off. `debug`: the broker logs every
+        event."""
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", name):
             raise LabError(f"{name!r} is no lab's name; use 1 to 20 of a-z, 0-9 and -")
         self.name, self.servers_wanted, self.source, self.say = name, servers, source, say
@@ -81,6 +82,8 @@ class Lab:
         for group, keys in (conf or {}).items():
             self.conf.setdefault(group, {}).update(keys)
         self.capacity_mib, self.debug = capacity_mib, debug
+        if capacity_mib:
+            self.conf["desktop"].update(overhead_mib="0", host_reserve_mib="0")
         self.conf_file = self.path("carrel.conf")
         self.state = State(self.directory)
         self.net = Net(self.state, name)
@@ -153,7 +156,7 @@ class Lab:
         os.makedirs(self.path("run"))
         os.chown(self.path("run"), 0, user.pw_gid)
         os.chmod(self.path("run"), 0o775)
-        self.write_conf()
+        self._write_conf()
         self.say("networks: client LAN 10.77.0.0/24, server net 10.78.0.0/24")
         self.net.up(self.servers_wanted)
         self._images()
@@ -162,15 +165,13 @@ class Lab:
         self.boot.render()
         self.say("virtualization servers")
         self.servers.up()
-        if self.capacity_mib:
-            self.servers.limit(self.capacity_mib)
         if self.conf.get("server", {}).get("fence"):
             self.pdu.up()
         self.say("boot server: DHCP, TFTP, HTTP, NFS, helpers, broker")
         self.boot.up()
         self.servers.register()
 
-    def write_conf(self):
+    def _write_conf(self):
         temporary = self.conf_file + ".new"
         with open(temporary, "w", encoding="utf-8") as f:
             f.write(conf_text(self.conf))
@@ -180,7 +181,7 @@ class Lab:
         """Changes keys ({group: {key: value}}) and has the broker read them."""
         for group, keys in conf.items():
             self.conf.setdefault(group, {}).update(keys)
-        self.write_conf()
+        self._write_conf()
         self.admin.api("POST", "/v1/reload")
 
     def _images(self):

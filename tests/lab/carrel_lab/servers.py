@@ -57,7 +57,8 @@ class Servers:
         self.lab.state.append(kind="server", name=name, directory=directory)
         self._script("up", directory, self.lab.net.ns(name), name, self.address(name),
                      f"{SERVER_NET}.1", self.lab.path("pki"),
-                     self.lab.path("volumes"))
+                     self.lab.path("volumes"),
+                     *([str(self.lab.capacity_mib)] if self.lab.capacity_mib else []))
 
     def up(self):
         for name in self.names():
@@ -74,21 +75,6 @@ class Servers:
 
         return wait_until(ready, seconds, lambda: f"server {name} is up; the broker says "
                           f"{self.lab.admin.servers()}", step=0.5)
-
-    def limit(self, capacity_mib):
-        """Has the broker count `capacity_mib` of each server for desktops: the rest of what
-        libvirt sees of this machine is the host's reserve, and nothing is added to a desktop."""
-        self.lab.conf["desktop"].update(overhead_mib="0",
-                                        host_reserve_mib=str(self.memory_mib() - capacity_mib))
-        self.lab.write_conf()
-
-    def memory_mib(self):
-        """What libvirt sees of this machine, the same on each server."""
-        text = self.virsh(self.names()[0], "nodeinfo")
-        found = re.search(r"^Memory size: +(\d+) KiB", text, re.MULTILINE)
-        if not found:
-            raise LabError(f"virsh nodeinfo says no memory size: {text!r}")
-        return int(found[1]) // 1024
 
     def crash(self, name):
         """Power cut of a server: its libvirtd and all its desktops die at once."""
