@@ -3,9 +3,11 @@
 #   make test          quick: unit tests, simulation, integration without root; under a minute
 #   make check         everything, as root: style, unit tests (also with sanitizers), short fuzzing,
 #                      integration, the virtual lab
+#   make check-full    the tests marked `full` alone, as root: every kill at every step; hours
 #   make lint          formatting, shell, manual pages, licences, lengths
 #   make fuzz-short    every fuzz target for FUZZ_SECONDS
 #   make bench         what the allocator's decisions cost, as JSON
+#   make bench-handoff what a hand-off costs its user, in the virtual lab, as root, as JSON
 # Other folders may still add to TESTS and FUZZERS: hence second expansion.
 PYTHON ?= /usr/bin/python3
 PYTEST_ARGS ?=
@@ -35,6 +37,11 @@ check-all: all $$(TESTS)
 		$(patsubst %,--unit %,$(TESTS)) \
 		--pytest "$(PYTEST_COMMON) $(PYTEST_ARGS) tests"
 
+check-full: all
+	@CARREL_BUILD=$(B) $(RUN_TESTS) \
+		--step "images: $(MAKE) --no-print-directory images" \
+		--pytest "$(PYTEST_COMMON) -m full $(PYTEST_ARGS) tests"
+
 # Unit tests alone; with SAN=1 those of the sanitizer build.
 unit: $$(TESTS)
 	@$(RUN_TESTS) $(patsubst %,--unit %,$(TESTS))
@@ -54,4 +61,4 @@ check-format:
 lint:
 	@scripts/lint all
 
-.PHONY: unit-programs unit test check check-all fuzz-short check-format lint
+.PHONY: unit-programs unit test check check-all check-full fuzz-short check-format lint

@@ -9,9 +9,17 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from carrel_lab import Lab, way  # noqa: E402
+from carrel_lab import Lab, Sampler, home, way  # noqa: E402
 
 PASSWORDS = {"alice": "rabbit-hole 1865", "bob": "pudding 7", "carol": "carol-carol 3"}
+PASSWORDS.update({name: f"{name}-password" for name in ("dave", "erin", "frank", "grace", "heidi",
+                                                        "ivan")})
+
+# Two servers of 2048 MiB for desktops: one user has 2048, three have 1024 each, seven 512 each, and
+# eight fit.
+CAPACITY = 2048
+HALVING = {"desktop": {"max_mib": "2048", "min_mib": "512", "standby": "0"},
+           "session": {"handoff_grace": "0"}, "server": {"lost_after": "5"}}
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +86,64 @@ def log_in(pcs):
         return way.wait_desktop(pc)
 
     return act
+
+
+@pytest.fixture(scope="module")
+def make_pair(make_lab):
+    """make_pair(name, conf) is a lab of two servers on which desktops are halved, with a power switch."""
+
+    def make(name, conf=HALVING):
+        lab = make_lab(name, users=PASSWORDS, servers=2, conf=conf, capacity_mib=CAPACITY,
+                       fence=True, debug=True)
+        for server in lab.servers.names():
+            lab.servers.wait_up(server, 300)
+        return lab
+
+    return make
+
+
+def put_in_order(lab, conf=HALVING):
+    """Cables plugged, everything on, nothing drained, nobody there: as a test begins. What the
+    test before has left is ended."""
+    for number in range(1, 10):
+        seat = lab.seat(f"seat{number}")
+        seat.plug_in()
+        seat.leave()
+    for server in lab.servers.names():
+        lab.net.cable(server, "eth0", True)
+        if not lab.servers.is_on(server):
+            lab.servers.power_on(server)
+        lab.admin.carrel("server", "drain", server, "--off")
+    lab.configure(conf)
+    for server in lab.servers.names():
+        lab.servers.wait_up(server, 120)
+    lab.admin.end_sessions()
+
+
+@pytest.fixture
+def room(request):
+    """The module's `pair`, empty and in order, with a sampler that must have seen nothing wrong."""
+    lab = request.getfixturevalue("pair")
+    put_in_order(lab)
+    with Sampler(lab) as sampler:
+        lab.sampler = sampler
+        yield lab
+    sampler.check()
+
+
+@pytest.fixture
+def sit(room):
+    """sit(user, N): the user logs in at seatN, sees his desktop, and has written a file."""
+    seats = []
+
+    def act(user, number, write=True):
+        seat = room.seat(f"seat{number}")
+        seats.append(seat)
+        seat.enter(user, PASSWORDS[user])
+        if write:
+            home.write(seat)
+        return seat
+
+    yield act
+    for seat in seats:
+        seat.leave()

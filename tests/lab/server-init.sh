@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Runs first in a lab server's own mount, host name, IPC, process and network namespaces: gives it
 # folders of its own for all that libvirt writes, then leaves the rest to lab-server.
-# usage: server-init.sh DIR NAME VOLUMES_DIR
+# usage: server-init.sh DIR NAME VOLUMES_DIR MEMORY_MIB (empty: what the machine has)
 set -eu
 
 dir=$1
 name=$2
 volumes=$3
+memory=$4
 
 mount --make-rprivate /
 mount -t proc proc /proc
@@ -58,6 +59,15 @@ kvm_device()
 	mount --bind "$dir/kvm" /dev/kvm
 }
 
+# What libvirt sees of the machine's memory: a small and steady figure, whatever the machine has.
+memory_size()
+{
+	node=/sys/devices/system/node/node0/meminfo
+	[ -n "$memory" ] || return 0
+	sed "s/\(MemTotal:\).*/\1 $((memory * 1024)) kB/" "$node" >"$dir/meminfo"
+	mount --bind "$dir/meminfo" "$node"
+}
+
 mount -t tmpfs -o mode=755 run /run
 mkdir -p /run/lock /run/libvirt
 mount_points /etc libvirt pki carrel
@@ -66,6 +76,7 @@ mount_points /var/cache libvirt
 mount_points /var/log libvirt
 accounts
 kvm_device
+memory_size
 mkdir -p /var/lib/carrel/volumes
 mount --bind "$volumes" /var/lib/carrel/volumes
 : >/run/carrel-lab-ready

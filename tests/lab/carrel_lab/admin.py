@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The broker as an admin sees it: the command `carrel`, and the admin API behind it."""
 
+import contextlib
 import http.client
 import json
 import socket
+import sqlite3
 import subprocess
 
 from .errors import LabError, wait_until
@@ -77,6 +79,12 @@ class Admin:
     def servers(self):
         return self._list(self.api("GET", "/v1/servers"), "servers")
 
+    def rows(self, sql, *values):
+        """Rows of the broker's database, read beside it."""
+        database = f"file:{self.lab.path('state', 'carrel.db')}?mode=ro"
+        with contextlib.closing(sqlite3.connect(database, uri=True, timeout=30)) as db:
+            return db.execute(sql, values).fetchall()
+
     def ledger(self):
         """Ledgers of the recent logins, in the order in which the broker gives them."""
         return self._list(self.api("GET", "/v1/ledger"), "logins")
@@ -95,6 +103,24 @@ class Admin:
 
         return wait_until(ready, seconds, lambda: f"session of {user} is {state}; it is "
                           f"{self.session(user)}", step=0.2)
+
+    def end_sessions(self, seconds=120):
+        """Ends all sessions and waits until none of their desktops is left."""
+        for s in self.sessions():
+            if s["state"] != "ended":
+                self.api("DELETE", f"/v1/sessions/{s['id']}")
+
+        def idle():
+            return not [s for s in self.sessions() if s["state"] != "ended"] and all(
+                d["state"] in ("standby", "booting") for d in self.desktops())
+
+        wait_until(idle, seconds, lambda: f"no desktop of an ended session is left; sessions "
+                   f"{self.sessions()}, desktops {self.desktops()}", step=0.3)
+
+    def move(self, user, server=None):
+        """Moves a user's session to another desktop, on `server` or where it fits best."""
+        body = {"server": server} if server else {}
+        return self.api("POST", f"/v1/sessions/{self.session(user)['id']}/move", body)
 
     def wait_desktop(self, state, seconds, count=1):
         """Waits for `count` desktops in `state` (booting, standby, ...); returns them."""

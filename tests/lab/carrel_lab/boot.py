@@ -118,15 +118,25 @@ class BootServer:
         return [self.lab.path("bin", name), "--config", self.lab.conf_file]
 
     def _serves(self, socket_name):
+        """A killed helper leaves its socket's name behind: only an answer tells."""
         path = self.lab.path("run", socket_name)
-        return lambda process: os.path.exists(path)
+
+        def answers(_process):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+                return s.connect_ex(path) == 0
+
+        return answers
+
+    def start_helper(self, name):
+        """Starts carrel-netd or carrel-authd."""
+        _, group = self.user()
+        wrap = [*NETD_ONLY, "--regid", group] if name == "carrel-netd" else []
+        self.start(name, [*wrap, *self._program(name)],
+                   self._serves(name.removeprefix("carrel-") + ".sock"))
 
     def start_helpers(self):
-        _, group = self.user()
-        for name, socket_name, wrap in (("carrel-netd", "netd.sock",
-                                         [*NETD_ONLY, "--regid", group]),
-                                        ("carrel-authd", "authd.sock", [])):
-            self.start(name, [*wrap, *self._program(name)], self._serves(socket_name))
+        for name in ("carrel-netd", "carrel-authd"):
+            self.start_helper(name)
 
     def start_broker(self):
         user, group = self.user()
@@ -139,7 +149,8 @@ class BootServer:
                 return b"READY\n" in f.read()
 
         self.start("carreld", [*BROKER_USER_ONLY, "--reuid", user.pw_name, "--regid", group,
-                               *self._program("carreld"), "--print-ready"], ready)
+                               *self._program("carreld"), "--print-ready",
+                               *(["--debug"] if self.lab.debug else [])], ready)
 
     def kill(self, name):
         """Ends a daemon as a crash would (SIGKILL)."""

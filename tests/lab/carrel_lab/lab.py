@@ -23,6 +23,8 @@ from .boot import BootServer
 from .errors import LabError, wait_until
 from .net import BOOT_CLIENT_IF, BOOT_SERVER_IF, CLIENT_NET, SERVER_NET, Net, run
 from .pc import PC
+from .pdu import PDU
+from .seat import Seat
 from .servers import Servers
 from .state import State
 
@@ -64,7 +66,10 @@ class Lab:
     """One lab by its name. Objects are cheap: each command of the CLI makes one."""
 
     def __init__(self, name="demo", directory=None, servers=1, conf=None, source=SOURCE,
-                 say=lambda text: None):
+                 say=lambda text: None, capacity_mib=None, fence=False, debug=False):
+        """`capacity_mib`: what each server has, all of it for desktops; else it has what this
+        machine has. `fence`: the broker can switch servers off. `debug`: the broker logs every
+        event."""
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", name):
             raise LabError(f"{name!r} is no lab's name; use 1 to 20 of a-z, 0-9 and -")
         self.name, self.servers_wanted, self.source, self.say = name, servers, source, say
@@ -76,12 +81,19 @@ class Lab:
         self.conf["paths"] = {p: self.path(p) for p in ("state", "run", "images", "pki")}
         for group, keys in (conf or {}).items():
             self.conf.setdefault(group, {}).update(keys)
+        self.capacity_mib, self.debug = capacity_mib, debug
+        if capacity_mib:
+            self.conf["desktop"].update(overhead_mib="0", host_reserve_mib="0")
         self.conf_file = self.path("carrel.conf")
         self.state = State(self.directory)
         self.net = Net(self.state, name)
         self.boot = BootServer(self)
         self.servers = Servers(self)
         self.admin = Admin(self)
+        self.pdu = PDU(self)
+        self.sampler = None  # of the test that runs
+        if fence:
+            self.conf.setdefault("server", {})["fence"] = self.pdu.command()
 
     def path(self, *parts):
         return os.path.join(self.directory, *parts)
@@ -153,6 +165,8 @@ class Lab:
         self.boot.render()
         self.say("virtualization servers")
         self.servers.up()
+        if self.conf.get("server", {}).get("fence"):
+            self.pdu.up()
         self.say("boot server: DHCP, TFTP, HTTP, NFS, helpers, broker")
         self.boot.up()
         self.servers.register()
@@ -228,6 +242,9 @@ class Lab:
 
     def pc(self, name, **kwargs):
         return PC(self, name, **kwargs)
+
+    def seat(self, name):
+        return Seat(self, name)
 
     def pcs(self):
         """The PCs that are on."""

@@ -5,18 +5,18 @@ import os
 import re
 import time
 
-from .errors import LabError, LabTimeout, wait_until
+from .errors import LabError, wait_until
 from .net import run
-from .qmp import KEYS, QMP, key_events
+from .qmp import QMP, key_events
 from .screen import Screen
+from .station import KEY_GAP, Station
 
 # Software emulation; `qemu64` costs a fifth less than `max` (TCG emulates what a CPU offers).
 # CARREL_LAB_QEMU adds words, e.g. "-accel kvm -cpu host" where guests really start with KVM.
 MACHINE = ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]
-KEY_GAP = 0.06  # seconds between two keys, a quick typist's
 
 
-class PC:
+class PC(Station):
     """pc1, pc2, ...: MAC 52:54:00:77:00:0N, tap `pc1` on the client LAN."""
 
     def __init__(self, lab, name, memory_mib=1024, nic="virtio-net-pci"):
@@ -97,69 +97,6 @@ class PC:
             if os.path.exists(path):
                 os.unlink(path)
 
-    def shot(self, path):
-        return self.screen().save(path)
-
-    def _give_up(self, seconds, what, screen, text=""):
-        path = self.lab.path("log", f"{self.name}-timeout-{int(time.time())}.png")
-        if screen is not None:
-            screen.save(path)
-        raise LabTimeout(f"{self.name}: not within {seconds:g} s: {what}; its screen ({path}) "
-                         f"says: {text or '(nothing legible)'}")
-
-    def watch(self, predicate, seconds, what, step=0.3):
-        """Polls the screen until predicate(screen) is true; returns that screen."""
-        deadline = time.monotonic() + seconds
-        screen = None
-        while True:
-            if not self.running():
-                raise LabError(f"{self.name} is off while it was awaited that: {what}")
-            screen = self.screen()
-            if predicate(screen):
-                return screen
-            if time.monotonic() >= deadline:
-                self._give_up(seconds, what, screen, screen.text())
-            time.sleep(step)
-
-    def wait_text(self, pattern, seconds, region=None, languages="eng", never=None, scale=2):
-        """Waits until the regular expression `pattern` (any case) is read on the screen, and
-        returns that screen. Reads only pictures that changed. `never`: a pattern that ends the
-        waiting as an error."""
-        deadline = time.monotonic() + seconds
-        last, text = None, ""
-        while True:
-            if not self.running():
-                raise LabError(f"{self.name} is off while {pattern!r} was awaited on its screen")
-            screen = self.screen()
-            if screen.difference(last) > 0:
-                last = screen
-                text = screen.text(region, languages, scale) if screen.colours(region) > 1 else ""
-                if re.search(pattern, text, re.IGNORECASE):
-                    return screen
-                if never and re.search(never, text, re.IGNORECASE):
-                    self._give_up(seconds, f"text {pattern!r}, but {never!r} came", screen, text)
-            if time.monotonic() >= deadline:
-                self._give_up(seconds, f"text {pattern!r}", screen, text)
-            time.sleep(0.25)
-
-    def wait_colour(self, colour, seconds, share=0.01, region=None, tolerance=8):
-        """Waits until at least `share` of the region has `colour`."""
-        return self.watch(lambda s: s.share(colour, region, tolerance) >= share, seconds,
-                          f"{share:.0%} of the screen in colour {colour}")
-
-    def wait_still(self, quiet, seconds, tolerance=0.002):
-        """Waits until the picture has not changed (by more than `tolerance` of its pixels) for
-        `quiet` seconds, and returns it."""
-        last, since = None, time.monotonic()
-
-        def still(screen):
-            nonlocal last, since
-            if screen.difference(last) > tolerance:
-                last, since = screen, time.monotonic()
-            return time.monotonic() - since >= quiet
-
-        return self.watch(still, seconds, f"a picture that rests for {quiet:g} s")
-
     # keyboard and mouse
 
     def key(self, *combinations, gap=KEY_GAP):
@@ -169,14 +106,6 @@ class PC:
             down, up = key_events(combination)
             self.qmp("input-send-event", events=down + up)
             time.sleep(gap)
-
-    def type(self, text, gap=KEY_GAP):
-        """Types text on a US keyboard; \\n is Enter, \\t Tab, \\b Backspace."""
-        for character in text:
-            if character not in KEYS:
-                raise LabError(f"a US keyboard has no key for {character!r}")
-            name, shift = KEYS[character]
-            self.key(f"shift-{name}" if shift else name, gap=gap)
 
     def move_to(self, x, y):
         """Moves the (relative) mouse into the left upper corner and from there to x, y."""

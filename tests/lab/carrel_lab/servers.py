@@ -2,15 +2,15 @@
 """The lab's keys and its virtualization servers, made by the same scripts as real ones:
 scripts/carrel-pki, and tests/lab/lab-server, which wraps scripts/prepare-server."""
 
-import contextlib
 import grp
 import os
 import pwd
+import re
 import shutil
-import sqlite3
 
 from .errors import LabError, wait_until
 from .net import SERVER_NET, run
+from .state import children, process_stat
 
 
 class Servers:
@@ -57,7 +57,8 @@ class Servers:
         self.lab.state.append(kind="server", name=name, directory=directory)
         self._script("up", directory, self.lab.net.ns(name), name, self.address(name),
                      f"{SERVER_NET}.1", self.lab.path("pki"),
-                     self.lab.path("volumes"))
+                     self.lab.path("volumes"),
+                     *([str(self.lab.capacity_mib)] if self.lab.capacity_mib else []))
 
     def up(self):
         for name in self.names():
@@ -79,6 +80,52 @@ class Servers:
         """Power cut of a server: its libvirtd and all its desktops die at once."""
         self._script("crash", self.lab.path(name))
 
+    def power_on(self, name):
+        """Brings a crashed server up again, as it was before but for its desktops."""
+        self.up_one(name)
+
+    def is_on(self, name):
+        return self.first_process(name) is not None
+
+    def first_process(self, name):
+        """The id of a server's first process, or None when it is off."""
+        try:
+            with open(self.lab.path(name, "pid"), encoding="ascii") as f:
+                pid, start = (int(word) for word in f.read().split())
+        except (OSError, ValueError):
+            return None
+        stat = process_stat(pid)
+        return pid if stat and stat[1] == start and stat[0] not in "ZX" else None
+
+    def processes(self, name):
+        """{id: words} of what the server's first process has as children: daemons, desktops."""
+        return children(self.first_process(name))
+
+    def libvirtd(self, name):
+        """The id of a server's libvirtd."""
+        for pid, words in self.processes(name).items():
+            if os.path.basename(words[0]) == "libvirtd":
+                return pid
+        raise LabError(f"no libvirtd runs on {name}")
+
+    def start_libvirtd(self, name):
+        """Starts it again after it was killed; desktops run on meanwhile."""
+        self._script("libvirtd", self.lab.path(name))
+
+    def desktops(self):
+        """{id: (server, MiB)} of all desktops, as libvirt has them now."""
+        found = {}
+        for name in self.names():
+            if not self.is_on(name):
+                continue
+            text = self.virsh(name, "domstats", "--balloon", "--list-active")
+            for part in text.split("Domain: ")[1:]:
+                desktop = re.match(r"'carrel-d(\d+)'", part)
+                size = re.search(r"balloon\.current=(\d+)", part)
+                if desktop and size:
+                    found[int(desktop[1])] = (name, int(size[1]) // 1024)
+        return found
+
     def virsh(self, name, *words):
         """Runs virsh on the server itself."""
         return self._script("exec", self.lab.path(name), "virsh", "-q", *words)
@@ -89,12 +136,10 @@ class Servers:
 
     def volume_file(self, user):
         """The file of a user's volume, on the storage that the servers share."""
-        database = f"file:{self.lab.path('state', 'carrel.db')}?mode=ro"
-        with contextlib.closing(sqlite3.connect(database, uri=True)) as db:
-            row = db.execute("SELECT id FROM volume WHERE user = ?", (user,)).fetchone()
-        if row is None:
+        row = self.lab.admin.rows("SELECT id FROM volume WHERE user = ?", user)
+        if not row:
             raise LabError(f"{user} has no volume yet")
-        return self.lab.path("volumes", f"home-{row[0]}")
+        return self.lab.path("volumes", f"home-{row[0][0]}")
 
     def down(self):
         if not self.lab.state.same_boot():

@@ -42,6 +42,27 @@ def process_stat(pid):
     return fields[0], int(fields[19])
 
 
+def words_of(pid):
+    """The words of a process's command line; none when it has ended."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return f.read().decode("utf-8", "replace").rstrip("\0").split("\0")
+    except OSError:
+        return [""]
+
+
+def children(pid):
+    """{id: words} of the processes whose parent is `pid` now; its threads' children are its own."""
+    found = {}
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as f:
+                found.update({int(child): words_of(child) for child in f.read().split()})
+    except OSError:
+        pass  # the process, or one of its threads, has just ended
+    return found
+
+
 class Process:
     """One recorded process."""
 

@@ -21,6 +21,7 @@ VOLUME_DAMAGED = r"home is damaged"
 DENIED = r"name or password is wrong"
 DESKTOP_COLOUR = (0x3B, 0x5B, 0x7A)  # background of the session of desktop-lite (system.jwmrc)
 TASKBAR_COLOUR = (0x23, 0x2A, 0x33)
+TITLE_COLOUR = (0x2B, 0x6C, 0xB0)    # of the window that has the keyboard
 
 CARD = (0.32, 0.24, 0.68, 0.76)      # where the viewer's form and messages stand
 CARD_COLOUR = (248, 249, 251)
@@ -117,6 +118,13 @@ def desktop_on(screen):
 def wait_desktop(pc, seconds=LOGIN_TIMEOUT):
     """The desktop is drawn on this PC."""
     return pc.watch(desktop_on, seconds, "the desktop is drawn")
+
+
+def wait_window(pc, seconds=60):
+    """A window has the keyboard; after a login that is the terminal. What is typed into it before
+    its shell runs is read by it later."""
+    return pc.watch(lambda s: s.share(TITLE_COLOUR, region=(0, 0, 1, 0.9)) > 0.005, seconds,
+                    "a window has the keyboard")
 
 
 def wait_terminal(pc, seconds=60):
