@@ -359,12 +359,15 @@ void move_next_lost(struct core *core, struct session *s, const char *why)
 void move_old_lost(struct core *core, struct session *s, const char *why)
 {
 	const struct volume *v = table_live(&core->volumes, s->row.volume);
+	struct desktop *next = table_live(&core->desktops, s->row.next);
 
 	emit_audit(core, "desktop-failed", s->object.id, s->row.desktop, "%s", why);
 	timer_set(core, &s->clock, 0);
 	session_state(core, s, SESSION_MOVING);
 	timer_after(core, &s->object, core->config.claim_timeout_ms);
 	step(core, s, MOVE_DETACH);
+	if (next)
+		desktop_put(core, next); /* pinned */
 	move_tell(core, s);
 	if (v && v->row.desktop == 0)
 		forward(core, s);
