@@ -71,7 +71,7 @@ def test_what_programs_use_is_left_to_them(virtd, desktop):
 def test_what_is_not_given_back_in_time_is_restored(virtd, server, desktop):
     tell(virtd, 7, "eaten", op="eat", mib=300)
     tell(virtd, 7, "spat", op="spit")
-    # So little time that the guest can say what it uses, and give back little more.
+    # So little time that the guest can hardly say what it uses.
     assert virtd.code("desktop-resize", desktop=7, memory_mib=SMALL, ms=40) == "timeout"
     virtd.good("desktop-resize", desktop=7, memory_mib=LARGE, ms=60000)
     # A guest that stands still says nothing at all.
