@@ -19,6 +19,7 @@ INSTALL_PROGRAMS += carrel-desktop-init>$(LIBEXECDIR)
 
 $(call unit_test,test_agent_msg,tests/unit/test_agent_msg.c,agent,jansson)
 $(call unit_test,test_agent_disk,tests/unit/test_agent_disk.c,agent,jansson)
+$(call unit_test,test_agent_claim,tests/unit/test_agent_claim.c,agent,jansson xcb xcb-screensaver)
 $(call unit_test,test_agent_user,tests/unit/test_agent_user.c,agent,jansson)
 $(call unit_test,test_agent_port,tests/unit/test_agent_port.c,agent,jansson)
 $(call unit_test,test_agent_verity,tests/unit/test_agent_verity.c images/verity/verity.c,,)

@@ -380,6 +380,18 @@ static void send_claim(struct core *core, struct desktop *d)
 		emit_stage(core, s, "claiming", 65, "Opening your home");
 }
 
+/* The orderly way out, for what is mounted still; a hand-off goes on, from its release on. */
+static void desktop_agent_lost(struct core *core, struct desktop *d)
+{
+	struct session *s = session_of(core, d);
+
+	if (s && move_running(s))
+		move_hurry(core, s);
+	else if (s)
+		session_end(core, s, "failed",
+			"The programs of your desktop have stopped. Please log in again.");
+}
+
 static void desktop_hello(struct core *core, struct desktop *d, const struct core_event *ev)
 {
 	bool anonymous = ev->user[0] == '\0';
@@ -407,9 +419,10 @@ static void desktop_hello(struct core *core, struct desktop *d, const struct cor
 			desktop_destroy(core, d, false);
 		else
 			send_release(core, d);
+	} else if (d->row.state == DESKTOP_ACTIVE && !ev->flag) {
+		/* The agent was started again: the programs of the session have ended with it. */
+		desktop_agent_lost(core, d);
 	}
-	/* An anonymous hello from an active desktop is an agent that was started again: the user's
-	 * programs go on, so nothing is ended for it. */
 }
 
 static void desktop_progress(struct core *core, struct desktop *d, const struct core_event *ev)

@@ -275,6 +275,7 @@ void move_advance(struct core *core, struct session *s); /* something it waits f
 void move_undo(struct core *core, struct session *s, const char *why);
 void move_in_place(struct core *core, struct session *s); /* it was shrunk: no hand-off */
 void move_now(struct core *core, struct session *s);
+void move_hurry(struct core *core, struct session *s); /* the old desktop is of no use any more */
 void move_tell(struct core *core, const struct session *s); /* again, to a viewer that came on */
 void move_next_lost(struct core *core, struct session *s, const char *why);
 void move_old_lost(struct core *core, struct session *s, const char *why);

@@ -221,6 +221,15 @@ void move_advance(struct core *core, struct session *s)
 		quiesce(core, s, d, next);
 }
 
+void move_hurry(struct core *core, struct session *s)
+{
+	struct desktop *d = table_live(&core->desktops, s->row.desktop);
+	struct desktop *next = table_live(&core->desktops, s->row.next);
+
+	if (d && next)
+		quiesce(core, s, d, next);
+}
+
 void move_released(struct core *core, struct session *s)
 {
 	if (s->row.move == MOVE_QUIESCE)

@@ -104,7 +104,8 @@ static char *desktop_xml(struct worker *worker, struct virt_conn *conn,
 			.root = paths[MANIFEST_ROOT],
 			.cmdline = manifest->cmdline,
 			.network = request->network,
-			.password = password});
+			.password = password,
+			.live = manifest->live});
 		explicit_bzero(password, sizeof(password));
 	}
 	for (int i = 0; i <= MANIFEST_FILES; i++)

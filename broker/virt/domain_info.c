@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* Elements that matter lie at depth 2 (name, memory) and 3 or 4 (below devices). */
+/* Elements that matter lie at depth 2 (name, memory, currentMemory) and 3 or 4 (below devices). */
 struct parse {
 	struct domain_info *info;
 	GString *text;     /* of the element that is being read */
@@ -71,6 +71,11 @@ static void disk_part(
 	}
 }
 
+static gboolean is_memory(const char *name)
+{
+	return !strcmp(name, "memory") || !strcmp(name, "currentMemory");
+}
+
 static void element_begin(GMarkupParseContext *context, const char *name, const char **names,
 	const char **values, gpointer user, GError **error)
 {
@@ -81,9 +86,10 @@ static void element_begin(GMarkupParseContext *context, const char *name, const 
 		if (strcmp(name, "domain") != 0)
 			g_set_error(error, G_MARKUP_ERROR, G_MARKUP_ERROR_UNKNOWN_ELEMENT,
 				"it is not a domain");
+		parse->info->emulated = g_strcmp0(attribute(names, values, "type"), "qemu") == 0;
 		return;
 	}
-	if (!strcmp(name, "memory") && at(context, "domain", 2)) {
+	if (is_memory(name) && at(context, "domain", 2)) {
 		g_free(parse->memory_unit);
 		parse->memory_unit = g_strdup(attribute(names, values, "unit"));
 	} else if (!strcmp(name, "graphics") && at(context, "devices", 3)) {
@@ -93,6 +99,10 @@ static void element_begin(GMarkupParseContext *context, const char *name, const 
 
 		if (address && !parse->info->vnc_host)
 			parse->info->vnc_host = g_strdup(address);
+	} else if (!strcmp(name, "memballoon") && at(context, "devices", 3)) {
+		const char *model = attribute(names, values, "model");
+
+		parse->info->balloon = model && strcmp(model, "none") != 0;
 	} else if (!strcmp(name, "disk") && at(context, "devices", 3)) {
 		parse->in_disk = parse->info->disk_count < DOMAIN_DISKS_MAX;
 	} else if (parse->in_disk && at(context, "disk", 4)) {
@@ -100,7 +110,7 @@ static void element_begin(GMarkupParseContext *context, const char *name, const 
 	}
 }
 
-/* MiB of a number in one of libvirt's units; its own output is always KiB. */
+/* MiB, rounded up, of a number in one of libvirt's units; its own output is always KiB. */
 static uint32_t to_mib(const char *text, const char *unit)
 {
 	guint64 number;
@@ -108,7 +118,7 @@ static uint32_t to_mib(const char *text, const char *unit)
 	if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32 * (guint64)1024, &number, NULL))
 		return 0;
 	if (!unit || !strcmp(unit, "KiB"))
-		number /= 1024;
+		number = (number + 1023) / 1024;
 	else if (strcmp(unit, "MiB") != 0)
 		return 0;
 	return (uint32_t)MIN(number, G_MAXUINT32);
@@ -124,8 +134,14 @@ static void element_end(
 		g_free(parse->info->name);
 		parse->info->name = g_strdup(parse->text->str);
 		parse->info->desktop = domain_id(parse->info->name);
-	} else if (!strcmp(name, "memory") && at(context, "domain", 2)) {
-		parse->info->memory_mib = to_mib(parse->text->str, parse->memory_unit);
+	} else if (is_memory(name) && at(context, "domain", 2)) {
+		uint32_t mib = to_mib(parse->text->str, parse->memory_unit);
+
+		if (name[0] == 'm')
+			parse->info->largest_mib = mib;
+		/* currentMemory counts, wherever it stands. */
+		if (name[0] == 'c' || !parse->info->memory_mib)
+			parse->info->memory_mib = mib;
 	} else if (!strcmp(name, "graphics")) {
 		parse->in_vnc = FALSE;
 	} else if (parse->in_disk && !strcmp(name, "disk") && at(context, "devices", 3)) {

@@ -10,11 +10,14 @@
 #define DOMAIN_DISKS_MAX 26
 
 struct domain_info {
-	char *name;       /* owned; never NULL after domain_info_parse */
-	uint64_t desktop; /* 0: not one of ours */
-	uint32_t memory_mib;
-	uint16_t vnc_port; /* 0: none */
-	char *vnc_host;    /* owned; address the VNC server listens on, or NULL */
+	char *name;           /* owned; never NULL after domain_info_parse */
+	uint64_t desktop;     /* 0: not one of ours */
+	uint32_t memory_mib;  /* what the guest may use now, rounded up */
+	uint32_t largest_mib; /* what it was started with */
+	gboolean balloon;     /* the memory can be changed while it runs */
+	gboolean emulated;    /* runs in software (TCG) */
+	uint16_t vnc_port;    /* 0: none */
+	char *vnc_host;       /* owned; address the VNC server listens on, or NULL */
 	unsigned disk_count;
 	struct {
 		char *path, *alias, *target; /* owned; may be NULL */

@@ -7,12 +7,9 @@
 
 #define NAME_PREFIX "carrel-d"
 #define METADATA_URI "urn:carrel:desktop:1"
-/* Without a bound TCG's cache of translated code grows to a quarter of the guest's memory or more.
- */
-#define TCG_CACHE_MIB 128
 #define FREE_PORTS 6
-/* Devices of domain_xml that sit on a PCIe port of their own: disk, serial, keyboard, tablet, rng
- * and the network card. */
+/* Devices of domain_xml that sit on a PCIe port of their own: disk, serial, keyboard, tablet, rng;
+ * and the network card and the balloon where there is one. */
 #define USED_PORTS 5
 #define SCREEN_WIDTH 1280
 #define SCREEN_HEIGHT 800
@@ -78,7 +75,7 @@ static void put_machine(GString *xml, const struct domain_spec *spec)
 			"unit='MiB'>%d</tb-cache></tcg></features>"
 			"<cpu mode='custom' match='exact' check='none'>"
 			"<model fallback='allow'>Nehalem</model></cpu>",
-			TCG_CACHE_MIB);
+			DOMAIN_TCG_CACHE_MIB);
 	put(xml, "<clock offset='utc'/><on_poweroff>destroy</on_poweroff>"
 		 "<on_reboot>destroy</on_reboot><on_crash>destroy</on_crash>");
 }
@@ -99,7 +96,8 @@ static void put_network(GString *xml, const char *network)
 
 static void put_devices(GString *xml, const struct domain_spec *spec)
 {
-	int ports = USED_PORTS + FREE_PORTS + (strchr(spec->network, ':') ? 1 : 0);
+	int ports = USED_PORTS + FREE_PORTS + (strchr(spec->network, ':') ? 1 : 0) +
+		    (spec->live ? 1 : 0);
 
 	/* The root is shared by all desktops of the server: the host's page cache holds it once. */
 	put(xml,
@@ -125,8 +123,12 @@ static void put_devices(GString *xml, const struct domain_spec *spec)
 		"<video><model type='virtio' heads='1' primary='yes'>"
 		"<resolution x='%d' y='%d'/></model></video>",
 		SCREEN_WIDTH, SCREEN_HEIGHT);
-	put(xml, "<memballoon model='none'/><rng model='virtio'>"
-		 "<backend model='random'>/dev/urandom</backend></rng>");
+	/* A guest that runs short must not take back what is another desktop's by now: without
+	 * autodeflate it ends a program of its own instead. */
+	put(xml,
+		"<memballoon model='%s'/><rng model='virtio'>"
+		"<backend model='random'>/dev/urandom</backend></rng>",
+		spec->live ? "virtio" : "none");
 }
 
 char *domain_xml(const struct domain_spec *spec)

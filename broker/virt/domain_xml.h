@@ -10,6 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What QEMU keeps of translated code at most, for a desktop in software emulation. Without a bound
+ * it grows to a quarter of the guest's memory or more. */
+#define DOMAIN_TCG_CACHE_MIB 128
+
 /* Strings are borrowed. */
 struct domain_spec {
 	uint64_t desktop;
@@ -20,6 +24,7 @@ struct domain_spec {
 	const char *cmdline;
 	const char *network;  /* none, network:NAME, bridge:NAME */
 	const char *password; /* of VNC, at most 8 characters; made expired */
+	bool live;            /* its memory can be changed while it runs */
 };
 
 /* "carrel-d7" */

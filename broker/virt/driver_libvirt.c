@@ -371,6 +371,70 @@ static gboolean driver_device_change(struct virt_conn *conn, const char *name,
 	return result >= 0;
 }
 
+/* Memory */
+
+static gboolean memory_look(
+	struct virt_conn *conn, const char *name, struct virt_memory *memory, GError **error)
+{
+	virDomainPtr domain = virDomainLookupByName(conn->c, name);
+	virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
+	int count = domain ? virDomainMemoryStats(domain, stats, G_N_ELEMENTS(stats), 0) : -1;
+
+	if (count < 0)
+		fail(conn, error, "ask for the memory of", name);
+	if (domain)
+		virDomainFree(domain);
+	*memory = (struct virt_memory){0};
+	for (int i = 0; i < count; i++) {
+		uint32_t mib = (uint32_t)MIN(stats[i].val / 1024, G_MAXUINT32 - 1);
+
+		if (stats[i].tag == VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON)
+			memory->guest_mib = mib + (stats[i].val % 1024 != 0);
+		else if (stats[i].tag == VIR_DOMAIN_MEMORY_STAT_RSS)
+			memory->resident_mib = mib + (stats[i].val % 1024 != 0);
+		else if (stats[i].tag == VIR_DOMAIN_MEMORY_STAT_USABLE)
+			memory->usable_mib = mib;
+		else if (stats[i].tag == VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE)
+			memory->said = (int64_t)stats[i].val;
+	}
+	/* Without these two a resize would be done before it began. */
+	if (count >= 0 && (!memory->guest_mib || !memory->resident_mib)) {
+		g_set_error(error, VIRT_ERROR, VIRT_ERROR_LIBVIRT,
+			"libvirt does not say how much memory %s has", name);
+		return FALSE;
+	}
+	return count >= 0;
+}
+
+static gboolean memory_set(struct virt_conn *conn, const char *name, uint32_t mib, GError **error)
+{
+	virDomainPtr domain = virDomainLookupByName(conn->c, name);
+	int result = domain ? virDomainSetMemoryFlags(
+				      domain, (unsigned long)mib * 1024, VIR_DOMAIN_AFFECT_LIVE)
+			    : -1;
+
+	if (result < 0)
+		fail(conn, error, "change the memory of", name);
+	if (domain)
+		virDomainFree(domain);
+	return result >= 0;
+}
+
+static gboolean memory_listen(
+	struct virt_conn *conn, const char *name, unsigned seconds, GError **error)
+{
+	virDomainPtr domain = virDomainLookupByName(conn->c, name);
+	int result =
+		domain ? virDomainSetMemoryStatsPeriod(domain, (int)seconds, VIR_DOMAIN_AFFECT_LIVE)
+		       : -1;
+
+	if (result < 0)
+		fail(conn, error, "ask for the memory that is used in", name);
+	if (domain)
+		virDomainFree(domain);
+	return result >= 0;
+}
+
 /* Storage */
 
 static virStorageVolPtr volume_find(
@@ -701,6 +765,12 @@ const struct virt_driver virt_libvirt = {
 	.volume_put = driver_volume_put,
 	.volume_head = driver_volume_head,
 	.volume_delete = driver_volume_delete,
+};
+
+const struct virt_memory_driver virt_libvirt_memory = {
+	.look = memory_look,
+	.set = memory_set,
+	.listen = memory_listen,
 };
 
 const struct virt_channel_driver virt_libvirt_channel = {

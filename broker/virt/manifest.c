@@ -60,19 +60,23 @@ static gboolean read_files(
 
 static gboolean read_all(struct manifest *manifest, json_t *json, const char *image, GError **error)
 {
-	const char *name, *version, *kind, *hash, *salt, *cmdline;
+	const char *name, *version, *kind, *hash, *salt, *cmdline, *handoff = "hard";
 	json_t *files;
 	json_int_t blocks;
 
-	if (json_unpack(json, "{s:s, s:s, s:s, s:o, s:s, s:{s:I, s:s, s:s}}", "name", &name,
+	if (json_unpack(json, "{s:s, s:s, s:s, s:o, s:s, s:{s:I, s:s, s:s}, s?s}", "name", &name,
 		    "version", &version, "kind", &kind, "files", &files, "cmdline", &cmdline,
-		    "root", "data_blocks", &blocks, "root_hash", &hash, "salt", &salt) < 0)
+		    "root", "data_blocks", &blocks, "root_hash", &hash, "salt", &salt, "handoff",
+		    &handoff) < 0)
 		return fail(error, image, "a member is missing or of the wrong type");
 	g_autofree char *full = g_strdup_printf("%s@%s", name, version);
 	if (strcmp(full, image) != 0)
 		return fail(error, image, "it is the manifest of another image");
 	if (strcmp(kind, "desktop") != 0)
 		return fail(error, image, "it is not the image of a desktop");
+	manifest->live = !strcmp(handoff, "live");
+	if (!manifest->live && strcmp(handoff, "hard") != 0)
+		return fail(error, image, "\"handoff\" must be hard or live");
 	if (blocks < 1 || !hex_ok(hash, 32, 128) || !hex_ok(salt, 0, 512))
 		return fail(error, image, "the root's hash is wrong");
 	for (const char *p = cmdline; *p; p++)

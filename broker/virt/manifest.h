@@ -15,6 +15,7 @@ struct manifest {
 		char *sha256;  /* owned; 64 hex digits */
 	} files[MANIFEST_FILES];
 	char *cmdline; /* owned; complete, with carrel.verity= and carrel.image= */
+	gboolean live; /* "handoff": "live": its desktops can be shrunk while they run */
 };
 
 /* "kernel", "initrd", "root": the key in the manifest and the ending of the volume's name. */

@@ -18,6 +18,7 @@ enum member {
 	M_USER = 1 << 9,
 	M_PASSWORD = 1 << 10,
 	M_MESSAGE = 1 << 11,
+	M_MS = 1 << 12,
 };
 
 static const struct {
@@ -29,6 +30,7 @@ static const struct {
 	[REQUEST_DESKTOP_START] = {"desktop-start",
 		M_DESKTOP | M_IMAGE | M_MEMORY | M_VCPUS | M_NETWORK},
 	[REQUEST_DESKTOP_DESTROY] = {"desktop-destroy", M_DESKTOP},
+	[REQUEST_DESKTOP_RESIZE] = {"desktop-resize", M_DESKTOP | M_MEMORY | M_MS},
 	[REQUEST_DESKTOP_LIST] = {"desktop-list", 0},
 	[REQUEST_VOLUME_CREATE] = {"volume-create", M_VOLUME | M_SIZE | M_UID | M_USER},
 	[REQUEST_VOLUME_ATTACH] = {"volume-attach", M_VOLUME | M_DESKTOP},
@@ -103,6 +105,7 @@ static const struct {
 	{"size_mib", M_SIZE, 8, 16777216, offsetof(struct request, size_mib)},
 	{"uid", M_UID, 1, G_MAXINT32, offsetof(struct request, uid)},
 	{"seconds", M_SECONDS, 1, 3600, offsetof(struct request, seconds)},
+	{"ms", M_MS, 1, 3600000, offsetof(struct request, ms)},
 };
 
 static const struct {

@@ -12,6 +12,7 @@ enum request_op {
 	REQUEST_IMAGE_ENSURE,
 	REQUEST_DESKTOP_START,
 	REQUEST_DESKTOP_DESTROY,
+	REQUEST_DESKTOP_RESIZE,
 	REQUEST_DESKTOP_LIST,
 	REQUEST_VOLUME_CREATE,
 	REQUEST_VOLUME_ATTACH,
@@ -33,7 +34,7 @@ struct request {
 	json_int_t id;
 	enum request_op op;
 	uint64_t desktop, volume;
-	uint32_t memory_mib, vcpus, size_mib, uid, seconds;
+	uint32_t memory_mib, vcpus, size_mib, uid, seconds, ms;
 	const char *image, *network, *user, *password;
 	json_t *message; /* borrowed from json */
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What carrel-virtd needs of a hypervisor, as two small tables. driver_libvirt.c is the real one
+ * What carrel-virtd needs of a hypervisor, as small tables. driver_libvirt.c is the real one
  * and the only file that includes libvirt's headers; tests/unit/virt_fake.c is the one in memory.
  *
  * A connection is used by one thread at a time (its lane), so that at most one call is in flight on
@@ -30,6 +30,7 @@ enum virt_error {
 	VIRT_ERROR_STORAGE,
 	VIRT_ERROR_LIBVIRT,
 	VIRT_ERROR_BAD_REQUEST,
+	VIRT_ERROR_NOT_SUPPORTED,
 	VIRT_ERROR_COUNT
 };
 
@@ -109,6 +110,27 @@ struct virt_driver {
 		struct virt_conn *conn, const char *pool, const char *name, GError **error);
 };
 
+struct virt_memory {
+	uint32_t guest_mib;    /* what the guest has now */
+	uint32_t resident_mib; /* what the hypervisor's process holds of the host, rounded up */
+	uint32_t usable_mib;   /* what the guest said that it can do without: free and page cache */
+	int64_t said;          /* when, seconds since the epoch, server's clock; 0 = never */
+};
+
+/*
+ * The memory of a running domain that has a balloon. These calls hang for as long as the
+ * hypervisor's process does (virt_driver's give up): only for a connection that nothing else needs.
+ */
+struct virt_memory_driver {
+	gboolean (*look)(struct virt_conn *conn, const char *name, struct virt_memory *memory,
+		GError **error);
+	/* Asks the guest to get along with so much; `look` says how far it is. */
+	gboolean (*set)(struct virt_conn *conn, const char *name, uint32_t mib, GError **error);
+	/* Has the guest say usable_mib every so many seconds; 0 = no more. */
+	gboolean (*listen)(
+		struct virt_conn *conn, const char *name, unsigned seconds, GError **error);
+};
+
 enum virt_channel_ready { VIRT_CAN_READ = 1, VIRT_CAN_WRITE = 2, VIRT_BROKEN = 4 };
 
 /* The way to a desktop's agent. Nothing here blocks but open. */
@@ -126,6 +148,7 @@ struct virt_channel_driver {
 };
 
 extern const struct virt_driver virt_libvirt;
+extern const struct virt_memory_driver virt_libvirt_memory;
 extern const struct virt_channel_driver virt_libvirt_channel;
 
 /* Starts the driver's event thread; once, before the first open. */

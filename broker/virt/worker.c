@@ -16,14 +16,15 @@ G_DEFINE_QUARK(carrel - virt - error, virt_error)
 const char *virt_error_code(const GError *error)
 {
 	static const char *const codes[VIRT_ERROR_COUNT] = {"unreachable", "no-image", "no-memory",
-		"exists", "not-found", "busy", "timeout", "storage", "libvirt", "bad-request"};
+		"exists", "not-found", "busy", "timeout", "storage", "libvirt", "bad-request",
+		"not-supported"};
 
 	if (error->domain != VIRT_ERROR || error->code < 0 || error->code >= VIRT_ERROR_COUNT)
 		return "libvirt";
 	return codes[error->code];
 }
 
-struct worker *worker_new(const struct virt_driver *driver,
+struct worker *worker_new(const struct virt_driver *driver, const struct virt_memory_driver *memory,
 	const struct virt_channel_driver *channels, struct conf *conf, const char *name,
 	const char *uri, int fd)
 {
@@ -31,6 +32,7 @@ struct worker *worker_new(const struct virt_driver *driver,
 	g_autofree char *pki = conf_path(conf, CONF_PATH_PKI, "libvirt");
 
 	worker->driver = driver;
+	worker->memory = memory;
 	worker->channels = channels;
 	worker->conf = conf;
 	worker->name = g_strdup(name);
@@ -38,6 +40,7 @@ struct worker *worker_new(const struct virt_driver *driver,
 	worker->fd = fd;
 	g_mutex_init(&worker->lock);
 	g_cond_init(&worker->trial_over);
+	worker->resizes = g_ptr_array_new();
 	for (int i = 0; i < LANE_COUNT; i++)
 		worker->queues[i] = g_async_queue_new_full((GDestroyNotify)job_free);
 	return worker;
@@ -49,6 +52,7 @@ void worker_free(struct worker *worker)
 		return;
 	for (int i = 0; i < LANE_COUNT; i++)
 		g_async_queue_unref(worker->queues[i]);
+	g_ptr_array_unref(worker->resizes);
 	g_free(worker->down_reason);
 	g_free(worker->trial_name);
 	g_free(worker->trial_reason);
@@ -233,6 +237,8 @@ static enum worker_lane lane_of(enum request_op op)
 		return LANE_IMAGES;
 	case REQUEST_VOLUME_CREATE:
 		return LANE_VOLUMES;
+	case REQUEST_DESKTOP_RESIZE:
+		return LANE_SIZES;
 	case REQUEST_AGENT_SEND:
 		return LANE_WATCH;
 	default:

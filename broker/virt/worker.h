@@ -7,6 +7,7 @@
  *   watch    the events connection: domains that come and go, detaches, the agents' channels
  *   images   a connection for each image-ensure (minutes)
  *   volumes  a connection for each volume-create (seconds)
+ *   sizes    a thread and a connection for each desktop-resize (seconds; as long as its VM hangs)
  *   events   libvirt's event loop (driver_libvirt.c): only posts to the queues
  *
  * A lane alone uses its connection and its state; what they share is below and under `lock`.
@@ -18,7 +19,7 @@
 #include "broker/virt/request.h"
 #include "broker/virt/virt.h"
 
-enum worker_lane { LANE_CONTROL, LANE_WATCH, LANE_IMAGES, LANE_VOLUMES, LANE_COUNT };
+enum worker_lane { LANE_CONTROL, LANE_WATCH, LANE_IMAGES, LANE_VOLUMES, LANE_SIZES, LANE_COUNT };
 
 enum job_kind {
 	JOB_REQUEST,       /* request */
@@ -43,6 +44,7 @@ struct job {
 
 struct worker {
 	const struct virt_driver *driver;           /* borrowed */
+	const struct virt_memory_driver *memory;    /* borrowed */
 	const struct virt_channel_driver *channels; /* borrowed */
 	struct conf *conf;                          /* owned */
 	char *name, *uri;                           /* owned */
@@ -58,12 +60,13 @@ struct worker {
 	char *trial_name;                    /* owned; the trial that control waits for, or NULL */
 	char *trial_reason;                  /* owned; why it ended, or NULL */
 	gint64 connecting_since[LANE_COUNT]; /* g_get_monotonic_time; 0 = not inside driver->open */
+	GPtrArray *resizes;                  /* owned, of borrowed struct resize: under way */
 	/* of the control lane alone */
 	bool kvm_known, kvm;
 };
 
 /* Takes `conf` and `fd`; copies the strings. */
-struct worker *worker_new(const struct virt_driver *driver,
+struct worker *worker_new(const struct virt_driver *driver, const struct virt_memory_driver *memory,
 	const struct virt_channel_driver *channels, struct conf *conf, const char *name,
 	const char *uri, int fd);
 /* For tests: the lanes must have no thread. */
@@ -106,6 +109,7 @@ gpointer control_run(gpointer data);
 gpointer watch_run(gpointer data);
 gpointer images_run(gpointer data);
 gpointer volumes_run(gpointer data);
+gpointer sizes_run(gpointer data);
 
 /*
  * One request of a lane on an open connection, answered when this returns; the tests call them.
@@ -114,6 +118,12 @@ gpointer volumes_run(gpointer data);
 gboolean control_handle(struct worker *worker, struct virt_conn *conn, struct request *request);
 gboolean images_handle(struct worker *worker, struct virt_conn *conn, struct request *request);
 gboolean volumes_handle(struct worker *worker, struct virt_conn *conn, struct request *request);
+
+/* One desktop-resize, begun and answered on its own thread, or refused at once; takes both. */
+void sizes_begin(struct worker *worker, struct virt_conn *conn, struct request *request);
+/* Answers those whose time is over and whose hypervisor hangs. The next look is due after so many
+ * ms; -1 = none is under way. */
+gint64 sizes_overdue(struct worker *worker);
 
 /* Whether a guest really runs with KVM there: tried once in a process. */
 bool control_kvm_works(struct worker *worker, struct virt_conn *conn, const struct virt_host *host);

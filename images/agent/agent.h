@@ -62,7 +62,7 @@ struct agent {
 	int64_t release_id;         /* -1 when no release was asked for */
 	bool release_answered;
 	bool session_ended;
-	bool mounted;
+	bool mounted;    /* or perhaps: it has to be unmounted */
 	int64_t started; /* of the claim, ms */
 	char home[AGENT_NAME_MAX + 16];
 	char device[64];

@@ -65,10 +65,27 @@ static void job_begin(struct agent *agent, enum agent_step step, int (*work)(voi
 
 /* The jobs; each runs in a child and returns an enum agent_disk_result. */
 
+/* For an agent after this one: from here on the volume may be in use. */
+static bool note_claim(const struct agent *agent)
+{
+	FILE *file = fopen(CLAIM_FILE, "we");
+	bool ok;
+
+	if (!file)
+		return false;
+	ok = fprintf(file, "%s\n%s\n", agent->claim.user, agent->device) > 0;
+	return fclose(file) == 0 && ok;
+}
+
 static int work_check(void *context)
 {
 	struct agent *agent = context;
 
+	if (!note_claim(agent)) {
+		snprintf(agent->job->text, sizeof(agent->job->text),
+			CLAIM_FILE " cannot be written: %s", strerror(errno));
+		return AGENT_DISK_FAILED;
+	}
 	return (int)agent_disk_check(agent->device, agent->job->text, sizeof(agent->job->text));
 }
 
@@ -77,16 +94,6 @@ static bool make_runtime_dir(const struct agent *agent)
 	(void)mkdir("/run/user", 0755);
 	(void)mkdir(agent->runtime_dir, 0700);
 	return chown(agent->runtime_dir, agent->claim.uid, agent->claim.gid) == 0;
-}
-
-static void note_claim(const struct agent *agent)
-{
-	FILE *file = fopen(CLAIM_FILE, "we");
-
-	if (file) {
-		fprintf(file, "%s\n%s\n", agent->claim.user, agent->device);
-		fclose(file);
-	}
 }
 
 static int work_mount(void *context)
@@ -99,7 +106,6 @@ static int work_mount(void *context)
 
 	if (!agent_user_add("/etc", &user, text, size))
 		return AGENT_DISK_FAILED;
-	note_claim(agent);
 	result = agent_disk_mount(agent->device, agent->home, text, size);
 	if (result != AGENT_DISK_OK)
 		return (int)result;
@@ -107,8 +113,7 @@ static int work_mount(void *context)
 		return AGENT_DISK_OK;
 	if (!text[0])
 		snprintf(text, size, "%s cannot be made: %s", agent->runtime_dir, strerror(errno));
-	(void)umount(agent->home);
-	return AGENT_DISK_FAILED;
+	return umount(agent->home) ? AGENT_DISK_BUSY : AGENT_DISK_FAILED;
 }
 
 static int work_unmount(void *context)
@@ -132,6 +137,7 @@ static void claim_fail(struct agent *agent, const char *code, const char *messag
 		release_begin(agent);
 		return;
 	}
+	(void)unlink(CLAIM_FILE);
 	agent->state = AGENT_STANDBY;
 	agent->claim.user[0] = '\0';
 	step_begin(agent, STEP_NONE, 0);
@@ -206,8 +212,8 @@ static void claim_start_session(struct agent *agent)
 
 static void claim_job_ended(struct agent *agent, enum agent_disk_result result)
 {
-	if (agent->step == STEP_MOUNT)
-		agent->mounted = result == AGENT_DISK_OK;
+	agent->mounted =
+		result == AGENT_DISK_BUSY || (agent->step == STEP_MOUNT && result == AGENT_DISK_OK);
 	if (agent->release_id >= 0) {
 		claim_fail(agent, "state", "the desktop was released while it was claimed");
 		return;
@@ -344,8 +350,8 @@ static void release_job_ended(struct agent *agent, enum agent_disk_result result
 		release_done(agent, "volume-busy", agent->job->text);
 		return;
 	}
+	/* CLAIM_FILE stays: an agent after this one must not say "standby" */
 	agent->mounted = false;
-	(void)unlink(CLAIM_FILE);
 	release_done(agent, NULL, "the volume is unmounted");
 }
 
@@ -353,8 +359,10 @@ static void release_job_ended(struct agent *agent, enum agent_disk_result result
 
 void agent_claim_job_ended(struct agent *agent, int status)
 {
+	/* one that was killed may have mounted the volume before, or left an e2fsck behind: as long
+	 * as nobody has looked it counts as mounted */
 	enum agent_disk_result result =
-		WIFEXITED(status) ? (enum agent_disk_result)WEXITSTATUS(status) : AGENT_DISK_FAILED;
+		WIFEXITED(status) ? (enum agent_disk_result)WEXITSTATUS(status) : AGENT_DISK_BUSY;
 
 	agent->job_pid = -1;
 	if (!WIFEXITED(status))
@@ -395,20 +403,22 @@ void agent_claim_timeout(struct agent *agent)
 void agent_claim_recover(struct agent *agent)
 {
 	FILE *file = fopen(CLAIM_FILE, "re");
-	char user[AGENT_NAME_MAX] = "", device[sizeof(agent->device)] = "";
+	char user[AGENT_NAME_MAX + 1] = "", device[sizeof(agent->device)] = "";
 
 	if (!file)
 		return;
 	if (fgets(user, sizeof(user), file) && fgets(device, sizeof(device), file)) {
 		user[strcspn(user, "\n")] = '\0';
 		device[strcspn(device, "\n")] = '\0';
-		snprintf(agent->claim.user, sizeof(agent->claim.user), "%s", user);
-		snprintf(agent->home, sizeof(agent->home), "/home/%s", user);
+		snprintf(agent->claim.user, sizeof(agent->claim.user), "%.*s", AGENT_NAME_MAX - 1,
+			user);
+		snprintf(agent->home, sizeof(agent->home), "/home/%s", agent->claim.user);
 		snprintf(agent->device, sizeof(agent->device), "%s", device);
-		agent->mounted = true;
-		agent->session_ended = true;
-		agent->state = AGENT_RELEASING;
 		agent_log("restarted user-was=%s", user);
 	}
 	fclose(file);
+	agent->mounted = true;
+	agent->session_ended = true;
+	/* nobody can use the session any more: what it left ends now, asked for or not */
+	release_begin(agent);
 }

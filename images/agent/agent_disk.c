@@ -180,6 +180,13 @@ enum agent_disk_result agent_disk_unmount(
 		snprintf(text, size, "the volume (%s) is still mounted somewhere", device);
 		return AGENT_DISK_BUSY;
 	}
+	/* a disk that was taken out of the VM cannot be opened, and any other failure says nothing
+	 */
+	if (fd < 0 && errno != ENOENT && errno != ENXIO) {
+		snprintf(text, size, "the volume (%s) cannot be looked at: %s", device,
+			strerror(errno));
+		return AGENT_DISK_BUSY;
+	}
 	if (fd >= 0) {
 		(void)fsync(fd);
 		close(fd);

@@ -51,7 +51,7 @@ pack_version() {
 			"$(manifest_file initrd initrd)" "$(manifest_file root root.erofs)"
 		printf ' "root":{"format":"erofs","data_blocks":%s,"block_size":4096,"root_hash":"%s","salt":"%s"},\n' \
 			"$data_blocks" "$root_hash" "$salt"
-		printf ' "cmdline":"%s carrel.upper=%s"}\n' "$RECIPE_cmdline" "$RECIPE_upper"
+		printf ' "handoff":"%s","cmdline":"%s carrel.upper=%s"}\n' "$RECIPE_handoff" "$RECIPE_cmdline" "$RECIPE_upper"
 	} >"$work/manifest.json"
 	chmod 644 "$work/version"/* "$work/manifest.json"
 	mkdir -p "$out/$RECIPE_name"

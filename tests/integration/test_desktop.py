@@ -176,6 +176,73 @@ def test_a_session_and_the_next_one(boot, tmp_path, record_property):
     assert again.startswith(f"{UID}\n") and "truetype" in again and "/usr/bin/nano" in again
 
 
+def put_script(volume, text):
+    """A file "k" on a volume that is mounted nowhere, so that little has to be typed to run it."""
+    script = f"{volume}.k"
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(text)
+    run("debugfs", "-w", "-R", f"write {script} k", str(volume))
+
+
+# Runs outside the session's control group, as only root can: kills the agent, and once more when a
+# second disk is plugged in.
+KILLER = """trap '' TERM HUP
+cd /
+echo $$ >/sys/fs/cgroup/cgroup.procs
+pkill -9 -x carrel-agent
+while ! test -e /sys/block/vdc; do sleep 1; done
+pkill -9 -x carrel-agent
+"""
+
+# Kills the agent when the agent ends it.
+AVENGER = """trap '' HUP
+trap 'pkill -9 -x carrel-agent' TERM
+touch ready
+sync
+while true; do sleep 1; done
+"""
+
+
+def test_agent_that_is_killed(boot, tmp_path):
+    """A desktop that had a user never says that it is a standby, and its volume is let go."""
+    volume, other = tmp_path / "volume", tmp_path / "other"
+    make_volume(volume)
+    make_volume(other, owner=20002)
+    put_script(volume, KILLER)
+    vm = boot()
+    vm.wait_event("hello")
+    log_in(vm, volume)
+    vm.type("touch kept; sudo sh -c \"$(cat k)\"\n")  # the volume is not in use by it
+    again = vm.wait_event("hello", 90)
+    assert (again["state"], again["user"]) == ("releasing", USER)
+    assert vm.claim("bob", 20002, VOLUME)["code"] == "state"
+    assert vm.ask(op="release")["ok"]
+    run("e2fsck", "-fn", str(volume))
+    assert b"kept" in names(volume)
+    # and once more after it had released
+    vm.plug(other, "vol-8", slot=1)
+    again = vm.wait_event("hello", 90)
+    assert (again["state"], again["user"]) == ("releasing", USER)
+    assert vm.claim("bob", 20002, "vol-8")["code"] == "state"
+    assert vm.ask(op="release")["ok"]
+
+
+def test_agent_that_is_killed_by_what_it_ends(boot, tmp_path):
+    volume = tmp_path / "volume"
+    make_volume(volume)
+    put_script(volume, AVENGER)
+    vm = boot()
+    vm.wait_event("hello")
+    log_in(vm, volume)
+    vm.type("sudo sh k\n")
+    vm.wait_screen(lambda i: b"ready" in names(volume), 60, "the program")
+    vm.send(op="release", id=1000)
+    again = vm.wait_event("hello", 90)
+    assert (again["state"], again["user"]) == ("releasing", USER)
+    assert vm.ask(op="release")["ok"]
+    run("e2fsck", "-fn", str(volume))
+
+
 def names(volume):
     """File names on a volume that is in use; what debugfs thinks of its journal does not matter."""
     return subprocess.run(["debugfs", "-R", "ls -p /", str(volume)], check=False,

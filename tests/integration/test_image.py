@@ -63,6 +63,13 @@ def test_missing_program(tmp_path):
     assert result.returncode == 1 and "no carrel-ximwait beside" in result.stderr
 
 
+@needs_root
+def test_handoff_is_hard_or_live(tmp_path):
+    result = build("--out", tmp_path / "out", "--cache", tmp_path / "cache", "--agent", programs(tmp_path),
+                   "--set", "handoff=soft")
+    assert result.returncode == 1 and "allowed: hard, live" in result.stderr
+
+
 @pytest.mark.lab
 @needs_root
 def test_manifest_tells_the_truth(tmp_path):
@@ -72,6 +79,7 @@ def test_manifest_tells_the_truth(tmp_path):
     version = os.path.realpath(os.path.join(out, "desktop-lite", "current"))
     with open(os.path.join(version, "manifest.json"), encoding="utf-8") as file:
         manifest = json.load(file)
+    assert manifest["handoff"] == "hard"
     for entry in manifest["files"].values():
         with open(os.path.join(version, entry["file"]), "rb") as file:
             data = file.read()

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""carrel-virtd against a real libvirtd with QEMU (software emulation) behind TLS: a lab server in its
-own namespaces, made by scripts/carrel-pki, scripts/prepare-server and tests/lab/lab-server."""
+"""carrel-virtd against a real libvirtd with QEMU (software emulation) behind TLS."""
 
 import os
 import pathlib
@@ -11,143 +10,11 @@ import time
 import pytest
 
 import virtd_image
-from virtd_client import Virtd
+from virtd_lab import (BROKER, NEEDS, SERVER, START, TREE, URI, broker, config, folder, run, server,
+                       virtd, workers)
 
-TREE = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = TREE / "build/out/carrel-virtd"
-NS = f"cvirtd{os.getpid()}"
-SERVER, BROKER = "10.78.0.11", "10.78.0.1"
-URI = f"qemu+tls://{SERVER}/system"
-START = {"image": virtd_image.IMAGE, "memory_mib": 192, "vcpus": 1, "network": "none"}
-
-TOOLS = ("ip", "nft", "certtool", "libvirtd", "virtlogd", "virtlockd", "virsh", "qemu-system-x86_64",
-         "nsenter", "unshare")
-MISSING = [t for t in TOOLS if not shutil.which(t)] + [t for t in [virtd_image.missing()] if t]
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root for namespaces"),
-    pytest.mark.skipif(bool(MISSING), reason=f"missing: {', '.join(MISSING)}"),
-    pytest.mark.skipif(not PROGRAM.exists(), reason=f"{PROGRAM} is not built"),
-]
-
-
-def run(*words, **keywords):
-    result = subprocess.run([str(w) for w in words], capture_output=True, text=True, **keywords)
-    assert result.returncode == 0, f"{words}: {result.stdout}{result.stderr}"
-    return result.stdout
-
-
-class Broker:
-    """The boot server's side: its namespace and the site's certificates."""
-
-    ns = f"{NS}b"
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def up(self):
-        run("ip", "netns", "add", self.ns)
-        run("ip", "-n", self.ns, "link", "set", "lo", "up")
-        run(TREE / "scripts/carrel-pki", "--dir", self.folder / "pki", "init", "--address",
-            "10.77.0.1")
-
-    def down(self):
-        subprocess.run(["ip", "netns", "del", self.ns], check=False)
-
-
-class Server:
-    """A lab server on a wire of its own to the broker."""
-
-    def __init__(self, folder, name, address):
-        self.folder, self.dir, self.name, self.address = folder, folder / name, name, address
-        self.broker_ns, self.server_ns = Broker.ns, f"{NS}{name}"
-
-    def up(self):
-        run("ip", "netns", "add", self.server_ns)
-        run("ip", "-n", self.broker_ns, "link", "add", self.name, "type", "veth", "peer", "name",
-            "eth0", "netns", self.server_ns)
-        for ns, link, own, other in ((self.broker_ns, self.name, BROKER, self.address),
-                                     (self.server_ns, "eth0", self.address, BROKER)):
-            run("ip", "-n", ns, "link", "set", "lo", "up")
-            run("ip", "-n", ns, "link", "set", link, "up")
-            run("ip", "-n", ns, "addr", "add", f"{own}/32", "peer", f"{other}/32", "dev", link)
-        self.start()
-
-    def start(self):
-        run(TREE / "tests/lab/lab-server", "up", self.dir, self.server_ns, self.name, self.address,
-            BROKER, self.folder / "pki", self.folder / "volumes")
-
-    def execute(self, *words, check=True):
-        return subprocess.run([TREE / "tests/lab/lab-server", "exec", self.dir, *words], check=check,
-                              capture_output=True, text=True).stdout
-
-    def libvirtd(self):
-        return self.execute("cat", "/run/libvirtd.pid").strip()
-
-    def down(self):
-        subprocess.run([TREE / "tests/lab/lab-server", "down", self.dir], check=False)
-        subprocess.run(["ip", "netns", "del", self.server_ns], check=False)
-
-
-@pytest.fixture(scope="module")
-def folder():
-    path = pathlib.Path("/var/tmp") / f"carrel-test-virtd-{os.getpid()}"
-    path.mkdir(mode=0o711)
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture(scope="module")
-def broker(folder):
-    made = Broker(folder)
-    try:
-        made.up()
-        yield made
-    finally:
-        made.down()
-
-
-@pytest.fixture(scope="module")
-def server(broker, folder):
-    made = Server(folder, "s1", SERVER)
-    try:
-        made.up()
-        yield made
-    finally:
-        made.down()
-
-
-@pytest.fixture(scope="module")
-def config(folder):
-    virtd_image.build(folder / "images", TREE / "build/cache/virtd")
-    path = folder / "carrel.conf"
-    path.write_text(f"[paths]\nimages = {folder}/images\npki = {folder}/pki\n"
-                    f"state = {folder}/state\nrun = {folder}/run\n")
-    return path
-
-
-@pytest.fixture(scope="module")
-def workers(server, config, folder):
-    """Makes workers, and ends those that a test leaves."""
-    made = []
-
-    def make(uri=URI, name="s1"):
-        with open(folder / "virtd.log", "ab") as log:
-            worker = Virtd(PROGRAM, name, uri, config, ("ip", "netns", "exec", server.broker_ns), log)
-        made.append(worker)
-        return worker
-
-    yield make
-    for worker in made:
-        worker.close()
-    shutil.copy(folder / "virtd.log", TREE / "build/virtd-test.log")
-
-
-@pytest.fixture(scope="module")
-def virtd(workers):
-    worker = workers()
-    up = worker.event("server-up", 60)
-    assert up["memory_mib"] > 500 and up["cpus"] >= 1 and isinstance(up["kvm"], bool)
-    return worker
+pytestmark = NEEDS
+__all__ = ["broker", "config", "folder", "server", "virtd", "workers"]
 
 
 def test_image_is_uploaded_once(virtd, server, folder):
@@ -308,31 +175,6 @@ def test_volume_is_in_one_desktop_only(virtd, server, desktop):
     virtd.event("domain", desktop=8, state="gone")
     assert serials(virtd, ["root", "vol-4"]) == ["root", "vol-4"]
     virtd.good("volume-detach", volume=4, desktop=7)
-
-
-def test_volume_is_on_one_server_only(virtd, workers, broker, folder, desktop):
-    """Two servers with common storage: the lock of one is seen by the other."""
-    second = Server(folder, "s2", "10.78.0.12")
-    try:
-        second.up()
-        worker = workers("qemu+tls://10.78.0.12/system", "s2")
-        worker.event("server-up")
-        worker.good("image-ensure", image=virtd_image.IMAGE)
-        started = worker.good("desktop-start", desktop=21, **START)
-        assert started["vnc_host"] == "10.78.0.12"
-        virtd.good("volume-attach", volume=4, desktop=7)
-        assert worker.code("volume-attach", volume=4, desktop=21) == "busy"
-        assert serials(virtd, ["root", "vol-4"]) == ["root", "vol-4"]
-        virtd.good("volume-detach", volume=4, desktop=7)
-        worker.good("volume-attach", volume=4, desktop=21)
-        assert virtd.code("volume-attach", volume=4, desktop=7) == "busy"
-        # The plug of the second server is pulled: the volume is free again.
-        run(TREE / "tests/lab/lab-server", "crash", second.dir)
-        virtd.good("volume-attach", volume=4, desktop=7)
-        assert serials(virtd, ["root", "vol-4"]) == ["root", "vol-4"]
-        virtd.good("volume-detach", volume=4, desktop=7)
-    finally:
-        second.down()
 
 
 def test_detach_from_a_frozen_guest_is_no_success(virtd, server, desktop):

@@ -14,13 +14,15 @@ import tempfile
 NAME, VERSION = "tiny", "20260101.1"
 IMAGE = f"{NAME}@{VERSION}"
 MODULES = ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
-           "virtio_blk", "virtio_console"]
+           "virtio_blk", "virtio_console", "virtio_balloon"]
 
 # Answers hello as the agent does; "disks" lists the serials of the virtio disks; "say" has it send one
-# raw line, as a guest gone wrong would; "flood" sends a line that is too long.
+# raw line, as a guest gone wrong would; "flood" sends a line that is too long; "eat" and "spit" have
+# the guest use so many MiB of its memory, and none; "memory" says how much it has.
 INIT = r"""#!/bin/sh
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
 for m in MODULES; do insmod /$m.ko; done
+mkdir /eaten; mount -t tmpfs -o size=100% tmpfs /eaten
 port=
 while [ -z "$port" ]; do
 	for p in /sys/class/virtio-ports/*; do
@@ -39,6 +41,13 @@ while :; do
 		for s in /sys/block/vd*/serial; do serials="$serials\"$(cat $s)\","; done
 		echo "{\"event\":\"disks\",\"serials\":[${serials%,}]}" >&3 ;;
 	*'"op":"fill"'*) dd if=/dev/zero of=/dev/vdb bs=1k count=1 seek=1 conv=notrunc 2>/dev/null ;;
+	*'"op":"eat"'*)
+		mib=${line##*'"mib":'}
+		dd if=/dev/zero of=/eaten/all bs=1M count=${mib%%[!0-9]*} 2>/dev/null
+		echo '{"event":"eaten"}' >&3 ;;
+	*'"op":"memory"'*)
+		read -r _ kib _ </proc/meminfo; echo "{\"event\":\"memory\",\"total_mib\":$((kib / 1024))}" >&3 ;;
+	*'"op":"spit"'*) rm -f /eaten/all; echo '{"event":"spat"}' >&3 ;;
 	*'"op":"say"'*) echo 'this is not JSON' >&3; echo '{"event":"said"}' >&3 ;;
 	*'"op":"flood"'*) dd if=/dev/zero bs=1k count=64 2>/dev/null | tr '\0' x >&3; echo >&3
 		echo '{"event":"flooded"}' >&3 ;;
@@ -81,7 +90,8 @@ def _initrd(kernel, target):
         for name in ("bin", "proc", "sys", "dev"):
             (root / name).mkdir()
         shutil.copy(shutil.which("busybox"), root / "bin/busybox")
-        for applet in ("sh", "mount", "insmod", "cat", "echo", "dd", "tr", "usleep", "poweroff"):
+        for applet in ("sh", "mount", "insmod", "cat", "echo", "dd", "tr", "usleep", "poweroff",
+                       "mkdir", "rm"):
             os.symlink("busybox", root / "bin" / applet)
         for module in MODULES:
             found = next(kernel.glob(f"lib/modules/*/kernel/**/{module}.ko*"))
@@ -95,7 +105,7 @@ def _initrd(kernel, target):
         target.write_bytes(archive)
 
 
-def build(images, cache):
+def build(images, cache, handoff="live"):
     """Writes images/tiny/VERSION/; returns "name@version"."""
     cache.mkdir(parents=True, exist_ok=True)
     kernel = _kernel(cache)
@@ -110,7 +120,7 @@ def build(images, cache):
         data = (folder / name).read_bytes()
         files[key] = {"file": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     manifest = {"name": NAME, "version": VERSION, "kind": "desktop", "inputs": "0" * 64,
-                "files": files, "cmdline": "console=ttyS0 quiet panic=-1",
+                "files": files, "cmdline": "console=ttyS0 quiet panic=-1", "handoff": handoff,
                 "root": {"format": "erofs", "data_blocks": 1024, "block_size": 4096,
                          "root_hash": "ab" * 32, "salt": "cd" * 32}}
     (folder / "manifest.json").write_text(json.dumps(manifest))

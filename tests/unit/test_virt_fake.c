@@ -23,7 +23,11 @@ void fake_reset(void)
 	fake = (struct fake){
 		.domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, disks_free),
 		.volumes = g_hash_table_new_full(
-			g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_byte_array_unref)};
+			g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_byte_array_unref),
+		.guest_mib = 512,
+		.target_mib = 512,
+		.used_mib = 100,
+		.gives_mib = 100};
 }
 
 /* 1: the call is to fail now; 2: it is to fail after its effect; 0: neither. */
@@ -112,8 +116,10 @@ static char *xml_of(const char *name, const GPtrArray *disks)
 {
 	GString *xml = g_string_new(NULL);
 
-	g_string_printf(
-		xml, "<domain><name>%s</name><memory unit='KiB'>524288</memory><devices>", name);
+	g_string_printf(xml,
+		"<domain type='kvm'><name>%s</name><memory unit='KiB'>524288</memory>"
+		"<currentMemory unit='KiB'>%u</currentMemory><devices><memballoon model='%s'/>",
+		name, fake.guest_mib * 1024, fake.balloon ? "virtio" : "none");
 	for (guint i = 0; i < disks->len; i++) {
 		g_auto(GStrv) parts = g_strsplit(disks->pdata[i], "|", 3);
 
@@ -196,6 +202,54 @@ void fake_disk_out(const char *domain, const char *alias)
 	for (guint i = disks->len; i-- > 0;)
 		if (strstr(disks->pdata[i], middle))
 			g_ptr_array_remove_index(disks, i);
+}
+
+static gboolean fake_memory_look(
+	struct virt_conn *conn, const char *name, struct virt_memory *memory, GError **error)
+{
+	(void)conn;
+	g_mutex_lock(&fake.hung);
+	g_mutex_unlock(&fake.hung);
+	if (planned("memory_look"))
+		return set_error(error, fake.fail_code);
+	if (fake.vanishes && --fake.vanishes == 0)
+		g_hash_table_remove(fake.domains, name);
+	if (fake.starves && --fake.starves == 0)
+		fake.used_mib = fake.guest_mib - 10;
+	if (!g_hash_table_contains(fake.domains, name))
+		return set_error(error, VIRT_ERROR_NOT_FOUND);
+	*memory = (struct virt_memory){.guest_mib = fake.guest_mib,
+		.resident_mib = fake.guest_mib + fake.keeps_mib,
+		.usable_mib = fake.guest_mib - MIN(fake.used_mib, fake.guest_mib),
+		.said = fake.said};
+	if (fake.guest_mib > fake.target_mib)
+		fake.guest_mib -= MIN(fake.gives_mib, fake.guest_mib - fake.target_mib);
+	else
+		fake.guest_mib = fake.target_mib;
+	return TRUE;
+}
+
+static gboolean fake_memory_set(
+	struct virt_conn *conn, const char *name, uint32_t mib, GError **error)
+{
+	int plan = planned("memory_set");
+
+	(void)conn;
+	if (!g_hash_table_contains(fake.domains, name))
+		return set_error(error, VIRT_ERROR_NOT_FOUND);
+	if (plan != 1)
+		fake.target_mib = mib;
+	return plan ? set_error(error, fake.fail_code) : TRUE;
+}
+
+static gboolean fake_memory_listen(
+	struct virt_conn *conn, const char *name, unsigned seconds, GError **error)
+{
+	(void)conn;
+	if (!g_hash_table_contains(fake.domains, name))
+		return set_error(error, VIRT_ERROR_NOT_FOUND);
+	fake.said += seconds && !fake.silent;
+	return TRUE;
 }
 
 static char *key_of(const char *pool, const char *name)
@@ -299,4 +353,10 @@ const struct virt_driver fake_driver = {
 	.volume_put = fake_volume_put,
 	.volume_head = fake_volume_head,
 	.volume_delete = fake_volume_delete,
+};
+
+const struct virt_memory_driver fake_memory = {
+	.look = fake_memory_look,
+	.set = fake_memory_set,
+	.listen = fake_memory_listen,
 };

@@ -17,11 +17,22 @@ struct fake {
 	bool no_vnc;       /* started domains have no VNC port */
 	char *last_screen; /* owned: the last VIRT_UPDATE */
 	char *last_detach; /* owned: "domain alias" of the last VIRT_DETACH */
+	/* Memory, of every domain. A guest gives back `gives_mib` at each look, and its process as
+	 * much less `keeps_mib` of it in all. */
+	bool balloon, silent; /* silent: the guest says nothing */
+	uint32_t guest_mib, target_mib, used_mib, gives_mib, keeps_mib;
+	int64_t said;
+	/* Calls of memory_look before the domain vanishes, or before the guest needs all it has; 0
+	 * = never. */
+	unsigned vanishes, starves;
+	/* A look hangs while this is locked by the test. */
+	GMutex hung;
 	struct virt_callbacks callbacks;
 };
 
 extern struct fake fake;
 extern const struct virt_driver fake_driver;
+extern const struct virt_memory_driver fake_memory;
 
 void fake_reset(void);
 void fake_volume(const char *pool, const char *name, const void *data, size_t length);

@@ -103,6 +103,18 @@ static void xml_networks(void **state)
 	assert_has(bridge, "<interface type='bridge'><source bridge='br0'/><port isolated='yes'/>");
 }
 
+static void xml_of_memory(void **state)
+{
+	struct domain_spec s = spec();
+
+	(void)state;
+	g_autofree char *hard = domain_xml(&s);
+	assert_has(hard, "<memballoon model='none'/>");
+	s.live = true;
+	g_autofree char *live = domain_xml(&s);
+	assert_has(live, "<memballoon model='virtio'/>");
+}
+
 static void xml_of_devices(void **state)
 {
 	(void)state;
@@ -130,7 +142,10 @@ static void names(void **state)
 
 static const char live[] =
 	"<domain type='qemu' id='3'><name>carrel-d7</name><memory unit='KiB'>2097152</memory>"
-	"<devices><disk type='file'><source file='/p/root'><seclabel/></source>"
+	"<currentMemory unit='KiB'>1048577</currentMemory>"
+	"<devices><memory "
+	"model='virtio-mem'><target><currentMemory>9</currentMemory></target></memory>"
+	"<memballoon model='virtio'/><disk type='file'><source file='/p/root'><seclabel/></source>"
 	"<backingStore type='file'><source file='/p/below'/></backingStore>"
 	"<target dev='vda'/><alias name='virtio-disk0'/></disk>"
 	"<disk type='block'><source dev='/dev/v'/><target dev='vdc'/><alias name='ua-vol9'/></disk>"
@@ -144,7 +159,10 @@ static void live_xml_is_read(void **state)
 	(void)state;
 	assert_non_null(info);
 	assert_int_equal(info->desktop, 7);
-	assert_int_equal(info->memory_mib, 2048);
+	assert_int_equal(info->memory_mib, 1025);
+	assert_int_equal(info->largest_mib, 2048);
+	assert_true(info->balloon);
+	assert_true(info->emulated);
 	assert_int_equal(info->vnc_port, 5903);
 	assert_string_equal(info->vnc_host, "10.78.0.11");
 	assert_int_equal(info->disk_count, 2);
@@ -154,6 +172,21 @@ static void live_xml_is_read(void **state)
 	assert_true(domain_info_has_alias(info, "ua-vol9"));
 	assert_false(domain_info_has_alias(info, "ua-vol"));
 	assert_int_equal(domain_info_free_slot(info), 0);
+	domain_info_free(info);
+}
+
+static void memory_of_one_without_a_balloon_is_read(void **state)
+{
+	static const char text[] = "<domain type='kvm'><name>x</name><memory>4096</memory>"
+				   "<devices><memballoon model='none'/></devices></domain>";
+	struct domain_info *info = domain_info_parse(text, strlen(text), NULL);
+
+	(void)state;
+	assert_non_null(info);
+	assert_int_equal(info->memory_mib, 4);
+	assert_int_equal(info->largest_mib, 4);
+	assert_false(info->balloon);
+	assert_false(info->emulated);
 	domain_info_free(info);
 }
 
@@ -224,6 +257,9 @@ static void bad_requests_are_refused(void **state)
 		"{\"id\":1,\"op\":\"volume-create\",\"volume\":1,\"size_mib\":64,\"uid\":0,"
 		"\"user\":\"r\"}",
 		"{\"id\":1,\"op\":\"agent-send\",\"desktop\":1,\"message\":\"text\"}",
+		"{\"id\":1,\"op\":\"desktop-resize\",\"desktop\":1,\"memory_mib\":512}",
+		"{\"id\":1,\"op\":\"desktop-resize\",\"desktop\":1,\"memory_mib\":512,\"ms\":0}",
+		"{\"id\":1,\"op\":\"desktop-resize\",\"desktop\":1,\"memory_mib\":8,\"ms\":9}",
 	};
 
 	(void)state;
@@ -258,7 +294,26 @@ static void manifest_is_read(void **state)
 	assert_string_equal(manifest->files[MANIFEST_KERNEL].file, "vmlinuz");
 	assert_string_equal(manifest->files[MANIFEST_KERNEL].sha256, HEX16 HEX16 HEX16 HEX16);
 	assert_int_equal(manifest->files[MANIFEST_ROOT].size, 3);
+	assert_false(manifest->live);
 	manifest_free(manifest);
+}
+
+static void assert_handoff(const char *handoff, gboolean shrinks)
+{
+	g_autofree char *text =
+		g_strdup_printf("{\"handoff\":\"%s\",%s", handoff, manifest_text + 1);
+	struct manifest *manifest = manifest_parse(text, strlen(text), "lite@1", NULL);
+
+	assert_non_null(manifest);
+	assert_int_equal(manifest->live, shrinks);
+	manifest_free(manifest);
+}
+
+static void manifest_says_how_desktops_are_handed_off(void **state)
+{
+	(void)state;
+	assert_handoff("hard", FALSE);
+	assert_handoff("live", TRUE);
 }
 
 static void assert_refused(const char *from, const char *to)
@@ -288,6 +343,10 @@ static void bad_manifests_are_refused(void **state)
 	assert_refused("\"ee\"", "\"e\"");
 	assert_refused("\"cmdline\"", "\"command\"");
 	assert_refused("}}", "}");
+	assert_refused("\"cmdline\"", "\"handoff\":\"soft\",\"cmdline\"");
+	assert_refused("\"cmdline\"", "\"handoff\":\"\",\"cmdline\"");
+	assert_refused("\"cmdline\"", "\"handoff\":true,\"cmdline\"");
+	assert_refused("\"cmdline\"", "\"handoff\":null,\"cmdline\"");
 }
 
 static void keep_line(void *user, const char *text, size_t length)
@@ -392,13 +451,16 @@ int main(void)
 		cmocka_unit_test(xml_is_what_a_desktop_needs),
 		cmocka_unit_test(xml_escapes_everything),
 		cmocka_unit_test(xml_networks),
+		cmocka_unit_test(xml_of_memory),
 		cmocka_unit_test(xml_of_devices),
 		cmocka_unit_test(names),
 		cmocka_unit_test(live_xml_is_read),
+		cmocka_unit_test(memory_of_one_without_a_balloon_is_read),
 		cmocka_unit_test(strange_xml_is_refused),
 		cmocka_unit_test(requests_are_unpacked),
 		cmocka_unit_test(bad_requests_are_refused),
 		cmocka_unit_test(manifest_is_read),
+		cmocka_unit_test(manifest_says_how_desktops_are_handed_off),
 		cmocka_unit_test(bad_manifests_are_refused),
 		cmocka_unit_test(lines_are_cut),
 		cmocka_unit_test(uris),

@@ -2,11 +2,13 @@
 /* What carrel-virtd answers, with a hypervisor in memory: the lanes' handlers, one request at a
  * time, and the faults that a real one shows only on bad days. */
 #include "broker/shared/msg.h"
+#include "broker/virt/domain_xml.h"
 #include "broker/virt/worker.h"
 #include "tests/unit/test_virt_fake.h"
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -37,7 +39,8 @@ static int set_up(void **state)
 	g_autoptr(GPtrArray) problems = conf_problems_new();
 	struct conf *conf = conf_parse("test", text, strlen(text), problems);
 	assert_non_null(conf);
-	bench->worker = worker_new(&fake_driver, NULL, conf, "s1", "qemu:///system", pair[1]);
+	bench->worker =
+		worker_new(&fake_driver, &fake_memory, NULL, conf, "s1", "qemu:///system", pair[1]);
 	bench->conn = worker_connect(bench->worker, LANE_CONTROL, NULL, NULL);
 	*state = bench;
 	return 0;
@@ -353,6 +356,169 @@ static void kvm_is_tried(void **state)
 	assert_int_equal(g_hash_table_size(fake.domains), 0);
 }
 
+static void resize_begin(struct bench *bench, uint64_t desktop, unsigned mib, unsigned ms)
+{
+	json_t *json =
+		json_pack("{s:i, s:s, s:I, s:i, s:i}", "id", (int)desktop, "op", "desktop-resize",
+			"desktop", (json_int_t)desktop, "memory_mib", (int)mib, "ms", (int)ms);
+
+	sizes_begin(bench->worker, bench->conn, request_new(json, NULL));
+}
+
+/* Waits for an answer to a resize, for as long as the lane's own thread would; it must be about
+ * this desktop. */
+static json_t *resize_answer(struct bench *bench, uint64_t desktop)
+{
+	struct pollfd pollfd = {.fd = bench->fd, .events = POLLIN};
+	gint64 left;
+
+	do
+		left = sizes_overdue(bench->worker);
+	while (poll(&pollfd, 1, left < 0 ? 5000 : (int)left) == 0 && left >= 0);
+	json_t *answer = packet(bench);
+	assert_non_null(answer);
+	assert_int_equal(json_integer_value(json_object_get(answer, "id")), desktop);
+	return answer;
+}
+
+/* Has a desktop resized; the answer's code, or "ok". Static. */
+static const char *resize(struct bench *bench, uint64_t desktop, unsigned mib, unsigned ms)
+{
+	static char code[64];
+
+	resize_begin(bench, desktop, mib, ms);
+	json_t *answer = resize_answer(bench, desktop);
+	const char *word = json_string_value(json_object_get(answer, "code"));
+	g_strlcpy(code, word ? word : "ok", sizeof(code));
+	if (!word)
+		assert_int_equal(json_integer_value(json_object_get(answer, "memory_mib")), mib);
+	json_decref(answer);
+	return code;
+}
+
+static void memory_is_given_back(void **state)
+{
+	struct bench *bench = *state;
+
+	assert_string_equal(resize(bench, 7, 256, 5000), "not-found");
+	domain(bench, "carrel-d7");
+	assert_string_equal(resize(bench, 7, 256, 5000), "not-supported");
+	fake.balloon = true;
+	assert_string_equal(resize(bench, 7, 256, 5000), "ok");
+	assert_int_equal(fake.guest_mib, 256);
+	/* The same again, and back; more than it was started with there is not. */
+	assert_string_equal(resize(bench, 7, 256, 5000), "ok");
+	assert_string_equal(resize(bench, 7, 512, 5000), "ok");
+	assert_int_equal(fake.guest_mib, 512);
+	assert_string_equal(resize(bench, 7, 513, 5000), "not-supported");
+	/* The process keeps what overhead_mib and what it has mapped from files allow. */
+	fake.keeps_mib = 128 + 128;
+	assert_string_equal(resize(bench, 7, 256, 5000), "ok");
+}
+
+static void what_is_not_given_back_is_restored(void **state)
+{
+	struct bench *bench = *state;
+
+	domain(bench, "carrel-d7");
+	fake.balloon = true;
+	/* The guest stops half-way. */
+	fake.gives_mib = 1;
+	assert_string_equal(resize(bench, 7, 256, 300), "timeout");
+	assert_int_equal(fake.target_mib, 512);
+	/* The guest gave it, but the host has not got it. */
+	fake.guest_mib = 512;
+	fake.gives_mib = 100;
+	fake.keeps_mib = 128 + 129;
+	assert_string_equal(resize(bench, 7, 256, 500), "timeout");
+	assert_int_equal(fake.target_mib, 512);
+	/* The call fails, whether it had its effect or not. */
+	fake.guest_mib = 512;
+	fake.fail_call = "memory_set";
+	fake.fail_code = VIRT_ERROR_LIBVIRT;
+	fake.fail_after = true;
+	assert_string_equal(resize(bench, 7, 256, 500), "libvirt");
+	assert_int_equal(fake.target_mib, 512);
+	/* A guest without a driver: it is not even asked. */
+	fake.silent = true;
+	fake.target_mib = 511;
+	assert_string_equal(resize(bench, 7, 256, 300), "timeout");
+	assert_int_equal(fake.target_mib, 511);
+}
+
+static void what_programs_use_is_not_taken(void **state)
+{
+	struct bench *bench = *state;
+
+	domain(bench, "carrel-d7");
+	fake.balloon = true;
+	fake.used_mib = 193;
+	assert_string_equal(resize(bench, 7, 256, 5000), "no-memory");
+	assert_int_equal(fake.guest_mib, 512);
+	fake.used_mib = 192;
+	assert_string_equal(resize(bench, 7, 256, 5000), "ok");
+	/* They begin to need it while it is being taken. */
+	assert_string_equal(resize(bench, 7, 512, 5000), "ok");
+	fake.starves = 4;
+	assert_string_equal(resize(bench, 7, 256, 5000), "no-memory");
+	assert_int_equal(fake.target_mib, 512);
+}
+
+static void vm_that_vanishes_is_not_found(void **state)
+{
+	struct bench *bench = *state;
+
+	fake.balloon = true;
+	for (unsigned looks = 1; looks <= 4; looks++) {
+		domain(bench, "carrel-d7");
+		fake.guest_mib = fake.target_mib = 512;
+		fake.vanishes = looks;
+		assert_string_equal(resize(bench, 7, 256, 5000), "not-found");
+	}
+	domain(bench, "carrel-d7");
+	fake.fail_call = "memory_look";
+	fake.fail_code = VIRT_ERROR_UNREACHABLE;
+	assert_string_equal(resize(bench, 7, 256, 5000), "unreachable");
+}
+
+static void hung_hypervisor_holds_up_only_its_own(void **state)
+{
+	struct bench *bench = *state;
+	struct worker *worker = bench->worker;
+
+	fake.balloon = true;
+	g_mutex_lock(&fake.hung);
+	for (uint64_t desktop = 7; desktop <= 10; desktop++) {
+		g_autofree char *name = domain_name(desktop);
+
+		domain(bench, name);
+		resize_begin(bench, desktop, 256, 1);
+	}
+	/* Not a second one of the same VM, and not many at once; the other lanes go on. */
+	assert_string_equal(resize(bench, 7, 256, 1), "busy");
+	assert_string_equal(resize(bench, 11, 256, 1), "busy");
+	assert_string_equal(ask(bench, control_handle, "{\"id\":1,\"op\":\"desktop-list\"}"), "ok");
+	for (uint64_t desktop = 7; desktop <= 10; desktop++) {
+		json_t *answer = resize_answer(bench, desktop);
+		const char *code = json_string_value(json_object_get(answer, "code"));
+
+		assert_string_equal(code, "timeout");
+		json_decref(answer);
+	}
+	assert_string_equal(resize(bench, 7, 256, 1), "busy");
+	/* When it goes on, nothing is changed any more, and nothing is answered twice. */
+	fake.gives_mib = 512;
+	g_mutex_unlock(&fake.hung);
+	for (bool over = false; !over; g_thread_yield()) {
+		g_mutex_lock(&worker->lock);
+		over = worker->resizes->len == 0;
+		g_mutex_unlock(&worker->lock);
+	}
+	assert_null(packet(bench));
+	assert_int_equal(fake.guest_mib, 512);
+	assert_string_equal(resize(bench, 7, 256, 5000), "ok");
+}
+
 static void assert_event(struct bench *bench, const char *name)
 {
 	json_t *event = packet(bench);
@@ -420,6 +586,11 @@ int main(void)
 		TEST(failed_start_leaves_no_vm),
 		TEST(tickets),
 		TEST(kvm_is_tried),
+		TEST(memory_is_given_back),
+		TEST(what_is_not_given_back_is_restored),
+		TEST(what_programs_use_is_not_taken),
+		TEST(vm_that_vanishes_is_not_found),
+		TEST(hung_hypervisor_holds_up_only_its_own),
 		TEST(server_is_up_when_both_connections_are),
 		TEST(waits_between_attempts_are_bounded),
 	};

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the agent's states make of a helper process that ends badly: a volume that may be mounted
+ * counts as mounted until somebody has looked. The loop is this test. */
+#include "images/agent/agent.h"
+#include "images/agent/agent_disk.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* What agent.c has besides the loop. */
+
+int64_t agent_now_ms(void)
+{
+	return 0;
+}
+
+void agent_timer_set(struct agent *agent, enum agent_timer timer, int64_t after_ms)
+{
+	agent->deadline[timer] = after_ms;
+}
+
+void agent_log(const char *format, ...)
+{
+	(void)format;
+}
+
+void agent_wait_screen(struct agent *agent, const char *message)
+{
+	(void)agent;
+	(void)message;
+}
+
+/* An agent in the middle of a claim's step, without a control group, for a home that is not there.
+ */
+static void begin(struct agent *agent, enum agent_step step)
+{
+	memset(agent, 0, sizeof(*agent));
+	agent->job = agent_proc_shared(sizeof(*agent->job));
+	assert_non_null(agent->job);
+	agent->port.fd = agent->group.events = -1;
+	agent->release_id = -1;
+	agent->session_pid = agent->job_pid = -1;
+	agent->claim_open = true;
+	agent->state = AGENT_CLAIMING;
+	agent->step = step;
+	strcpy(agent->claim.user, "alice");
+	strcpy(agent->home, "/nonexistent/home");
+	strcpy(agent->device, "/nonexistent/vdb");
+}
+
+/* The job that the agent has begun runs to its end. */
+static void end_job(struct agent *agent)
+{
+	int status;
+
+	assert_true(agent->job_pid > 0);
+	assert_int_equal(waitpid(agent->job_pid, &status, 0), agent->job_pid);
+	agent_claim_job_ended(agent, status);
+}
+
+static void killed_job_counts_as_mounted(void **state)
+{
+	static const enum agent_step steps[] = {STEP_CHECK, STEP_MOUNT};
+	struct agent agent;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		begin(&agent, steps[i]);
+		agent_claim_job_ended(&agent, W_EXITCODE(0, 9));
+		assert_int_equal(agent.state, AGENT_RELEASING);
+		assert_true(agent.mounted);
+		assert_int_equal(agent.step, STEP_UNMOUNT);
+		end_job(&agent);
+		assert_int_equal(agent.step, STEP_DONE);
+		assert_false(agent.mounted);
+	}
+}
+
+static void mount_that_could_not_be_undone_counts_as_mounted(void **state)
+{
+	struct agent agent;
+
+	(void)state;
+	begin(&agent, STEP_MOUNT);
+	agent_claim_job_ended(&agent, W_EXITCODE(AGENT_DISK_BUSY, 0));
+	assert_int_equal(agent.state, AGENT_RELEASING);
+	assert_true(agent.mounted);
+	end_job(&agent);
+}
+
+static void failed_mount_leaves_a_standby(void **state)
+{
+	struct agent agent;
+
+	(void)state;
+	begin(&agent, STEP_MOUNT);
+	agent_claim_job_ended(&agent, W_EXITCODE(AGENT_DISK_FAILED, 0));
+	assert_int_equal(agent.state, AGENT_STANDBY);
+	assert_false(agent.mounted);
+	begin(&agent, STEP_CHECK);
+	agent_claim_job_ended(&agent, W_EXITCODE(AGENT_DISK_DAMAGED, 0));
+	assert_int_equal(agent.state, AGENT_STANDBY);
+	assert_false(agent.mounted);
+}
+
+static void killed_unmount_is_no_release(void **state)
+{
+	struct agent agent;
+
+	(void)state;
+	begin(&agent, STEP_UNMOUNT);
+	agent.state = AGENT_RELEASING;
+	agent.mounted = true;
+	agent.release_id = 5;
+	agent_claim_job_ended(&agent, W_EXITCODE(0, 9));
+	assert_int_not_equal(agent.step, STEP_DONE);
+	assert_true(agent.mounted);
+	assert_int_equal(agent.release_id, -1); /* answered: volume-busy */
+	/* asked again it does it again */
+	agent_claim_release(&agent, 6);
+	end_job(&agent);
+	assert_int_equal(agent.step, STEP_DONE);
+}
+
+/* What cannot be opened for another reason than that it is gone may still be mounted. */
+static void device_that_cannot_be_looked_at_is_busy(void **state)
+{
+	char text[128] = "", name[300];
+
+	(void)state;
+	assert_int_equal(agent_disk_unmount("/nonexistent", "/nonexistent", text, sizeof(text)),
+		AGENT_DISK_OK);
+	memset(name, 'x', sizeof(name) - 1);
+	name[0] = '/';
+	name[sizeof(name) - 1] = '\0';
+	assert_int_equal(
+		agent_disk_unmount(name, "/nonexistent", text, sizeof(text)), AGENT_DISK_BUSY);
+	assert_string_not_equal(text, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(killed_job_counts_as_mounted),
+		cmocka_unit_test(mount_that_could_not_be_undone_counts_as_mounted),
+		cmocka_unit_test(failed_mount_leaves_a_standby),
+		cmocka_unit_test(killed_unmount_is_no_release),
+		cmocka_unit_test(device_that_cannot_be_looked_at_is_busy),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
