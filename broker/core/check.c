@@ -28,7 +28,7 @@ static const char *check_desktop(const struct core *core, const struct desktop *
 		return "a desktop thinks that it has a volume";
 	if (d->object.deadline_ms == 0 && state != DESKTOP_STANDBY && state != DESKTOP_ACTIVE)
 		return "a desktop waits without a deadline";
-	if ((d->row.session != 0 && !d->left) != (d->place.server != NULL) &&
+	if (desktop_counts(d) != (d->place.server != NULL) &&
 		table_live(&core->servers, d->row.server))
 		return "the allocator does not know of a desktop";
 	if (d->left && state < DESKTOP_DRAINING && (!mine || !s->row.next))

@@ -129,13 +129,28 @@ struct desktop *desktop_find(
 	return d;
 }
 
+static bool leaving(const struct desktop *d)
+{
+	return d->row.state == DESKTOP_DRAINING || d->row.state == DESKTOP_FAILED;
+}
+
+bool desktop_counts(const struct desktop *d)
+{
+	return d->row.session != 0 && !d->left && (!leaving(d) || d->destroys >= DESTROYS_STUCK);
+}
+
 void desktop_put(struct core *core, struct desktop *d)
 {
 	struct server *server = server_of(core, d);
 	const struct session *s = table_live(&core->sessions, d->row.session);
 
-	if (d->row.session == 0 || d->left || !server)
+	if (!server)
 		return;
+	if (!desktop_counts(d)) {
+		placement_remove(&core->placement, &d->place);
+		core->room = true; /* it can be promised to somebody; he starts when it is free */
+		return;
+	}
 	if (d->place.server)
 		placement_set_kind(&core->placement, &d->place, move_kind(core, d));
 	else
@@ -201,10 +216,13 @@ void desktop_claim(struct core *core, struct desktop *d, struct volume *v)
 
 static void ask_destroy(struct core *core, struct desktop *d)
 {
-	const struct server *server = server_of(core, d);
+	struct server *server = server_of(core, d);
 
 	timer_after(core, &d->object, DESTROY_MS);
-	d->destroys++;
+	if (++d->destroys == DESTROYS_STUCK && server) {
+		desktop_put(core, d);
+		move_take_back(core, server);
+	}
 	if (!server || !server->row.up)
 		return; /* asked for when it is back */
 	struct core_action *a = emit(core, CORE_ACT_DESKTOP_DESTROY);
@@ -488,7 +506,6 @@ static void desktop_volume_event(struct core *core, struct desktop *d, const str
 {
 	struct volume *v = table_live(&core->volumes, ev->volume);
 	bool attaching = d->row.state == DESKTOP_CLAIMING && !d->claim_sent;
-	bool leaving = d->row.state == DESKTOP_DRAINING || d->row.state == DESKTOP_FAILED;
 
 	if (!v || v->row.desktop != d->object.id)
 		return;
@@ -498,11 +515,11 @@ static void desktop_volume_event(struct core *core, struct desktop *d, const str
 		if (ev->flag)
 			volume_free(core, v);
 		desktop_fail(core, d, "volume-failed", ev->text[0] ? ev->text : ev->code);
-	} else if (ev->type == CORE_EV_VOLUME_DETACHED && leaving && d->released) {
+	} else if (ev->type == CORE_EV_VOLUME_DETACHED && leaving(d) && d->released) {
 		volume_free(core, v);
 		if (d->destroys == 0)
 			desktop_destroy(core, d, false);
-	} else if (ev->type == CORE_EV_VOLUME_DETACH_FAILED && leaving && d->destroys == 0) {
+	} else if (ev->type == CORE_EV_VOLUME_DETACH_FAILED && leaving(d) && d->destroys == 0) {
 		desktop_destroy(core, d, false);
 	}
 }

@@ -32,6 +32,7 @@
 #define WAY_TRIES 3
 #define DETACH_MS 30000      /* the hypervisor's answer to a detach */
 #define DESTROY_MS 30000     /* until a destroy is asked for again */
+#define DESTROYS_STUCK 3     /* asked for so often, a VM counts as one that stays */
 #define POOL_BACKOFF_MS 5000 /* after the first failed boot; doubles */
 #define POOL_BACKOFF_MAX 600000
 #define LOGINS_PER_CLIENT 4 /* under way at once */
@@ -314,6 +315,7 @@ void desktop_unassign(struct core *core, struct desktop *d); /* back to the pool
 struct desktop *desktop_find(
 	struct core *core, struct server *server, uint32_t memory_mib, struct session *s);
 void desktop_drop(struct core *core, struct desktop *d); /* its session does not want it */
+bool desktop_counts(const struct desktop *d);            /* for the allocator */
 void desktop_put(struct core *core, struct desktop *d);  /* tells the allocator of it */
 void desktop_claim(struct core *core, struct desktop *d, struct volume *v);
 void desktop_release(struct core *core, struct desktop *d);

@@ -13,7 +13,8 @@
  * started only where the memory of all VMs that exist leaves room for it, both of a hand-off
  * included; until then its desktop is `held`. Desktops that are held on a server start in the order
  * in which they were decided. A desktop waits thus only for hand-offs that were decided before it,
- * the first of which waits for nobody: there is no circle.
+ * the first of which waits for nobody: there is no circle. A desktop that is on its way out counts
+ * for nothing either, unless its VM does not go.
  *
  * Up to PREPARE the session is CONNECTED or DISCONNECTED as ever, and its user works on. QUIESCE is
  * the old desktop's ordinary release. When the volume is nobody's the session goes on as a login

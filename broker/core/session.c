@@ -350,7 +350,7 @@ void session_take(struct core *core, struct session *s, struct login *l)
 		break;
 	case SESSION_MOVING:
 		way_close(core, s); /* the first viewer's */
-		/* fall through */
+				    /* fall through */
 	default:
 		move_tell(core, s); /* a viewer that shows the old picture still */
 		session_show(core, s);

@@ -153,7 +153,7 @@ static bool seats_are_there(const struct world *w)
 			d = core_desktop_next(w->core, d->id)) {
 			const struct core_session *owner = core_session_get(w->core, d->session);
 			/* What is on its way out makes room for a seat in a moment. */
-			bool left = d->state == DESKTOP_DRAINING ||
+			bool left = d->state == DESKTOP_DRAINING || d->state == DESKTOP_FAILED ||
 				    (owner && owner->next != 0 && owner->desktop == d->id);
 			if (d->server == s->id && d->session != 0 && !left)
 				used += (d->memory_mib + w->config.min_mib - 1) / w->config.min_mib;

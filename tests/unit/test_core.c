@@ -203,8 +203,8 @@ static void alice_leaves_bob_waits(void)
 	boots(1, NULL);
 	connects(1, 1, 1);
 	STEP(NULL, CORE_EV_LOGOUT, .login = 1);
-	login(2, "bob", "c2", "");
-	assert_int_equal(session_is(2), SESSION_PLACING);
+	login(2, "bob", "c2", "volume-create s1 v2");
+	assert_int_equal(session_is(2), SESSION_WAITING);
 }
 
 static void test_waits_for_room(void **state)
@@ -214,19 +214,20 @@ static void test_waits_for_room(void **state)
 	login(3, "bob", "c3", "tell-moved L2 moved");
 	STEP("volume-detach s1 d1 v1", CORE_EV_RELEASED, .desktop = 1);
 	STEP("desktop-destroy s1 d1", CORE_EV_VOLUME_DETACHED, .volume = 1, .desktop = 1);
-	STEP("desktop-start s1 d2 S2; volume-create s1 v2", CORE_EV_DESKTOP_GONE, .desktop = 1);
-	assert_int_equal(session_is(2), SESSION_WAITING);
+	assert_int_equal(core_server_used_mib(bench.core, 1), 512);
+	STEP("desktop-start s1 d2 S2", CORE_EV_DESKTOP_GONE, .desktop = 1);
 }
 
+/* Her VM does not go: what was promised to bob is taken back. */
 static void test_waiting_for_room_ends(void **state)
 {
-	int64_t start = bench.now_ms;
-
 	(void)state;
 	alice_leaves_bob_waits();
+	while (session_is(2) == SESSION_WAITING)
+		wait_deadline(60000, NULL);
+	assert_int_equal(session_is(2), SESSION_PLACING);
 	while (session_is(2) == SESSION_PLACING)
-		wait_deadline(30000, NULL);
-	assert_int_equal(bench.now_ms - start, 60000);
+		wait_deadline(60000, NULL);
 	assert_true(said(CORE_ACT_TELL_REFUSED, "none came free"));
 	assert_int_equal(core_volume_get(bench.core, 1)->desktop, 1);
 }
