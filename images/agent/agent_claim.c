@@ -339,8 +339,10 @@ void agent_claim_release(struct agent *agent, int64_t id)
 
 void agent_claim_group_event(struct agent *agent)
 {
-	if ((agent->step == STEP_TERM || agent->step == STEP_KILL) &&
-		!agent_group_populated(&agent->group))
+	/* Read each time: cgroup.events stays ready until it is. */
+	bool populated = agent_group_populated(&agent->group);
+
+	if ((agent->step == STEP_TERM || agent->step == STEP_KILL) && !populated)
 		release_unmount(agent);
 }
 
