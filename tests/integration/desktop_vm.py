@@ -228,6 +228,20 @@ class Desktop:
                     self.tap(plain.get(c, c))
             self.wait_screen(lambda i, b=before: i.tobytes() != b, 60, f"the echo of {text!r}")
 
+    def busy(self, seconds):
+        """Share of one processor that the VM uses over so many seconds, in which it must live."""
+        def ticks():
+            with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
+                fields = stat.read().rsplit(")", 1)[1].split()
+            return int(fields[11]) + int(fields[12])
+
+        before = ticks()
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return (ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
+        raise AssertionError("the VM has ended")
+
     def close(self):
         if self.process.poll() is None:
             self.process.kill()

@@ -101,6 +101,15 @@ def stages(vm):
     return [m["stage"] for _, m in vm.messages if m.get("event") == "progress"]
 
 
+def test_an_idle_desktop_rests(boot):
+    """Nothing in it keeps a processor busy while nobody does anything."""
+    vm = boot(memory_mib=512)
+    vm.ask(op="status", seconds=120)
+    deadline = time.monotonic() + 90
+    while (share := vm.busy(2)) > 0.15:
+        assert time.monotonic() < deadline, f"it uses {share:.0%} of a processor"
+
+
 def test_a_session_and_the_next_one(boot, tmp_path, record_property):
     volume, damaged = tmp_path / "volume", tmp_path / "damaged"
     make_volume(volume)
