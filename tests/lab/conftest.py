@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from carrel_lab import Lab, Sampler, home, way  # noqa: E402
+from carrel_lab.errors import wait_until  # noqa: E402
 
 PASSWORDS = {"alice": "rabbit-hole 1865", "bob": "pudding 7", "carol": "carol-carol 3"}
 PASSWORDS.update({name: f"{name}-password" for name in ("dave", "erin", "frank", "grace", "heidi",
@@ -111,13 +112,20 @@ def put_in_order(lab, conf=HALVING):
         seat.leave()
     for server in lab.servers.names():
         lab.net.cable(server, "eth0", True)
-        if not lab.servers.is_on(server):
-            lab.servers.power_on(server)
         lab.admin.carrel("server", "drain", server, "--off")
     lab.configure(conf)
-    for server in lab.servers.names():
-        lab.servers.wait_up(server, 120)
+    wait_until(lambda: all_up(lab), 240, lambda: f"all servers are up: {lab.admin.servers()}",
+               step=0.5)
     lab.admin.end_sessions()
+
+
+def all_up(lab):
+    """Are they? One that is off is switched on: the broker may have one switched off even now, for
+    a test that failed in the middle."""
+    for server in lab.servers.names():
+        if not lab.servers.is_on(server):
+            lab.servers.power_on(server)
+    return all(s["state"] == "up" for s in lab.admin.servers())
 
 
 @pytest.fixture
