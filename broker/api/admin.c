@@ -76,9 +76,10 @@ static json_t *next_json(struct broker *broker, const struct core_tier_status *t
 	const struct core_session *first = core_session_get(broker->core, tier->next_handoff);
 	const struct core_server *to = core_server_get(broker->core, tier->next_handoff_server);
 
-	return json_pack("{s:I, s:s, s:b, s:s, s:s, s:I}", "size_mib", (json_int_t)tier->next_size_mib,
-		"server", server ? server->name : "", "waits", tier->next_waits, "handoff",
-		first ? first->user : "", "handoff_server", to ? to->name : "", "handoff_size_mib",
+	return json_pack("{s:I, s:s, s:b, s:s, s:s, s:I}", "size_mib",
+		(json_int_t)tier->next_size_mib, "server", server ? server->name : "", "waits",
+		tier->next_waits, "handoff", first ? first->user : "", "handoff_server",
+		to ? to->name : "", "handoff_size_mib",
 		(json_int_t)(first ? tier->next_handoff_size_mib : 0));
 }
 
