@@ -238,6 +238,7 @@ void core_copy_text(char *to, size_t size, const char *from);
 /* transitions.c: set a state, persist the row; a transition that the tables lack is a violation */
 void desktop_state(struct core *core, struct desktop *d, enum core_desktop_state next);
 void session_state(struct core *core, struct session *s, enum core_session_state next);
+void move_state(struct core *core, struct session *s, enum core_move next);
 void volume_state(struct core *core, struct volume *v, enum core_volume_state next);
 
 /* login.c */

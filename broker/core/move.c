@@ -38,9 +38,8 @@ static void step(struct core *core, struct session *s, enum core_move move)
 	const struct desktop *d = table_live(&core->desktops, s->row.desktop);
 	const struct desktop *next = table_live(&core->desktops, s->row.next);
 
-	s->row.move = move;
+	move_state(core, s, move);
 	s->turns = 0;
-	emit_session(core, s);
 	emit_audit(core, "handoff", s->object.id, s->row.desktop,
 		"%s: %s, desktop %u of %u MiB, next %u of %u MiB, for %s", core_move_name(move),
 		s->row.user, (unsigned)s->row.desktop, d ? d->row.memory_mib : 0,
@@ -51,10 +50,9 @@ static void step(struct core *core, struct session *s, enum core_move move)
 /* It is over, well or not. */
 static void finish(struct core *core, struct session *s, const char *how, const char *why)
 {
-	s->row.move = MOVE_NONE;
+	move_state(core, s, MOVE_NONE);
 	s->row.move_why = MOVE_WHY_NONE;
 	s->row.move_breaks = false;
-	emit_session(core, s);
 	emit_audit(core, "handoff", s->object.id, s->row.desktop, "%s: %s", how, why);
 	core->room = core->policy.stale = true;
 }
@@ -166,7 +164,7 @@ static void begin(struct core *core, struct session *s, struct server *to, uint3
 	}
 	d->left = true;
 	placement_remove(&core->placement, &d->place);
-	s->row.move = MOVE_ANNOUNCE;
+	move_state(core, s, shrink ? MOVE_SHRINK : MOVE_ANNOUNCE);
 	s->row.move_why = why;
 	s->row.move_breaks = breaks;
 	desktop_find(core, to, memory_mib, s);
@@ -174,7 +172,7 @@ static void begin(struct core *core, struct session *s, struct server *to, uint3
 		move_announce(core, s);
 		return;
 	}
-	step(core, s, MOVE_SHRINK);
+	step(core, s, MOVE_SHRINK); /* said with its new desktop */
 	timer_after(core, &s->clock, (int64_t)core->config.shrink_ms + SHRINK_MS);
 	resize_ask(core, d, memory_mib);
 }

@@ -49,6 +49,25 @@ static const unsigned session_next[] = {
 	[SESSION_ENDED] = 0,
 };
 
+/*
+ * A hand-off, beside its session's state. Any step is followed by NONE when the session ends, and
+ * those up to PREPARE when it is undone; DETACH follows them at once when the old machine dies.
+ *
+ *   NONE --> SHRINK --> ANNOUNCE --> PREPARE --> QUIESCE --> DETACH --> CLAIM --> SWITCH --> NONE
+ *     |                  ^   (in place: NONE)                                       (or without
+ *     +------------------+                                                          a viewer)
+ */
+static const unsigned move_next[] = {
+	[MOVE_NONE] = TO(MOVE_SHRINK) | TO(MOVE_ANNOUNCE),
+	[MOVE_SHRINK] = TO(MOVE_ANNOUNCE) | TO(MOVE_QUIESCE) | TO(MOVE_DETACH) | TO(MOVE_NONE),
+	[MOVE_ANNOUNCE] = TO(MOVE_PREPARE) | TO(MOVE_QUIESCE) | TO(MOVE_DETACH) | TO(MOVE_NONE),
+	[MOVE_PREPARE] = TO(MOVE_QUIESCE) | TO(MOVE_DETACH) | TO(MOVE_NONE),
+	[MOVE_QUIESCE] = TO(MOVE_DETACH) | TO(MOVE_CLAIM) | TO(MOVE_NONE),
+	[MOVE_DETACH] = TO(MOVE_CLAIM) | TO(MOVE_NONE),
+	[MOVE_CLAIM] = TO(MOVE_SWITCH) | TO(MOVE_NONE),
+	[MOVE_SWITCH] = TO(MOVE_NONE),
+};
+
 /* READY only ever comes from CREATING: what was once handed out is never made again. */
 static const unsigned volume_next[] = {
 	[VOLUME_ABSENT] = TO(VOLUME_CREATING),
@@ -75,6 +94,13 @@ void session_state(struct core *core, struct session *s, enum core_session_state
 {
 	check(core, session_next, s->row.state, next, "a session's transition is not in the table");
 	s->row.state = next;
+	emit_session(core, s);
+}
+
+void move_state(struct core *core, struct session *s, enum core_move next)
+{
+	check(core, move_next, s->row.move, next, "a hand-off's step is not in the table");
+	s->row.move = next;
 	emit_session(core, s);
 }
 
