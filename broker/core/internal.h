@@ -304,6 +304,7 @@ void way_open(struct core *core, struct session *s, const struct login *l);
 void way_close(struct core *core, struct session *s);
 void way_event(struct core *core, const struct core_event *ev);
 void way_deadline(struct core *core, struct session *s);
+void way_server_up(struct core *core, struct session *s); /* some server is */
 void way_first_frame(struct core *core, struct session *s);
 
 /* desktop.c */

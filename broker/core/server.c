@@ -186,6 +186,7 @@ static void server_up(struct core *core, struct server *s, uint32_t memory_mib, 
 	{
 		session_advance(core, session);
 		move_advance(core, session);
+		way_server_up(core, session);
 	}
 	core->room = true;
 }

@@ -38,12 +38,27 @@ static void way_give_up(struct core *core, struct session *s, const char *code, 
 	session_viewer_gone(core, s);
 }
 
+/* His desktop goes on, as far as is known: the viewer waits until its server answers or is lost. */
+static void way_wait(struct core *core, struct session *s)
+{
+	timer_after(core, &s->object, WAY_MS);
+	emit_stage(core, s, "connecting", 95,
+		"The server of your desktop does not answer. You are connected when it does, or "
+		"get another desktop when it is lost.");
+}
+
 static void way_ask(struct core *core, struct session *s)
 {
 	const struct desktop *d = table_live(&core->desktops, s->row.desktop);
+	const struct server *server = table_live(&core->servers, d->row.server);
 	struct core_action *a;
 
 	s->way.told = s->way.failed = false;
+	if (!server->row.up) {
+		s->way.ticket = s->way.forward = false;
+		way_wait(core, s);
+		return;
+	}
 	s->way.ticket_live = s->way.ticket = s->way.forward = true;
 	s->way.number = ++core->way_number;
 	a = emit(core, CORE_ACT_TICKET_SET);
@@ -151,6 +166,12 @@ void way_event(struct core *core, const struct core_event *ev)
 	a->desktop = d->object.id;
 	a->server = d->row.server;
 	a->port = s->row.forward_port;
+}
+
+void way_server_up(struct core *core, struct session *s)
+{
+	if (s->row.state == SESSION_CONNECTED && !s->way.told && !s->way.ticket && !s->way.forward)
+		way_ask(core, s);
 }
 
 void way_deadline(struct core *core, struct session *s)

@@ -401,6 +401,27 @@ static void test_server_lost(void **state)
 	assert_int_equal(core_server_used_mib(bench.core, 2), 0);
 }
 
+/* The viewer has lost its picture with the server: it waits, and is not sent away. */
+static void test_viewer_waits_for_its_server(void **state)
+{
+	(void)state;
+	two_servers();
+	are_on(1, 1);
+	uint64_t server = server_of(1);
+	STEP("", CORE_EV_SERVER_DOWN, .server = server);
+	STEP("", CORE_EV_RECONNECT, .login = 1);
+	assert_true(said(CORE_ACT_TELL_STAGE, "does not answer"));
+	for (int i = 0; i < 10; i++)
+		wait_deadline(20000, "");
+	assert_int_equal(session_is(1), SESSION_CONNECTED);
+	STEP("", CORE_EV_RECONCILE_DESKTOP, .server = server, .desktop = 1, .flag = true);
+	STEP("", CORE_EV_RECONCILE_DONE, .server = server);
+	STEP("ticket-set s1 d1 S1; forward-add S1 c1", CORE_EV_SERVER_UP, .server = server,
+		.memory_mib = 4096);
+	all_well(CORE_ACT_COUNT);
+	assert_true(core_session_get(bench.core, 1)->deadline_ms == 0);
+}
+
 static void test_server_lost_without_fence(void **state)
 {
 	(void)state;
@@ -556,6 +577,7 @@ int main(void)
 		TEST(test_in_place_fails),
 		TEST(test_drain),
 		TEST(test_server_lost),
+		TEST(test_viewer_waits_for_its_server),
 		TEST(test_server_lost_without_fence),
 		TEST(test_fence_fails),
 		TEST(test_admin_moves),
