@@ -78,17 +78,7 @@ static void print_status(const json_t *status)
 
 int command_status(const struct context *context)
 {
-	g_autoptr(GError) error = NULL;
-	json_t *answer = request_send(context, "GET", "/v1/status", NULL, &error);
-
-	if (!answer)
-		return show_failed(error);
-	if (context->json)
-		show_json(answer);
-	else
-		print_status(answer);
-	json_decref(answer);
-	return EXIT_DONE;
+	return show_one(context, "/v1/status", print_status);
 }
 
 /* Asks for the password and sends it with what `body` has already. */

@@ -232,17 +232,8 @@ static void print_desktop(const json_t *desktop)
 int command_desktop_show(const struct context *context)
 {
 	g_autofree char *path = show_path("/v1/desktops/", context->args[0], "");
-	g_autoptr(GError) error = NULL;
-	json_t *answer = request_send(context, "GET", path, NULL, &error);
 
-	if (!answer)
-		return show_failed(error);
-	if (context->json)
-		show_json(answer);
-	else
-		print_desktop(answer);
-	json_decref(answer);
-	return EXIT_DONE;
+	return show_one(context, path, print_desktop);
 }
 
 int command_desktop_destroy(const struct context *context)

@@ -66,6 +66,21 @@ void show_table(const json_t *list, const struct column *columns, size_t count)
 	table_free(table);
 }
 
+int show_one(const struct context *context, const char *path, void (*print)(const json_t *answer))
+{
+	g_autoptr(GError) error = NULL;
+	json_t *answer = request_send(context, "GET", path, NULL, &error);
+
+	if (!answer)
+		return show_failed(error);
+	if (context->json)
+		show_json(answer);
+	else
+		print(answer);
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
 int show_list(const struct context *context, const char *path, const char *member,
 	const struct column *columns, size_t count)
 {

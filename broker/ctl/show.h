@@ -24,6 +24,8 @@ const char *show_string(const json_t *object, const char *member);
 char *show_cell(const json_t *value);
 void show_table(const json_t *list, const struct column *columns, size_t count);
 
+/* GET `path`, then the answer as `print` writes it, or as JSON. */
+int show_one(const struct context *context, const char *path, void (*print)(const json_t *answer));
 /* GET `path`, then the array `member` of the answer as a table, or all of it as JSON. */
 int show_list(const struct context *context, const char *path, const char *member,
 	const struct column *columns, size_t count);

@@ -10,16 +10,9 @@ import subprocess
 
 import pytest
 
-from fakes.site import ADDRESS, BUILD, IMAGE, Site, Stream, make_certificate
+from fakes.site import ADDRESS, BUILD, IMAGE, Site, Stream
 
 BOOT = [{"stage": "kernel", "ms": 900}, {"stage": "network", "ms": 2100, "bytes": 0}]
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pki")
-    make_certificate(folder)
-    return folder
 
 
 @pytest.fixture

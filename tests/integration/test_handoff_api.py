@@ -11,14 +11,7 @@ import pytest
 
 from fakes.admin import Admin
 from fakes.peers import Server
-from fakes.site import BUILD, Site, make_certificate
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pki")
-    make_certificate(folder)
-    return folder
+from fakes.site import BUILD, Site
 
 
 @pytest.fixture

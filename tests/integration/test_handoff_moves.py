@@ -6,14 +6,7 @@ import subprocess
 import pytest
 
 from fakes.peers import Server
-from fakes.site import BUILD, Site, make_certificate
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pki")
-    make_certificate(folder)
-    return folder
+from fakes.site import BUILD, Site
 
 
 @pytest.fixture

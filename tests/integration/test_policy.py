@@ -8,16 +8,9 @@ import sqlite3
 import pytest
 
 from fakes.peers import Server
-from fakes.site import Site, make_certificate
+from fakes.site import Site
 
 ROOM = "52:54:00:30:01:"
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pki")
-    make_certificate(folder)
-    return folder
 
 
 class Lab:

@@ -42,8 +42,7 @@ void trace(struct bench *b)
 	}
 }
 
-/* What an effect's success looks like; false for those that nobody answers. */
-static bool good_answer(const struct core_action *a, struct core_event *e)
+bool good_answer(const struct core_action *a, struct core_event *e)
 {
 	static const enum core_event_type good[CORE_ACT_COUNT] = {
 		[CORE_ACT_DESKTOP_START] = CORE_EV_DESKTOP_STARTED,

@@ -51,6 +51,8 @@ void connects(uint64_t desktop, uint64_t session, uint64_t volume);
 void alice_connected(void);
 /* The broker crashes and has its rows again. */
 void restart(void);
+/* What an effect's success looks like; false for those that nobody answers. */
+bool good_answer(const struct core_action *a, struct core_event *e);
 /* Every effect that was asked for, and what follows from it, succeeds; until one of that type comes
  * (true: it is not answered), CORE_ACT_COUNT = to the end. Answers given by hand are not known
  * here: core is told twice, which it does not mind. */

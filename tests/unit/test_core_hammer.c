@@ -69,32 +69,23 @@ static struct core_event any_event(uint64_t *seed, uint64_t *logins)
 	return e;
 }
 
-/* The good answer to one of the latest actions, if it has one. */
+/* The good answer to one of the latest actions, if it has one; what it says is any word. */
 static bool answer(const struct core_action *a, struct core_event *e)
 {
-	static const enum core_event_type good[CORE_ACT_COUNT] = {
-		[CORE_ACT_AUTHENTICATE] = CORE_EV_AUTHENTICATED,
-		[CORE_ACT_DESKTOP_START] = CORE_EV_DESKTOP_STARTED,
-		[CORE_ACT_DESKTOP_DESTROY] = CORE_EV_DESKTOP_GONE,
-		[CORE_ACT_VOLUME_CREATE] = CORE_EV_VOLUME_CREATED,
-		[CORE_ACT_VOLUME_ATTACH] = CORE_EV_VOLUME_ATTACHED,
-		[CORE_ACT_VOLUME_DETACH] = CORE_EV_VOLUME_DETACHED,
-		[CORE_ACT_CLAIM] = CORE_EV_CLAIMED,
-		[CORE_ACT_RELEASE] = CORE_EV_RELEASED,
-		[CORE_ACT_TICKET_SET] = CORE_EV_TICKET_SET,
-		[CORE_ACT_FORWARD_ADD] = CORE_EV_FORWARD_ADDED,
-		[CORE_ACT_TELL_READY] = CORE_EV_FIRST_FRAME,
-	};
+	const struct core_event any = *e;
 
-	if (good[a->type] == 0)
+	if (a->type == CORE_ACT_AUTHENTICATE) {
+		e->type = CORE_EV_AUTHENTICATED;
+		e->login = a->login;
+		return true;
+	}
+	if (!good_answer(a, e)) {
+		*e = any;
 		return false;
-	e->type = good[a->type];
-	e->server = a->server;
-	e->desktop = a->desktop;
-	e->session = a->session;
-	e->volume = a->volume;
-	e->login = a->login;
-	e->number = a->number;
+	}
+	memcpy(e->text, any.text, sizeof(e->text));
+	memcpy(e->code, any.code, sizeof(e->code));
+	e->flag = any.flag;
 	return true;
 }
 
