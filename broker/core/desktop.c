@@ -410,37 +410,44 @@ static void desktop_agent_lost(struct core *core, struct desktop *d)
 			"The programs of your desktop have stopped. Please log in again.");
 }
 
-static void desktop_hello(struct core *core, struct desktop *d, const struct core_event *ev)
+/* What follows from who the agent says it is. */
+static void desktop_heard(struct core *core, struct desktop *d)
 {
-	bool anonymous = ev->user[0] == '\0';
-
-	if (d->row.state == DESKTOP_BOOTING && !anonymous) {
+	if (d->row.state == DESKTOP_BOOTING && !d->anonymous) {
 		desktop_fail(core, d, "desktop-failed", "it belongs to somebody else already");
 	} else if (d->row.state == DESKTOP_BOOTING) {
 		d->hello = true;
 		check_booted(core, d);
 	} else if (d->row.state == DESKTOP_CLAIMING && d->attach_unsure) {
 		/* Claimed before a restart; to attach what is attached already does no harm. */
-		d->claim_sent = !anonymous;
-		if (anonymous)
+		d->claim_sent = !d->anonymous;
+		if (d->anonymous)
 			send_attach(core, d);
-		else if (ev->flag)
+		else if (d->works)
 			desktop_claimed(core, d);
 	} else if (d->row.state == DESKTOP_CLAIMING && d->claim_sent) {
 		/* The connection was lost while it was being claimed: did it hear the claim? */
-		if (!anonymous && ev->flag)
+		if (!d->anonymous && d->works)
 			desktop_claimed(core, d);
-		else if (anonymous && d->claim_unsure)
+		else if (d->anonymous && d->claim_unsure)
 			send_claim(core, d);
 	} else if (release_pending(d)) {
-		if (anonymous)
+		if (d->anonymous)
 			desktop_destroy(core, d, false);
 		else
 			send_release(core, d);
-	} else if (d->row.state == DESKTOP_ACTIVE && !ev->flag) {
+	} else if (d->row.state == DESKTOP_ACTIVE && !d->works) {
 		/* The agent was started again: the programs of the session have ended with it. */
 		desktop_agent_lost(core, d);
 	}
+}
+
+static void desktop_hello(struct core *core, struct desktop *d, const struct core_event *ev)
+{
+	d->heard = true;
+	d->anonymous = ev->user[0] == '\0';
+	d->works = ev->flag;
+	desktop_heard(core, d);
 }
 
 static void desktop_progress(struct core *core, struct desktop *d, const struct core_event *ev)
@@ -656,7 +663,7 @@ void desktop_server_down(struct core *core, struct desktop *d)
 		return;
 	}
 	d->unsure = true;
-	d->seen = false;
+	d->seen = d->heard = false;
 	d->claim_unsure = d->claim_sent;
 	d->release_unsure = d->row.state == DESKTOP_DRAINING;
 	/* Nobody has to wait for a desktop that may never report when there are other servers. */
@@ -668,6 +675,8 @@ void desktop_server_up(struct core *core, struct desktop *d)
 {
 	if (d->row.state == DESKTOP_FAILED || d->destroys > 0)
 		desktop_destroy(core, d, false);
+	else if (release_pending(d) && d->heard)
+		desktop_heard(core, d); /* it has spoken before its server counted as up */
 	else if (release_pending(d))
 		timer_after(core, &d->object, core->config.claim_timeout_ms);
 }

@@ -92,19 +92,21 @@ struct desktop {
 	struct placement_desktop place; /* put while it is some session's, and until it is gone, but
 					   for one that is `left` */
 	uint64_t units;                 /* what its VM takes */
-	bool held;           /* not asked for yet: others have to go, or to boot, first */
-	bool booting;        /* counts in server.booting */
-	bool left;           /* its session is being handed off: its memory is given away already */
-	bool hello;          /* its agent has reported */
-	bool unsure;         /* the server's connection was lost: reconciling will tell */
-	bool seen;           /* found while reconciling */
-	bool released;       /* the agent has given the volume back */
-	bool claim_sent;     /* the agent was told the user's name */
-	bool claim_unsure;   /* it may not have heard it */
-	bool attach_unsure;  /* nor may the disk be there (claimed before a restart) */
-	bool release_unsure; /* nor the word to release */
-	unsigned destroys;   /* how often it was asked for */
-	uint64_t volume;     /* whose lease names this desktop; 0 = none */
+	bool held;    /* not asked for yet: others have to go, or to boot, first */
+	bool booting; /* counts in server.booting */
+	bool left;    /* its session is being handed off: its memory is given away already */
+	bool hello;   /* its agent has reported */
+	bool heard;   /* and has said who it is since its server's connection was lost: */
+	bool anonymous, works; /* nobody; with a session that runs */
+	bool unsure;           /* the server's connection was lost: reconciling will tell */
+	bool seen;             /* found while reconciling */
+	bool released;         /* the agent has given the volume back */
+	bool claim_sent;       /* the agent was told the user's name */
+	bool claim_unsure;     /* it may not have heard it */
+	bool attach_unsure;    /* nor may the disk be there (claimed before a restart) */
+	bool release_unsure;   /* nor the word to release */
+	unsigned destroys;     /* how often it was asked for */
+	uint64_t volume;       /* whose lease names this desktop; 0 = none */
 	struct tree_node pool; /* in core.pool while it is nobody's and of use */
 };
 

@@ -93,9 +93,9 @@ def log_in(pcs):
 def make_pair(make_lab):
     """make_pair(name, conf) is a lab of two servers on which desktops are halved, with a power switch."""
 
-    def make(name, conf=HALVING):
+    def make(name, conf=HALVING, live=False):
         lab = make_lab(name, users=PASSWORDS, servers=2, conf=conf, capacity_mib=CAPACITY,
-                       fence=True, debug=True)
+                       fence=True, debug=True, live=live)
         for server in lab.servers.names():
             lab.servers.wait_up(server, 300)
         return lab

@@ -367,6 +367,20 @@ static void test_release_survives_lost_connection(void **state)
 	STEP("volume-detach s1 d1 v1", CORE_EV_RELEASED, .desktop = 1);
 }
 
+/* The agent's channel is there before the server counts as up; nobody says hello twice. */
+static void test_release_of_an_agent_heard_early(void **state)
+{
+	(void)state;
+	alice_connected();
+	STEP(NULL, CORE_EV_LOGOUT, .login = 1);
+	restart();
+	STEP("", CORE_EV_RECONCILE_DESKTOP, .server = 1, .desktop = 1, .flag = true);
+	STEP("", CORE_EV_AGENT_HELLO, .desktop = 1, .user = "alice");
+	STEP("", CORE_EV_RECONCILE_DONE, .server = 1);
+	STEP("release s1 d1", CORE_EV_SERVER_UP, .server = 1, .memory_mib = 8192);
+	STEP("volume-detach s1 d1 v1", CORE_EV_RELEASED, .desktop = 1);
+}
+
 static void test_agent_never_heard_of_again(void **state)
 {
 	(void)state;
@@ -421,6 +435,7 @@ int main(void)
 		TEST(test_restart_while_claiming),
 		TEST(test_claim_survives_lost_connection),
 		TEST(test_release_survives_lost_connection),
+		TEST(test_release_of_an_agent_heard_early),
 		TEST(test_agent_never_heard_of_again),
 	};
 

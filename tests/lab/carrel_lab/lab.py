@@ -12,6 +12,7 @@ an overlay) with:
 
 import contextlib
 import fcntl
+import json
 import os
 import pwd
 import re
@@ -66,13 +67,14 @@ class Lab:
     """One lab by its name. Objects are cheap: each command of the CLI makes one."""
 
     def __init__(self, name="demo", directory=None, servers=1, conf=None, source=SOURCE,
-                 say=lambda text: None, capacity_mib=None, fence=False, debug=False):
+                 say=lambda text: None, capacity_mib=None, fence=False, debug=False, live=False):
         """`capacity_mib`: what each server has, all of it for desktops; else it has what this
         machine has. `fence`: the broker can switch servers off. `debug`: the broker logs every
-        event."""
+        event. `live`: desktops give memory back in place before they are handed off."""
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", name):
             raise LabError(f"{name!r} is no lab's name; use 1 to 20 of a-z, 0-9 and -")
         self.name, self.servers_wanted, self.source, self.say = name, servers, source, say
+        self.live = live
         self.directory = os.path.abspath(directory or os.path.join(DEFAULT_ROOT, name))
         if len(self.directory) > 80:
             raise LabError(f"the lab's folder {self.directory} has a name of more than 80 bytes; "
@@ -197,7 +199,19 @@ class Lab:
             os.makedirs(target, exist_ok=True)
             for file in os.listdir(current):
                 share_file(os.path.join(current, file), os.path.join(target, file))
+            if self.live:
+                self._make_live(os.path.join(target, "manifest.json"))
             os.symlink(version, self.path("images", name, "current"))
+
+    @staticmethod
+    def _make_live(path):
+        """As if the recipe said so; the file itself is shared with the source tree."""
+        with open(path, encoding="utf-8") as f:
+            manifest = json.load(f)
+        if manifest["kind"] == "desktop":
+            with open(path + ".new", "w", encoding="utf-8") as f:
+                json.dump(manifest | {"handoff": "live"}, f)
+            os.rename(path + ".new", path)
 
     def _programs(self):
         for program in ("carreld", "carrel", "carrel-virtd", "carrel-authd", "carrel-netd",
