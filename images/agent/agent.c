@@ -25,7 +25,7 @@
 #define RUN_DIR "/run/carrel"
 #define WAIT_PROGRAM "/usr/libexec/carrel/carrel-waitscreen"
 #define STATUS_TIMEOUT_MS 1000
-#define X_FAILURES_MAX 3
+#define X_FAILURES_MAX 10
 #define X_RETRY_MS 1000
 
 enum source { SOURCE_PORT, SOURCE_SIGNALS, SOURCE_UEVENTS, SOURCE_TIMER, SOURCE_X, SOURCE_GROUP };
@@ -175,12 +175,15 @@ static void status_answer(struct agent *agent)
 
 static void x_exited(struct agent *agent, int status)
 {
-	agent_log("x-exited status=%d", status);
+	char reason[160];
+
+	agent_x_reason(reason, sizeof(reason));
+	agent_log("x-exited status=%d reason=\"%s\"", status, reason);
 	agent_x_clear(&agent->x);
 	if (++agent->x_failures < X_FAILURES_MAX)
 		agent_timer_set(agent, TIMER_X, X_RETRY_MS);
 	else
-		agent_claim_x_failed(agent);
+		agent_claim_x_failed(agent, reason);
 }
 
 void agent_wait_screen(struct agent *agent, const char *message)

@@ -93,7 +93,7 @@ void agent_claim_release(struct agent *agent, int64_t id);
 void agent_claim_disk_event(struct agent *agent);
 void agent_claim_job_ended(struct agent *agent, int status);
 void agent_claim_x_ready(struct agent *agent);
-void agent_claim_x_failed(struct agent *agent);
+void agent_claim_x_failed(struct agent *agent, const char *reason);
 void agent_claim_x_event(struct agent *agent);
 void agent_claim_session_exited(struct agent *agent);
 void agent_claim_group_event(struct agent *agent);

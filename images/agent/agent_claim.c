@@ -242,10 +242,13 @@ void agent_claim_x_ready(struct agent *agent)
 		agent_wait_screen(agent, "ready");
 }
 
-void agent_claim_x_failed(struct agent *agent)
+void agent_claim_x_failed(struct agent *agent, const char *reason)
 {
+	char text[256];
+
+	snprintf(text, sizeof(text), "the X server does not start in this desktop: %s", reason);
 	if (agent->step == STEP_X)
-		claim_fail(agent, "session", "the X server does not start in this desktop");
+		claim_fail(agent, "session", text);
 }
 
 static void claim_done(struct agent *agent)

@@ -15,6 +15,7 @@
 #include <xcb/xcbext.h>
 
 #define XORG "/usr/lib/xorg/Xorg"
+#define LOG_FILE "/run/carrel/Xorg.log"
 #define COOKIE_NAME "MIT-MAGIC-COOKIE-1"
 #define FAMILY_WILD 0xffff
 
@@ -67,8 +68,8 @@ bool agent_x_start(struct agent_x *x)
 	int pipes[2];
 	char number[16];
 	char *arguments[] = {XORG, AGENT_X_DISPLAY, "vt1", "-nolisten", "tcp", "-noreset",
-		"-novtswitch", "-keeptty", "-br", "-auth", x->authority, "-logfile",
-		"/run/carrel/Xorg.log", "-displayfd", number, NULL};
+		"-novtswitch", "-keeptty", "-br", "-auth", x->authority, "-logfile", LOG_FILE,
+		"-displayfd", number, NULL};
 	char *environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C", NULL};
 
 	if (getrandom(x->cookie, sizeof(x->cookie), 0) != (ssize_t)sizeof(x->cookie) ||
@@ -79,6 +80,22 @@ bool agent_x_start(struct agent_x *x)
 	close(pipes[1]);
 	x->ready_fd = pipes[0];
 	return x->pid > 0;
+}
+
+void agent_x_reason(char *text, size_t size)
+{
+	FILE *log = fopen(LOG_FILE, "re");
+	char line[160];
+
+	snprintf(text, size, "it has left no word");
+	while (log && fgets(line, sizeof(line), log)) {
+		line[strcspn(line, "\n")] = '\0';
+		const char *error = strstr(line, "(EE) ");
+		if (error && error[5])
+			snprintf(text, size, "%s", error + 5);
+	}
+	if (log)
+		fclose(log);
 }
 
 static xcb_atom_t intern(xcb_connection_t *connection, const char *name)

@@ -42,6 +42,9 @@ void agent_x_init(struct agent_x *x, const char *authority);
 /* Makes a new cookie and starts Xorg. False when it cannot be started. */
 bool agent_x_start(struct agent_x *x);
 
+/* The last error that the server has logged, to say why it has ended. */
+void agent_x_reason(char *text, size_t size);
+
 /* Connects to a server that has said that it is ready. */
 bool agent_x_connect(struct agent_x *x);
 
