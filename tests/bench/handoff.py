@@ -54,6 +54,8 @@ class Bench:
     def hand_off(self):
         """Moves alice onto the desktop that is booted for it; the moment it was asked for."""
         self.lab.admin.wait_desktop("standby", PATIENCE)
+        wait_until(lambda: not self.lab.admin.session("alice")["move"], PATIENCE,
+                   "alice's last hand-off is over")
         began = time.monotonic()
         self.lab.admin.move("alice")
         return began

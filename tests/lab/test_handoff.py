@@ -172,6 +172,7 @@ def test_who_does_not_want_to_wait_says_move_now(room, sit):
     carol.leave()
 
 
+@pytest.mark.full
 def test_the_notice_gives_the_time_that_it_says(roomy, sit):
     alice = sit("alice", 1)
     roomy.configure({"session": {"handoff_grace": "5"}})
@@ -199,6 +200,7 @@ def test_a_user_roams_while_he_is_moved(roomy, sit):
     invariants.check(roomy, [there], roomy.sampler)
 
 
+@pytest.mark.full
 def test_the_plug_is_pulled_while_he_is_moved(roomy, sit):
     alice, log = sit("alice", 1), broker_log(roomy)
     before = roomy.admin.session("alice")
@@ -213,7 +215,8 @@ def test_the_plug_is_pulled_while_he_is_moved(roomy, sit):
     invariants.check(roomy, [here], roomy.sampler)
 
 
-@pytest.mark.parametrize("step", ["prepare", "quiesce", "claim"])
+@pytest.mark.parametrize("step", [pytest.param("prepare", marks=pytest.mark.full), "quiesce",
+                                  pytest.param("claim", marks=pytest.mark.full)])
 def test_a_user_logs_out_while_he_is_moved(roomy, sit, step):
     alice, log = sit("alice", 1), broker_log(roomy)
     roomy.admin.move("alice", other(roomy, "alice"))
@@ -264,7 +267,7 @@ def test_a_lost_servers_users_come_again_on_the_other(room, sit):
     assert all(room.admin.session(u)["server"] != victim for u in seats), "nobody moves for it"
 
 
-@pytest.mark.parametrize("step", ["detach", "claim"])
+@pytest.mark.parametrize("step", ["detach", pytest.param("claim", marks=pytest.mark.full)])
 def test_a_server_is_cut_off_in_the_middle_of_a_move(roomy, sit, step):
     """The old desktop's server at `detach`, the new one's at `claim`: only its power switch tells
     that it does not write to the volume any more."""
