@@ -349,8 +349,10 @@ void session_take(struct core *core, struct session *s, struct login *l)
 		way_open(core, s, l);
 		break;
 	case SESSION_MOVING:
-		way_close(core, s); /* the first viewer's */
-				    /* fall through */
+		way_close(core, s);
+		move_tell(core, s);
+		session_show(core, s);
+		break;
 	default:
 		move_tell(core, s); /* a viewer that shows the old picture still */
 		session_show(core, s);
