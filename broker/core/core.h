@@ -244,7 +244,8 @@ enum core_event_type {
 				      the server; memory_mib */
 	CORE_EV_RECONCILE_DONE,    /* server: what was not found there is gone */
 	CORE_EV_SERVER_FENCED,     /* server, which is down: it is certain that none of its VMs runs
-				      (its power is off) */
+				      (its power is off). Of this outage: a word about an earlier
+				      one, late or said twice, must not be passed on */
 	CORE_EV_FENCE_FAILED,      /* server, text; asked for again after a while */
 	/* viewers */
 	CORE_EV_LOGIN,         /* login, user, client, seat */

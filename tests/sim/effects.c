@@ -405,7 +405,13 @@ void server_fence(struct world *w, unsigned server)
 			w->vms[i].exists = false;
 	}
 	w->fenced++;
-	answer(w, SIM_SERVERS, &event);
+	/* The word is about this outage: one that is heard after the server was there again is not
+	 * delivered. */
+	struct sim_item *item = sim_later(w, (int64_t)sim_random(w, 200), SIM_EVENT);
+	item->event = event;
+	item->epoch = w->broker_epoch;
+	item->server = server;
+	item->connection = w->servers[server].epoch;
 }
 
 static void fence(struct world *w, const struct core_action *op)
