@@ -215,8 +215,8 @@ def test_the_plug_is_pulled_while_he_is_moved(roomy, sit):
     invariants.check(roomy, [here], roomy.sampler)
 
 
-@pytest.mark.parametrize("step", [pytest.param("prepare", marks=pytest.mark.full), "quiesce",
-                                  pytest.param("claim", marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("step", ["prepare", "quiesce", "claim"])
 def test_a_user_logs_out_while_he_is_moved(roomy, sit, step):
     alice, log = sit("alice", 1), broker_log(roomy)
     roomy.admin.move("alice", other(roomy, "alice"))

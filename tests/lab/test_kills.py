@@ -25,10 +25,10 @@ ONE_SIZE = {**HALVING, "desktop": {"max_mib": "512", "min_mib": "512", "standby"
 # On the hand-off's two servers; what "old" and "new" are is known when it begins.
 VICTIMS = ("carreld", "carrel-netd", "carrel-authd", "virtd-old", "virtd-new", "libvirtd-old",
            "libvirtd-new", "qemu-old", "qemu-new")
-ALWAYS = {("login", "claiming", "carreld"), ("login", "forward", "carrel-netd"),
+ALWAYS = {("login", "claiming", "carreld"),
           ("handoff", "quiesce", "carreld"), ("handoff", "detach", "carreld"),
           ("handoff", "claim", "qemu-new"), ("handoff", "detach", "libvirtd-old"),
-          ("handoff", "switch", "carrel-netd"), ("logout", "detach", "carreld"),
+          ("handoff", "switch", "carrel-netd"),
           ("logout", "release", "qemu-old")}
 RANDOM_KILLS = 100
 
