@@ -151,11 +151,24 @@ static void session_wait(struct core *core, struct session *s)
 	session_show(core, s);
 }
 
+/* Is there one that may be back in a moment? */
+static bool server_away(const struct core *core)
+{
+	EACH(server, server, &core->servers)
+	{
+		if (!server->row.up && !server->row.lost)
+			return true;
+	}
+	return false;
+}
+
 /* There is no room: queue, or wait for who is just leaving, or say so. */
 static void session_no_room(struct core *core, struct session *s, enum placement_result result)
 {
-	if (s->row.move != MOVE_NONE) {
-		session_wait(core, s); /* his session was up: it is not given up for a moment */
+	/* His session was up, or he had been promised a desktop on a server that is away: that is
+	 * not given up for a moment without it. */
+	if (s->row.move != MOVE_NONE || (s->tries > 0 && server_away(core))) {
+		session_wait(core, s);
 	} else if (result == PLACEMENT_NO_SERVER && placement_capacity(&core->placement) > 0) {
 		session_refuse(core, s, "no-server",
 			"No server is large enough for the desktop that your group or class is to "

@@ -422,6 +422,21 @@ static void test_viewer_waits_for_its_server(void **state)
 	assert_true(core_session_get(bench.core, 1)->deadline_ms == 0);
 }
 
+/* A server is away for a moment while a newcomer's desktop boots on it: he waits for it. */
+static void test_newcomer_waits_for_a_server(void **state)
+{
+	(void)state;
+	server(1, 512);
+	login(1, "alice", "c1", NULL);
+	STEP("", CORE_EV_SERVER_DOWN, .server = 1);
+	assert_int_equal(session_is(1), SESSION_PLACING);
+	STEP("", CORE_EV_RECONCILE_DONE, .server = 1);
+	STEP(NULL, CORE_EV_SERVER_UP, .server = 1, .memory_mib = 512);
+	forget(CORE_ACT_DESKTOP_DESTROY);
+	all_well(CORE_ACT_COUNT);
+	assert_int_equal(session_is(1), SESSION_CONNECTED);
+}
+
 static void test_server_lost_without_fence(void **state)
 {
 	(void)state;
@@ -578,6 +593,7 @@ int main(void)
 		TEST(test_drain),
 		TEST(test_server_lost),
 		TEST(test_viewer_waits_for_its_server),
+		TEST(test_newcomer_waits_for_a_server),
 		TEST(test_server_lost_without_fence),
 		TEST(test_fence_fails),
 		TEST(test_admin_moves),
