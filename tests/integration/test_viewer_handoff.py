@@ -77,16 +77,9 @@ def shows(seat, box, rgb, least=1000):
 
 
 def move(seat):
-    """The picture stands still, under the card. What does not arrive is said again, as the broker does
-    for a viewer that asks after its desktop."""
-    for last in (False, False, True):
-        seat.broker.handoff("moving")
-        try:
-            seat.viewer.wait("to=moving", 10)
-            break
-        except AssertionError:
-            if last:
-                raise
+    """The picture stands still, under the card."""
+    seat.broker.handoff("moving")
+    seat.viewer.wait("to=moving")
     wait_for("the card", lambda: shows(seat, CENTRE, (248, 249, 251)))
 
 

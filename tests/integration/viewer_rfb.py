@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """RFB servers for the viewer's tests: such as offer what no viewer should take, and one that is as it
 should be, draws what the test says, and keeps what it hears."""
+import select
 import socket
 import ssl
 import struct
@@ -122,6 +123,7 @@ class Painter(Rogue):
         self.encodings, self.updates = [], []
         self.keys, self.pointers = [], []  # (down, keysym); (buttons, x, y)
         self.ready = threading.Event()
+        self.lock = threading.Lock()
         super().__init__(vencrypt(261, Painter.serve))
 
     def serve(self, peer):
@@ -140,25 +142,33 @@ class Painter(Rogue):
         self.hear()
 
     def hear(self):
+        """Message by message: one thread at a time may use a TLS connection, and tests send on it."""
         while True:
-            kind = self.read(self.tls, 1)[0]
-            if kind == 0:
-                self.read(self.tls, 19)
-            elif kind == 2:
-                count = struct.unpack(">xH", self.read(self.tls, 3))[0]
-                self.encodings = list(struct.unpack(f">{count}i", self.read(self.tls, 4 * count)))
-            elif kind == 3:
-                self.updates.append(struct.unpack(">BHHHH", self.read(self.tls, 9)))
-                self.ready.set()
-            elif kind == 4:
-                self.keys.append(struct.unpack(">BxxI", self.read(self.tls, 7)))
-            elif kind == 5:
-                self.pointers.append(struct.unpack(">BHH", self.read(self.tls, 5)))
-            else:
-                raise AssertionError(f"message {kind}")
+            if not self.tls.pending():
+                select.select([self.tls], [], [])
+            with self.lock:
+                self.message()
+
+    def message(self):
+        kind = self.read(self.tls, 1)[0]
+        if kind == 0:
+            self.read(self.tls, 19)
+        elif kind == 2:
+            count = struct.unpack(">xH", self.read(self.tls, 3))[0]
+            self.encodings = list(struct.unpack(f">{count}i", self.read(self.tls, 4 * count)))
+        elif kind == 3:
+            self.updates.append(struct.unpack(">BHHHH", self.read(self.tls, 9)))
+            self.ready.set()
+        elif kind == 4:
+            self.keys.append(struct.unpack(">BxxI", self.read(self.tls, 7)))
+        elif kind == 5:
+            self.pointers.append(struct.unpack(">BHH", self.read(self.tls, 5)))
+        else:
+            raise AssertionError(f"message {kind}")
 
     def send(self, *rects):
-        self.tls.sendall(struct.pack(">BxH", 0, len(rects)) + b"".join(rects))
+        with self.lock:
+            self.tls.sendall(struct.pack(">BxH", 0, len(rects)) + b"".join(rects))
 
     def paint(self, rgb):
         """The whole picture in one colour. Returns when the viewer has taken it: it asks for the
