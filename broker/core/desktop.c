@@ -129,14 +129,15 @@ struct desktop *desktop_find(
 	return d;
 }
 
-static bool leaving(const struct desktop *d)
+bool desktop_leaving(const struct desktop *d)
 {
 	return d->row.state == DESKTOP_DRAINING || d->row.state == DESKTOP_FAILED;
 }
 
 bool desktop_counts(const struct desktop *d)
 {
-	return d->row.session != 0 && !d->left && (!leaving(d) || d->destroys >= DESTROYS_STUCK);
+	return d->row.session != 0 && !d->left &&
+	       (!desktop_leaving(d) || d->destroys >= DESTROYS_STUCK);
 }
 
 void desktop_put(struct core *core, struct desktop *d)
@@ -522,11 +523,12 @@ static void desktop_volume_event(struct core *core, struct desktop *d, const str
 		if (ev->flag)
 			volume_free(core, v);
 		desktop_fail(core, d, "volume-failed", ev->text[0] ? ev->text : ev->code);
-	} else if (ev->type == CORE_EV_VOLUME_DETACHED && leaving(d) && d->released) {
+	} else if (ev->type == CORE_EV_VOLUME_DETACHED && desktop_leaving(d) && d->released) {
 		volume_free(core, v);
 		if (d->destroys == 0)
 			desktop_destroy(core, d, false);
-	} else if (ev->type == CORE_EV_VOLUME_DETACH_FAILED && leaving(d) && d->destroys == 0) {
+	} else if (ev->type == CORE_EV_VOLUME_DETACH_FAILED && desktop_leaving(d) &&
+		   d->destroys == 0) {
 		desktop_destroy(core, d, false);
 	}
 }

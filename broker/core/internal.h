@@ -319,6 +319,7 @@ void desktop_unassign(struct core *core, struct desktop *d); /* back to the pool
 struct desktop *desktop_find(
 	struct core *core, struct server *server, uint32_t memory_mib, struct session *s);
 void desktop_drop(struct core *core, struct desktop *d); /* its session does not want it */
+bool desktop_leaving(const struct desktop *d);           /* on its way out */
 bool desktop_counts(const struct desktop *d);            /* for the allocator */
 void desktop_put(struct core *core, struct desktop *d);  /* tells the allocator of it */
 void desktop_claim(struct core *core, struct desktop *d, struct volume *v);

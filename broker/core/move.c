@@ -72,7 +72,7 @@ enum placement_kind move_kind(const struct core *core, const struct desktop *d)
 	const struct session *s = table_live(&core->sessions, d->row.session);
 	enum core_desktop_state state = d->row.state;
 
-	if (state == DESKTOP_DRAINING || state == DESKTOP_FAILED)
+	if (desktop_leaving(d))
 		return PLACEMENT_HELD;
 	if (!s || state == DESKTOP_CLAIMING || s->row.move_breaks || s->row.move >= MOVE_QUIESCE)
 		return PLACEMENT_PINNED;

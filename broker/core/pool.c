@@ -93,8 +93,7 @@ void pool_make_room(struct core *core, struct server *server)
 			continue;
 		if (d->held)
 			need += d->row.session != 0 ? d->units : 0;
-		else if (d->row.state == DESKTOP_DRAINING || d->row.state == DESKTOP_FAILED ||
-			 d->left)
+		else if (desktop_leaving(d) || d->left)
 			have += d->units;
 	}
 	for (struct desktop *d = pool_next(core, 0); d && have < need; d = next) {

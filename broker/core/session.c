@@ -113,9 +113,7 @@ static bool somebody_leaves(struct core *core)
 	EACH(desktop, d, &core->desktops)
 	{
 		const struct server *server = table_get(&core->servers, d->row.server);
-		if ((d->row.state == DESKTOP_DRAINING || d->row.state == DESKTOP_FAILED ||
-			    d->left) &&
-			server && server_usable(server))
+		if ((desktop_leaving(d) || d->left) && server && server_usable(server))
 			return true;
 	}
 	return false;

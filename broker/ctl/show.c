@@ -66,35 +66,43 @@ void show_table(const json_t *list, const struct column *columns, size_t count)
 	table_free(table);
 }
 
-int show_one(const struct context *context, const char *path, void (*print)(const json_t *answer))
+/* GET `path`: the answer, which is the caller's, where people are to see it; NULL when all has been
+ * said already, and `status` is what the command ends with. */
+static json_t *answer_for_people(const struct context *context, const char *path, int *status)
 {
 	g_autoptr(GError) error = NULL;
 	json_t *answer = request_send(context, "GET", path, NULL, &error);
 
-	if (!answer)
-		return show_failed(error);
-	if (context->json)
+	*status = answer ? EXIT_DONE : show_failed(error);
+	if (answer && context->json) {
 		show_json(answer);
-	else
+		json_decref(answer);
+		return NULL;
+	}
+	return answer;
+}
+
+int show_one(const struct context *context, const char *path, void (*print)(const json_t *answer))
+{
+	int status;
+	json_t *answer = answer_for_people(context, path, &status);
+
+	if (answer)
 		print(answer);
 	json_decref(answer);
-	return EXIT_DONE;
+	return status;
 }
 
 int show_list(const struct context *context, const char *path, const char *member,
 	const struct column *columns, size_t count)
 {
-	g_autoptr(GError) error = NULL;
-	json_t *answer = request_send(context, "GET", path, NULL, &error);
+	int status;
+	json_t *answer = answer_for_people(context, path, &status);
 
-	if (!answer)
-		return show_failed(error);
-	if (context->json)
-		show_json(answer);
-	else
+	if (answer)
 		show_table(json_object_get(answer, member), columns, count);
 	json_decref(answer);
-	return EXIT_DONE;
+	return status;
 }
 
 int show_change(const struct context *context, const char *method, const char *path, json_t *body,
