@@ -14,7 +14,7 @@
 #include "bootserver/check.h"
 #include "bootserver/commands.h"
 #include "bootserver/error.h"
-#include "bootserver/image.h"
+#include "images/store/image.h"
 #include "bootserver/nfs.h"
 #include "bootserver/render.h"
 #include "bootserver/tree.h"
@@ -30,6 +30,7 @@ static int fail(GError *error)
 {
 	gboolean ours = error->domain == BOOTCONF_ERROR;
 	int status = ours                              ? error->code
+		     : error->domain == IMAGE_ERROR    ? BOOTCONF_IMAGE
 		     : error->domain == CONF_ERROR     ? BOOTCONF_CONFIG
 		     : error->domain == G_OPTION_ERROR ? BOOTCONF_USAGE
 						       : BOOTCONF_FAILED;
@@ -68,6 +69,30 @@ static gboolean parse_options(int *argc, char ***argv, struct options *options, 
 		good = FALSE;
 	}
 	return good;
+}
+
+static struct image *published(const struct conf *conf, GError **error)
+{
+	g_autofree char *key =
+		g_build_filename(conf_string(conf, CONF_PATH_PKI), IMAGE_PUBLIC_KEY, NULL);
+	const char *name = conf_string(conf, CONF_BOOT_IMAGE);
+	g_autoptr(GError) cause = NULL;
+	struct image *image =
+		image_load(conf_string(conf, CONF_PATH_IMAGES), name, "current", key, &cause);
+
+	if (image && image->kind == IMAGE_CLIENT)
+		return image;
+	if (g_error_matches(cause, IMAGE_ERROR, IMAGE_ERROR_MISSING))
+		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE,
+			"no image `%s` is published: %s; build one with images/client/build", name,
+			cause->message);
+	else if (!image)
+		g_propagate_error(error, g_steal_pointer(&cause));
+	else
+		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE,
+			"%s is the image of a desktop, not of PCs; correct [boot] image", name);
+	image_free(image);
+	return NULL;
 }
 
 /* Shows with diff(1) what is different; no diff of a first rendering. */
@@ -189,8 +214,7 @@ static gboolean run(const struct conf *conf, const struct options *options, GErr
 	}
 	if (options->rollback)
 		return roll_back(&site, error);
-	struct image *image = image_load_published(
-		conf_string(conf, CONF_PATH_IMAGES), conf_string(conf, CONF_BOOT_IMAGE), error);
+	struct image *image = published(conf, error);
 	gboolean good = image && image_check(image, error);
 	if (good) {
 		printf("%s\n", why);

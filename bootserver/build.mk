@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-BOOTSERVER_SRC := $(addprefix bootserver/,check.c commands.c image.c nfs.c render.c template.c tree.c)
+BOOTSERVER_SRC := $(addprefix bootserver/,check.c commands.c nfs.c render.c template.c tree.c)
 BOOTSERVER_PKGS := glib-2.0 gio-2.0 gio-unix-2.0 jansson
 
 $(call library,bootserver,$(BOOTSERVER_SRC))
-$(call program,carrel-bootconf,bootserver/bootconf.c,bootserver shared,$(BOOTSERVER_PKGS),$(SBINDIR))
+$(call program,carrel-bootconf,bootserver/bootconf.c,bootserver imagestore shared,$(BOOTSERVER_PKGS) gnutls,$(SBINDIR))
 $(foreach t,$(sort $(wildcard bootserver/templates/*.in)),$(call install_file,$(t),$(DATADIR)/bootserver,644))
 $(call install_file,broker/man/carrel-bootconf.8,$(MANDIR)/man8,644)
 
-$(call unit_test,test_boot_image,tests/unit/test_boot_image.c,bootserver shared,$(BOOTSERVER_PKGS))
-$(call unit_test,test_boot_render,tests/unit/test_boot_render.c,bootserver shared client,$(BOOTSERVER_PKGS))
-$(call fuzz_target,boot_manifest,tests/fuzz/boot_manifest.c bootserver/image.c,$(BOOTSERVER_PKGS))
+$(call unit_test,test_boot_render,tests/unit/test_boot_render.c,bootserver imagestore shared client,$(BOOTSERVER_PKGS) gnutls)

@@ -6,6 +6,7 @@
 
 #include "bootserver/error.h"
 #include "bootserver/template.h"
+#include "bootserver/tree.h"
 
 #define GANESHA_PLUGINS "/usr/lib/x86_64-linux-gnu/ganesha"
 #define NFS_PSEUDO "/client"
@@ -73,7 +74,7 @@ char *render_cmdline(const struct site *site, const struct image *image)
 	g_autofree char *nfs = site->nfs == NFS_OFF
 				       ? g_strdup("off")
 				       : g_strdup_printf("%s:%s", conf_ipv4(address), path);
-	g_autofree char *root = image_root_name(image);
+	g_autofree char *root = tree_root_name(image);
 	g_autoptr(GString) line = g_string_new(NULL);
 	g_string_printf(line,
 		"carrel.server=%s carrel.http=%d carrel.report=%d carrel.broker=%d carrel.nfs=%s "

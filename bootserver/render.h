@@ -3,7 +3,7 @@
 #ifndef CARREL_BOOTSERVER_RENDER_H
 #define CARREL_BOOTSERVER_RENDER_H
 
-#include "bootserver/image.h"
+#include "images/store/image.h"
 #include "bootserver/nfs.h"
 #include "broker/shared/conf.h"
 

@@ -19,6 +19,8 @@
 
 static const char *const programs[] = {"lpxelinux.0", "ldlinux.c32"};
 
+G_DEFINE_QUARK(carrel - bootconf - error, bootconf_error)
+
 static gboolean failed(GError **error, const char *path, const char *what)
 {
 	g_set_error(error, BOOTCONF_ERROR, BOOTCONF_FAILED, "%s: %s", path, what);
@@ -161,6 +163,11 @@ gboolean tree_same(const char *one, const char *other)
 	return contains(one, other) && contains(other, one);
 }
 
+char *tree_root_name(const struct image *image)
+{
+	return g_strdup_printf("%s-%s.root", image->name, image->version);
+}
+
 static gboolean publish_file(
 	const struct image_file *file, const char *from, const char *to, GError **error)
 {
@@ -186,7 +193,7 @@ static gboolean publish_file(
 gboolean tree_publish(const char *boot, const struct image *image, GError **error)
 {
 	g_autofree char *folder = g_build_filename(boot, "http/boot", image->version, NULL);
-	g_autofree char *root = image_root_name(image);
+	g_autofree char *root = tree_root_name(image);
 	char *to[IMAGE_FILE_COUNT] = {
 		[IMAGE_KERNEL] = g_build_filename(folder, "vmlinuz", NULL),
 		[IMAGE_INITRD] = g_build_filename(folder, "initrd", NULL),

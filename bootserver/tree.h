@@ -12,7 +12,7 @@
 
 #include <glib.h>
 
-#include "bootserver/image.h"
+#include "images/store/image.h"
 
 #define TREE_CURRENT "current"
 #define TREE_PREVIOUS "previous"
@@ -32,6 +32,9 @@ gboolean tree_write(const char *folder, GHashTable *texts, const char *pxelinux,
 
 /* Is every file of the two generations the same? */
 gboolean tree_same(const char *one, const char *other);
+
+/* "client-20260301.1.root": the root image's name in the boot tree; the caller frees it. */
+char *tree_root_name(const struct image *image);
 
 /* Puts the image's files into the public tree, by hard link where that works; each is checked. */
 gboolean tree_publish(const char *boot, const struct image *image, GError **error);

@@ -25,6 +25,15 @@ $(call unit_test,test_agent_port,tests/unit/test_agent_port.c,agent,jansson)
 $(call unit_test,test_agent_verity,tests/unit/test_agent_verity.c images/verity/verity.c,,)
 $(call fuzz_target,agent,tests/fuzz/agent.c images/agent/agent_msg.c,jansson)
 
+# Versions of images on disk: read by all that use them.
+STORE_SRC := images/store/image.c images/store/signature.c
+STORE_PKGS := glib-2.0 jansson gnutls
+$(call library,imagestore,$(STORE_SRC))
+$(call program,carrel-image-sign,images/store/sign.c,imagestore,$(STORE_PKGS),$(LIBEXECDIR))
+$(call unit_test,test_image,tests/unit/test_image.c,imagestore,$(STORE_PKGS))
+$(call fuzz_target,image,tests/fuzz/image.c $(STORE_SRC),$(STORE_PKGS))
+$(call install_file,broker/man/carrel-image-sign.8,$(MANDIR)/man8,644)
+
 IMAGE_SHARE := $(DATADIR)/images
 $(call install_file,images/build/carrel-image-build,$(SBINDIR),755)
 $(foreach f,$(wildcard images/build/*.sh),$(call install_file,$(f),$(IMAGE_SHARE)/build,644))

@@ -65,8 +65,7 @@ static void config_fill(
 static char *image_find(struct broker *broker, const struct conf *conf, gboolean *live)
 {
 	g_autoptr(GError) error = NULL;
-	char *image = images_current(conf_string(conf, CONF_PATH_IMAGES),
-		conf_string(conf, CONF_DESKTOP_IMAGE), live, &error);
+	char *image = images_current(conf, live, &error);
 
 	g_clear_pointer(&broker->image_problem, g_free);
 	if (!image) {

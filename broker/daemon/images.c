@@ -1,67 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/daemon/images.h"
 
-#include <jansson.h>
-#include <string.h>
+#include "images/store/image.h"
 
-#include "broker/core/core.h"
-
-G_DEFINE_QUARK(carrel - images - error, images_error)
-
-/* YYYYMMDD.N */
-static gboolean version_is_good(const char *version)
+char *images_current(const struct conf *conf, gboolean *live, GError **error)
 {
-	size_t digits = strspn(version, "0123456789");
-	size_t more = version[digits] == '.' ? strspn(version + digits + 1, "0123456789") : 0;
-
-	return digits == 8 && more >= 1 && more <= 9 && !version[digits + 1 + more];
-}
-
-char *images_parse(const char *path, const char *name, const char *text, gsize length,
-	gboolean *live, GError **error)
-{
-	json_error_t problem;
-	json_t *manifest = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
-	const char *own = NULL, *version = NULL, *kind = NULL, *handoff = "hard";
-	char *image = NULL;
-
-	if (!manifest)
-		g_set_error(error, IMAGES_ERROR, IMAGES_ERROR_BAD, "%s:%d: %s", path, problem.line,
-			problem.text);
-	else if (json_unpack_ex(manifest, &problem, 0, "{s:s, s:s, s:s, s?s}", "name", &own,
-			 "version", &version, "kind", &kind, "handoff", &handoff) < 0)
-		g_set_error(error, IMAGES_ERROR, IMAGES_ERROR_BAD, "%s: %s", path, problem.text);
-	else if (strcmp(own, name) != 0 || strcmp(kind, "desktop") != 0)
-		g_set_error(error, IMAGES_ERROR, IMAGES_ERROR_BAD,
-			"%s is of the %s image %s, not of the desktop image %s", path, kind, own,
-			name);
-	else if (!version_is_good(version) || strlen(own) + strlen(version) + 2 > CORE_NAME_MAX)
-		g_set_error(error, IMAGES_ERROR, IMAGES_ERROR_BAD,
-			"%s: the version \"%s\" is not YYYYMMDD.N", path, version);
-	else if (strcmp(handoff, "hard") != 0 && strcmp(handoff, "live") != 0)
-		g_set_error(error, IMAGES_ERROR, IMAGES_ERROR_BAD,
-			"%s: \"handoff\" is \"%s\": allowed are hard and live", path, handoff);
-	else
-		image = g_strdup_printf("%s@%s", own, version);
-	*live = image && !strcmp(handoff, "live");
-	json_decref(manifest);
-	return image;
-}
-
-char *images_current(const char *images, const char *name, gboolean *live, GError **error)
-{
-	g_autofree char *path = g_build_filename(images, name, "current", "manifest.json", NULL);
-	g_autofree char *text = NULL;
+	const char *name = conf_string(conf, CONF_DESKTOP_IMAGE);
+	g_autofree char *key =
+		g_build_filename(conf_string(conf, CONF_PATH_PKI), IMAGE_PUBLIC_KEY, NULL);
 	g_autoptr(GError) cause = NULL;
-	gsize length;
+	struct image *image =
+		image_load(conf_string(conf, CONF_PATH_IMAGES), name, "current", key, &cause);
+	char *id = NULL;
 
-	*live = FALSE;
-	if (!g_file_get_contents(path, &text, &length, &cause)) {
-		g_set_error(error, IMAGES_ERROR, IMAGES_ERROR_NONE,
-			"no desktop image %s is published (%s): build and publish it, or correct "
+	if (!image)
+		g_set_error(error, IMAGE_ERROR, cause->code,
+			"no desktop image %s can be used (%s): build and publish it, or correct "
 			"[desktop] image",
 			name, cause->message);
-		return NULL;
-	}
-	return images_parse(path, name, text, length, live, error);
+	else if (image->kind != IMAGE_DESKTOP)
+		g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_BAD,
+			"%s is an image of PCs, not of desktops: correct [desktop] image", name);
+	else
+		id = image_id(image);
+	*live = id && image->live;
+	image_free(image);
+	return id;
 }

@@ -4,7 +4,6 @@
 #include "broker/shared/log.h"
 #include "broker/virt/domain_info.h"
 #include "broker/virt/domain_xml.h"
-#include "broker/virt/manifest.h"
 #include "broker/virt/uri.h"
 
 #include <stdlib.h>
@@ -49,13 +48,13 @@ static const char *vnc_host(const struct domain_info *info, const char *server)
 	return host;
 }
 
-/* "NAME@VERSION.kernel" and so on, or the mark when `file` is MANIFEST_FILES. */
+/* "NAME@VERSION.kernel" and so on, or the mark when `file` is IMAGE_FILE_COUNT. */
 static gboolean image_path(struct worker *worker, struct virt_conn *conn, const char *image,
-	enum manifest_file file, char **path, GError **error)
+	enum image_file_id file, char **path, GError **error)
 {
-	g_autofree char *name = file == MANIFEST_FILES
+	g_autofree char *name = file == IMAGE_FILE_COUNT
 					? g_strconcat(image, MARK_SUFFIX, NULL)
-					: g_strconcat(image, ".", manifest_file_name(file), NULL);
+					: g_strconcat(image, ".", image_file_key(file), NULL);
 	g_autoptr(GError) cause = NULL;
 	struct virt_volume volume;
 
@@ -77,21 +76,18 @@ static gboolean image_path(struct worker *worker, struct virt_conn *conn, const 
 static char *desktop_xml(struct worker *worker, struct virt_conn *conn,
 	const struct request *request, GError **error)
 {
-	char *paths[MANIFEST_FILES + 1] = {NULL}; /* owned */
-	g_autofree char *name = NULL, *version = NULL;
+	char *paths[IMAGE_FILE_COUNT + 1] = {NULL}; /* owned */
 	char password[REQUEST_PASSWORD_MAX + 1];
+	struct image *image = worker_image(worker, request->image, error);
 
-	request_image_split(request->image, &name, &version);
-	g_autofree char *folder =
-		g_build_filename(conf_string(worker->conf, CONF_PATH_IMAGES), name, version, NULL);
-	struct manifest *manifest = manifest_load(folder, request->image, error);
-	if (!manifest)
+	if (!image)
 		return NULL;
+	g_autofree char *cmdline = image_desktop_cmdline(image);
 	char *xml = NULL;
 	gboolean good = TRUE;
-	for (int i = 0; i <= MANIFEST_FILES && good; i++)
+	for (int i = 0; i <= IMAGE_FILE_COUNT && good; i++)
 		good = image_path(
-			worker, conn, request->image, (enum manifest_file)i, &paths[i], error);
+			worker, conn, request->image, (enum image_file_id)i, &paths[i], error);
 	if (good) {
 		random_password(password);
 		xml = domain_xml(&(struct domain_spec){.desktop = request->desktop,
@@ -99,18 +95,18 @@ static char *desktop_xml(struct worker *worker, struct virt_conn *conn,
 			.kvm = worker->kvm,
 			.memory_mib = request->memory_mib,
 			.vcpus = request->vcpus,
-			.kernel = paths[MANIFEST_KERNEL],
-			.initrd = paths[MANIFEST_INITRD],
-			.root = paths[MANIFEST_ROOT],
-			.cmdline = manifest->cmdline,
+			.kernel = paths[IMAGE_KERNEL],
+			.initrd = paths[IMAGE_INITRD],
+			.root = paths[IMAGE_ROOT],
+			.cmdline = cmdline,
 			.network = request->network,
 			.password = password,
-			.live = manifest->live});
+			.live = image->live});
 		explicit_bzero(password, sizeof(password));
 	}
-	for (int i = 0; i <= MANIFEST_FILES; i++)
+	for (int i = 0; i <= IMAGE_FILE_COUNT; i++)
 		free(paths[i]);
-	manifest_free(manifest);
+	image_free(image);
 	return xml;
 }
 

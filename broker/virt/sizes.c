@@ -202,6 +202,27 @@ static void wait_listed(struct resize *resize)
 	}
 }
 
+/* A call that fails because the VM ends under it has libvirt's words for what it was doing; the VM
+ * is still listed then for a moment. */
+static void say_if_gone(struct resize *resize, GError **error)
+{
+	const gint64 deadline = g_get_monotonic_time() + LISTED_MS * 1000;
+
+	while (g_error_matches(*error, VIRT_ERROR, VIRT_ERROR_LIBVIRT) &&
+		g_get_monotonic_time() < deadline) {
+		g_autoptr(GError) why = NULL;
+		struct domain_info *info = describe(resize, &why);
+
+		domain_info_free(info);
+		if (g_error_matches(why, VIRT_ERROR, VIRT_ERROR_NOT_FOUND)) {
+			g_clear_error(error);
+			g_propagate_error(error, g_steal_pointer(&why));
+		} else {
+			g_usleep(LOOK_US);
+		}
+	}
+}
+
 static gboolean resize_do(struct resize *resize, GError **error)
 {
 	struct worker *worker = resize->worker;
@@ -227,6 +248,8 @@ static gboolean resize_do(struct resize *resize, GError **error)
 		good = change(resize, error);
 	if (good)
 		wait_listed(resize);
+	else
+		say_if_gone(resize, error);
 	/* It ends with the VM anyway; a failure would only leave the guest a little busier. */
 	if (info->balloon)
 		worker->memory->listen(resize->conn, resize->name, 0, NULL);

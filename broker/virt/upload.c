@@ -11,7 +11,6 @@
 #include "broker/shared/log.h"
 #include "broker/virt/domain_info.h"
 #include "broker/virt/domain_xml.h"
-#include "broker/virt/manifest.h"
 #include "broker/virt/mkfs.h"
 
 #include <errno.h>
@@ -110,18 +109,34 @@ static int open_source(const char *path, uint64_t size, const char *image, GErro
 	return -1;
 }
 
+struct image *worker_image(struct worker *worker, const char *image, GError **error)
+{
+	g_autofree char *name = NULL, *version = NULL;
+	g_autofree char *key =
+		g_build_filename(conf_string(worker->conf, CONF_PATH_PKI), IMAGE_PUBLIC_KEY, NULL);
+	g_autoptr(GError) cause = NULL;
+
+	request_image_split(image, &name, &version);
+	struct image *found =
+		image_load(conf_string(worker->conf, CONF_PATH_IMAGES), name, version, key, &cause);
+	if (found && found->kind == IMAGE_DESKTOP)
+		return found;
+	image_free(found);
+	g_set_error(error, VIRT_ERROR, VIRT_ERROR_NO_IMAGE, "image %s: %s", image,
+		cause ? cause->message : "it is not the image of a desktop");
+	return NULL;
+}
+
 static gboolean send_file(struct worker *worker, struct virt_conn *conn, const char *image,
-	const char *folder, const struct manifest *manifest, enum manifest_file file,
-	GError **error)
+	const struct image *version, enum image_file_id id, GError **error)
 {
 	const char *pool = conf_string(worker->conf, CONF_IMAGE_POOL);
-	g_autofree char *path = g_build_filename(folder, manifest->files[file].file, NULL);
-	g_autofree char *name = g_strconcat(image, ".", manifest_file_name(file), NULL);
-	struct sending sending = {.worker = worker,
-		.image = image,
-		.file = manifest_file_name(file),
-		.total = manifest->files[file].size};
-	int fd = open_source(path, manifest->files[file].size, image, error);
+	const struct image_file *file = &version->files[id];
+	g_autofree char *path = g_build_filename(version->folder, file->name, NULL);
+	g_autofree char *name = g_strconcat(image, ".", image_file_key(id), NULL);
+	struct sending sending = {
+		.worker = worker, .image = image, .file = image_file_key(id), .total = file->size};
+	int fd = open_source(path, file->size, image, error);
 
 	if (fd < 0)
 		return FALSE;
@@ -139,7 +154,7 @@ static gboolean send_file(struct worker *worker, struct virt_conn *conn, const c
 
 		free(volume.path);
 		tell_progress(&sending);
-		good = !strcmp(g_checksum_get_string(sending.sum), manifest->files[file].sha256) &&
+		good = !strcmp(g_checksum_get_string(sending.sum), file->sha256) &&
 		       capacity == sending.total;
 		if (!good)
 			g_set_error(error, VIRT_ERROR, VIRT_ERROR_NO_IMAGE,
@@ -156,7 +171,6 @@ static gboolean image_ensure(struct worker *worker, struct virt_conn *conn,
 	const struct request *request, GError **error)
 {
 	const char *pool = conf_string(worker->conf, CONF_IMAGE_POOL);
-	g_autofree char *name = NULL, *version = NULL;
 	gboolean good = TRUE;
 
 	switch (mark_look(worker, conn, pool, request->image, error)) {
@@ -167,16 +181,13 @@ static gboolean image_ensure(struct worker *worker, struct virt_conn *conn,
 	case MARK_MISSING:
 		break;
 	}
-	request_image_split(request->image, &name, &version);
-	g_autofree char *folder =
-		g_build_filename(conf_string(worker->conf, CONF_PATH_IMAGES), name, version, NULL);
-	struct manifest *manifest = manifest_load(folder, request->image, error);
-	if (!manifest)
+	struct image *version = worker_image(worker, request->image, error);
+	if (!version)
 		return FALSE;
-	for (int i = 0; i < MANIFEST_FILES && good; i++)
-		good = send_file(worker, conn, request->image, folder, manifest,
-			(enum manifest_file)i, error);
-	manifest_free(manifest);
+	for (int i = 0; i < IMAGE_FILE_COUNT && good; i++)
+		good = send_file(
+			worker, conn, request->image, version, (enum image_file_id)i, error);
+	image_free(version);
 	if (!good || !mark_make(worker, conn, pool, request->image, error))
 		return FALSE;
 	log_event(

@@ -18,6 +18,7 @@
 #include "broker/shared/conf.h"
 #include "broker/virt/request.h"
 #include "broker/virt/virt.h"
+#include "images/store/image.h"
 
 enum worker_lane { LANE_CONTROL, LANE_WATCH, LANE_IMAGES, LANE_VOLUMES, LANE_SIZES, LANE_COUNT };
 
@@ -127,6 +128,9 @@ gint64 sizes_overdue(struct worker *worker);
 
 /* Whether a guest really runs with KVM there: tried once in a process. */
 bool control_kvm_works(struct worker *worker, struct virt_conn *conn, const struct virt_host *host);
+
+/* A desktop image ("name@version"), its signature checked; NULL with VIRT_ERROR_NO_IMAGE. */
+struct image *worker_image(struct worker *worker, const char *image, GError **error);
 
 /* "home-7.complete", "NAME@VERSION.complete": the empty volume that is written last. What has no
  * such mark beside it is half-made and never used. */

@@ -32,6 +32,25 @@ manifest_file() {
 		"$(sha256sum "$work/version/$2" | cut -d' ' -f1)"
 }
 
+# FILE: its signature, beside it.
+sign_file() {
+	"$signer" --key "$sign" "$1" >"$work/sig" || die "$1 cannot be signed"
+	chmod 644 "$work/sig"
+	mv "$work/sig" "${1%/*}/manifest.sig"
+}
+
+# The current version, when its signature is none of this key: what was built unsigned, or before
+# the key was changed.
+sign_again() {
+	beside=$current/manifest.sig
+	"$signer" --key "$sign" "$current/manifest.json" >"$work/expected" || die "$current/manifest.json cannot be signed"
+	if [ -r "$beside" ] && cmp -s "$work/expected" "$beside"; then
+		return
+	fi
+	say "signing version $(basename "$(readlink "$current")")"
+	sign_file "$(readlink -f "$current")/manifest.json"
+}
+
 # Puts the version under OUT (a rename makes it appear whole) and publishes it.
 pack_version() {
 	mkdir "$work/version"
@@ -54,10 +73,12 @@ pack_version() {
 		printf ' "handoff":"%s","cmdline":"%s carrel.upper=%s"}\n' "$RECIPE_handoff" "$RECIPE_cmdline" "$RECIPE_upper"
 	} >"$work/manifest.json"
 	chmod 644 "$work/version"/* "$work/manifest.json"
+	[ -z "$sign" ] || sign_file "$work/manifest.json"
 	mkdir -p "$out/$RECIPE_name"
 	rm -rf "$out/$RECIPE_name/.new"
 	cp -R "$work/version" "$out/$RECIPE_name/.new"
 	cp "$work/manifest.json" "$out/$RECIPE_name/.new/.manifest"
+	[ -z "$sign" ] || cp "$work/manifest.sig" "$out/$RECIPE_name/.new/"
 	sync -f "$out/$RECIPE_name"
 	mv "$out/$RECIPE_name/.new" "$out/$RECIPE_name/$version"
 	mv "$out/$RECIPE_name/$version/.manifest" "$out/$RECIPE_name/$version/manifest.json"

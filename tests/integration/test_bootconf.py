@@ -10,6 +10,8 @@ import tempfile
 
 import pytest
 
+import signing
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 PROGRAM = os.path.join(ROOT, "build/out/carrel-bootconf")
 
@@ -31,6 +33,7 @@ class Site:
         self.conf = {"network": {"client_interface": "lan0"}, "boot": {"nfs": "off"},
                      "paths": {"state": self.path("state"), "run": self.path("run"),
                                "images": self.path("images"), "pki": self.path("pki")}}
+        signing.make_keys(self.path("pki"))
         self.image("20260301.1")
         self.write()
 
@@ -58,6 +61,7 @@ class Site:
                              "root_hash": "ab" * 32, "salt": "cd"}}
         with open(os.path.join(folder, "manifest.json"), "w") as f:
             json.dump(manifest, f)
+        signing.sign(folder, self.path("pki"))
         link = self.path("images/client/current")
         if os.path.lexists(link):
             os.unlink(link)
@@ -144,7 +148,9 @@ def test_check_changes_nothing(site):
     (lambda s: open(s.path("images/client/20260302.1/root"), "r+b").write(b"x"), "(sha256)"),
     (lambda s: open(s.path("images/client/20260302.1/kernel"), "ab").write(b"x"), "(size)"),
     (lambda s: open(s.path("images/client/20260302.1/manifest.json"), "w").write("{"),
-     "manifest.json: line 1"),
+     "manifest.json is not signed by this site"),
+    (lambda s: os.unlink(s.path("images/client/20260302.1/manifest.sig")), "manifest.sig"),
+    (lambda s: signing.make_keys(s.path("pki")), "by another key"),
 ])
 def test_bad_image_leaves_what_is_in_use(site, spoil, message):
     site.run()

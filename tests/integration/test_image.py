@@ -29,7 +29,7 @@ def programs(tmp_path):
 def refused(tmp_path, *arguments):
     out = tmp_path / "out"
     result = build("--out", out, "--cache", tmp_path / "cache", "--agent", programs(tmp_path),
-                   *arguments)
+                   "--unsigned", *arguments)
     assert result.returncode == 1
     assert not (out / "desktop-lite").exists()
     return result.stderr
@@ -59,14 +59,15 @@ def test_mistakes_in_a_recipe(tmp_path):
 def test_missing_program(tmp_path):
     agent = programs(tmp_path)
     (tmp_path / "carrel-ximwait").unlink()
-    result = build("--out", tmp_path / "out", "--cache", tmp_path / "cache", "--agent", agent)
+    result = build("--out", tmp_path / "out", "--cache", tmp_path / "cache", "--agent", agent,
+                   "--unsigned")
     assert result.returncode == 1 and "no carrel-ximwait beside" in result.stderr
 
 
 @needs_root
 def test_handoff_is_hard_or_live(tmp_path):
     result = build("--out", tmp_path / "out", "--cache", tmp_path / "cache", "--agent", programs(tmp_path),
-                   "--set", "handoff=soft")
+                   "--unsigned", "--set", "handoff=soft")
     assert result.returncode == 1 and "allowed: hard, live" in result.stderr
 
 
@@ -75,7 +76,8 @@ def test_handoff_is_hard_or_live(tmp_path):
 def test_manifest_tells_the_truth(tmp_path):
     """Of the version that the lab uses; and a second call makes nothing."""
     out, cache = os.path.join(TOP, "build", "images"), os.path.join(TOP, "build", "cache")
-    assert build("--out", out, "--cache", cache).returncode == 0
+    key = os.path.join(TOP, "build", "pki", "image-signing.key")
+    assert build("--out", out, "--cache", cache, "--sign", key).returncode == 0
     version = os.path.realpath(os.path.join(out, "desktop-lite", "current"))
     with open(os.path.join(version, "manifest.json"), encoding="utf-8") as file:
         manifest = json.load(file)
@@ -92,6 +94,10 @@ def test_manifest_tells_the_truth(tmp_path):
                     f"--data-blocks={verity['data_blocks']}",
                     f"--hash-offset={verity['data_blocks'] * 4096}", f"--salt={verity['salt']}",
                     root, root, verity["root_hash"]], check=True)
-    again = build("--out", out, "--cache", cache)
+    signer = os.path.join(TOP, "build/out/carrel-image-sign")
+    subprocess.run([signer, "--verify", "--pub", key.replace(".key", ".pub"),
+                    os.path.join(version, "manifest.json"), os.path.join(version, "manifest.sig")],
+                   check=True)
+    again = build("--out", out, "--cache", cache, "--sign", key)
     assert again.returncode == 0 and "is up to date" in again.stdout
     assert os.path.realpath(os.path.join(out, "desktop-lite", "current")) == version

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import signing
 import virtd_image
 from virtd_lab import (BROKER, NEEDS, SERVER, START, TREE, URI, broker, config, folder, run, server,
                        virtd, workers)
@@ -48,12 +49,14 @@ def test_damaged_image_is_refused(virtd, server, folder):
     shutil.copytree(source.with_name(virtd_image.VERSION), source)
     manifest = source / "manifest.json"
     manifest.write_text(manifest.read_text().replace(virtd_image.VERSION, version))
+    assert virtd.code("image-ensure", image=f"{virtd_image.NAME}@{version}") == "no-image"
+    signing.sign(source, folder / "pki")
     with open(source / "root.img", "r+b") as root:
         root.write(b"X")
     assert virtd.code("image-ensure", image=f"{virtd_image.NAME}@{version}") == "no-image"
     stored = server.dir / "root/var/lib/carrel/images"
     assert not (stored / f"{virtd_image.NAME}@{version}.complete").exists()
-    assert virtd.code("image-ensure", image="nothing@1") == "no-image"
+    assert virtd.code("image-ensure", image="nothing@20260101.1") == "no-image"
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +80,7 @@ def test_desktop_runs_and_is_listed(virtd, desktop):
 
 def test_command_line_carries_the_root_hash(server, desktop):
     words = server.execute("virsh", "dumpxml", "carrel-d7")
-    assert f"carrel.verity=1024:{'ab' * 32}:{'cd' * 32} carrel.image={virtd_image.IMAGE}" in words
+    assert f"carrel.verity=1000:{'ab' * 32}:{'cd' * 32} carrel.image={virtd_image.IMAGE}" in words
 
 
 def vnc_login(server, port, password):

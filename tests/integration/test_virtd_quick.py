@@ -47,7 +47,7 @@ def test_test_driver(start):
     worker.good("volume-detach", volume=1, desktop=5)
     assert worker.code("volume-attach", volume=1, desktop=5) == "not-found"
     assert worker.code("ticket-set", desktop=5, password="ticket12", seconds=5) == "not-found"
-    assert worker.code("image-ensure", image="a@1") == "storage"
+    assert worker.code("image-ensure", image="a@20260101.1") == "storage"
     assert worker.code("agent-send", desktop=5, message={"op": "hello"}) == "not-found"
     assert worker.code("desktop-destroy", desktop=5, unknown=1) == "bad-request"
 

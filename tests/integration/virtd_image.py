@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import tempfile
 
+import signing
+
 NAME, VERSION = "tiny", "20260101.1"
 IMAGE = f"{NAME}@{VERSION}"
 MODULES = ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
@@ -105,8 +107,8 @@ def _initrd(kernel, target):
         target.write_bytes(archive)
 
 
-def build(images, cache, handoff="live"):
-    """Writes images/tiny/VERSION/; returns "name@version"."""
+def build(images, cache, pki, handoff="live"):
+    """Writes images/tiny/VERSION/, signed with the key in `pki`; returns "name@version"."""
     cache.mkdir(parents=True, exist_ok=True)
     kernel = _kernel(cache)
     folder = images / NAME / VERSION
@@ -121,7 +123,8 @@ def build(images, cache, handoff="live"):
         files[key] = {"file": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     manifest = {"name": NAME, "version": VERSION, "kind": "desktop", "inputs": "0" * 64,
                 "files": files, "cmdline": "console=ttyS0 quiet panic=-1", "handoff": handoff,
-                "root": {"format": "erofs", "data_blocks": 1024, "block_size": 4096,
+                "root": {"format": "erofs", "data_blocks": 1000, "block_size": 4096,
                          "root_hash": "ab" * 32, "salt": "cd" * 32}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    signing.sign(folder, pki)
     return IMAGE

@@ -126,7 +126,7 @@ def server(broker, folder):
 
 @pytest.fixture(scope="module")
 def config(folder):
-    virtd_image.build(folder / "images", TREE / "build/cache/virtd")
+    virtd_image.build(folder / "images", TREE / "build/cache/virtd", folder / "pki")
     path = folder / "carrel.conf"
     path.write_text(f"[paths]\nimages = {folder}/images\npki = {folder}/pki\n"
                     f"state = {folder}/state\nrun = {folder}/run\n")

@@ -2,7 +2,6 @@
 /* The broker's small parts: tickets, ledger, login limit, shapes, routes, images. */
 #include "broker/api/limit.h"
 #include "broker/api/routes.h"
-#include "broker/daemon/images.h"
 #include "broker/daemon/ledger.h"
 #include "broker/daemon/ticket.h"
 
@@ -251,57 +250,6 @@ static void test_routes_are_written_down(void **state)
 		}
 		if (!found)
 			fail_msg("docs/protocols.md lacks %s %s", routes[i].method, routes[i].path);
-	}
-}
-
-static void test_manifests(void **state)
-{
-	static const struct {
-		const char *text, *image, *problem;
-		gboolean live;
-	} cases[] = {
-		{"{\"name\":\"lite\",\"version\":\"20260301.1\",\"kind\":\"desktop\",\"x\":1}",
-			"lite@20260301.1", NULL, FALSE},
-		{"{\"name\":\"lite\",\"version\":\"20260301.1\",\"kind\":\"desktop\","
-		 "\"handoff\":\"hard\"}",
-			"lite@20260301.1", NULL, FALSE},
-		{"{\"name\":\"lite\",\"version\":\"20260301.1\",\"kind\":\"desktop\","
-		 "\"handoff\":\"live\"}",
-			"lite@20260301.1", NULL, TRUE},
-		{"{\"name\":\"lite\",\"version\":\"20260301.1\",\"kind\":\"desktop\","
-		 "\"handoff\":\"soft\"}",
-			NULL, "allowed are hard and live", FALSE},
-		{"{\"name\":\"lite\",\"version\":\"20260301.1\",\"kind\":\"desktop\","
-		 "\"handoff\":true}",
-			NULL, "Expected string", FALSE},
-		{"{\"name\":\"lite\",\"version\":\"20260301.1\",\"kind\":\"client\"}", NULL,
-			"not of the desktop image lite", FALSE},
-		{"{\"name\":\"full\",\"version\":\"20260301.1\",\"kind\":\"desktop\"}", NULL,
-			"full", FALSE},
-		{"{\"name\":\"lite\",\"version\":\"../x\",\"kind\":\"desktop\"}", NULL, "YYYYMMDD",
-			FALSE},
-		{"{\"name\":\"lite\",\"version\":\"20260301.\",\"kind\":\"desktop\"}", NULL,
-			"YYYYMMDD", FALSE},
-		{"{\"name\":\"lite\"}", NULL, "version", FALSE},
-		{"", NULL, "m:", FALSE},
-		{"[]", NULL, "m:", FALSE},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-		g_autoptr(GError) error = NULL;
-		gboolean live = TRUE;
-		g_autofree char *image = images_parse(
-			"m", "lite", cases[i].text, strlen(cases[i].text), &live, &error);
-
-		assert_int_equal(live, cases[i].live);
-		if (cases[i].image) {
-			assert_string_equal(image, cases[i].image);
-		} else {
-			assert_null(image);
-			if (!strstr(error->message, cases[i].problem))
-				fail_msg("%s: %s", cases[i].text, error->message);
-		}
 	}
 }
 
@@ -584,7 +532,6 @@ int main(void)
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_routes_are_written_down),
 		cmocka_unit_test(test_which_routes_ask_for_a_token),
-		cmocka_unit_test(test_manifests),
 		cmocka_unit_test(test_ledger_measures_each_stage),
 		cmocka_unit_test(test_ledger_measures_a_handoff),
 		cmocka_unit_test(test_ledger_measures_another_handoff),

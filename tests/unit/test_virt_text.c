@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* carrel-virtd's pure parts: XML that is made and read, requests, manifests, agent lines, URIs. */
+/* carrel-virtd's pure parts: XML that is made and read, requests, agent lines, URIs. */
 #include "broker/virt/domain_info.h"
 #include "broker/virt/domain_xml.h"
 #include "broker/virt/lines.h"
-#include "broker/virt/manifest.h"
 #include "broker/virt/mkfs.h"
 #include "broker/virt/request.h"
 #include "broker/virt/uri.h"
@@ -272,83 +271,6 @@ static void bad_requests_are_refused(void **state)
 	}
 }
 
-#define HEX16 "aaaaaaaaaaaaaaaa"
-static const char manifest_text[] =
-	"{\"name\":\"lite\",\"version\":\"1\",\"kind\":\"desktop\",\"inputs\":\"x\",\"files\":{"
-	"\"kernel\":{\"file\":\"vmlinuz\",\"size\":1,\"sha256\":\"AAAAaaaaaaaaaaaa" HEX16 HEX16
-		HEX16
-	"\"},\"initrd\":{\"file\":\"i\",\"size\":2,\"sha256\":\"" HEX16 HEX16 HEX16 HEX16
-	"\"},\"root\":{\"file\":\"r\",\"size\":3,\"sha256\":\"" HEX16 HEX16 HEX16 HEX16
-	"\"}},\"root\":{\"format\":\"erofs\",\"data_blocks\":9,\"block_size\":4096,"
-	"\"root_hash\":\"" HEX16 HEX16 "\",\"salt\":\"ee\"},\"cmdline\":\"quiet\"}";
-
-static void manifest_is_read(void **state)
-{
-	struct manifest *manifest =
-		manifest_parse(manifest_text, strlen(manifest_text), "lite@1", NULL);
-
-	(void)state;
-	assert_non_null(manifest);
-	assert_string_equal(
-		manifest->cmdline, "quiet carrel.verity=9:" HEX16 HEX16 ":ee carrel.image=lite@1");
-	assert_string_equal(manifest->files[MANIFEST_KERNEL].file, "vmlinuz");
-	assert_string_equal(manifest->files[MANIFEST_KERNEL].sha256, HEX16 HEX16 HEX16 HEX16);
-	assert_int_equal(manifest->files[MANIFEST_ROOT].size, 3);
-	assert_false(manifest->live);
-	manifest_free(manifest);
-}
-
-static void assert_handoff(const char *handoff, gboolean shrinks)
-{
-	g_autofree char *text =
-		g_strdup_printf("{\"handoff\":\"%s\",%s", handoff, manifest_text + 1);
-	struct manifest *manifest = manifest_parse(text, strlen(text), "lite@1", NULL);
-
-	assert_non_null(manifest);
-	assert_int_equal(manifest->live, shrinks);
-	manifest_free(manifest);
-}
-
-static void manifest_says_how_desktops_are_handed_off(void **state)
-{
-	(void)state;
-	assert_handoff("hard", FALSE);
-	assert_handoff("live", TRUE);
-}
-
-static void assert_refused(const char *from, const char *to)
-{
-	g_autoptr(GError) error = NULL;
-	g_auto(GStrv) parts = g_strsplit(manifest_text, from, 2);
-	g_autofree char *text = g_strjoinv(to, parts);
-
-	assert_non_null(parts[1]);
-	if (manifest_parse(text, strlen(text), "lite@1", &error))
-		fail_msg("taken: %s", text);
-	assert_string_equal(virt_error_code(error), "no-image");
-}
-
-static void bad_manifests_are_refused(void **state)
-{
-	(void)state;
-	assert_refused("\"lite\"", "\"other\"");
-	assert_refused("\"desktop\"", "\"client\"");
-	assert_refused("\"vmlinuz\"", "\"../vmlinuz\"");
-	assert_refused("\"vmlinuz\"", "\"\"");
-	assert_refused("\"size\":1", "\"size\":0");
-	assert_refused("AAAA", "AA");
-	assert_refused("AAAA", "AAAg");
-	assert_refused("\"quiet\"", "\"a\\u000ab\"");
-	assert_refused("\"data_blocks\":9", "\"data_blocks\":0");
-	assert_refused("\"ee\"", "\"e\"");
-	assert_refused("\"cmdline\"", "\"command\"");
-	assert_refused("}}", "}");
-	assert_refused("\"cmdline\"", "\"handoff\":\"soft\",\"cmdline\"");
-	assert_refused("\"cmdline\"", "\"handoff\":\"\",\"cmdline\"");
-	assert_refused("\"cmdline\"", "\"handoff\":true,\"cmdline\"");
-	assert_refused("\"cmdline\"", "\"handoff\":null,\"cmdline\"");
-}
-
 static void keep_line(void *user, const char *text, size_t length)
 {
 	GString *all = user;
@@ -459,9 +381,6 @@ int main(void)
 		cmocka_unit_test(strange_xml_is_refused),
 		cmocka_unit_test(requests_are_unpacked),
 		cmocka_unit_test(bad_requests_are_refused),
-		cmocka_unit_test(manifest_is_read),
-		cmocka_unit_test(manifest_says_how_desktops_are_handed_off),
-		cmocka_unit_test(bad_manifests_are_refused),
 		cmocka_unit_test(lines_are_cut),
 		cmocka_unit_test(uris),
 		cmocka_unit_test(file_system_is_made_and_known),

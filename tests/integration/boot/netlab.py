@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 
+import signing
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 OUT = os.path.join(ROOT, "build/out")
 NEEDED = ["ip", "dnsmasq", "nginx", "ganesha.nfsd", "qemu-system-x86_64", "mksquashfs", "veritysetup"]
@@ -127,14 +129,16 @@ class Netlab:
         """The client image, with a stand-in where the viewer will be."""
         programs = self.path("programs")
         os.makedirs(programs, exist_ok=True)
-        for name in ("carrel-init", "carrel-root-init"):
+        for name in ("carrel-init", "carrel-root-init", "carrel-image-sign"):
             shutil.copy(os.path.join(OUT, name), programs)
         run("gcc", "-O2", "-o", os.path.join(programs, "carrel-viewer"),
             os.path.join(ROOT, "tests/integration/boot/standin.c"))
         run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test",
             "-keyout", self.path("ca.key"), "-out", self.path("ca.crt"))
+        key = signing.make_keys(self.dir)
         return run(os.path.join(ROOT, "images/client/build"), "--out", self.images, "--viewer",
                    os.path.join(programs, "carrel-viewer"), "--ca", self.path("ca.crt"),
+                   "--sign", key,
                    "--cache", os.path.join(ROOT, "build/cache/kernel"))
 
     def start(self, name):

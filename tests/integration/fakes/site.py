@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import threading
 
+import signing
 from fakes.peers import Authd, Netd, Server
 
 REPO = pathlib.Path(__file__).resolve().parents[3]
@@ -84,6 +85,7 @@ class Site:
             (self.folder / name).mkdir()
         for name in ("server.key", "server.crt"):
             shutil.copy(certificate / name, self.folder / "pki")
+        signing.make_keys(self.folder / "pki")
         shutil.copy(BUILD / "carreld", self.folder / "bin")
         shutil.copy(REPO / "tests/integration/fakes/carrel-virtd", self.folder / "bin")
         self.conf = self.folder / "carrel.conf"
@@ -122,8 +124,14 @@ pki = %s/pki
         name, version = image.split("@")
         folder = self.folder / "images" / name / version
         folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text(
-            json.dumps({"name": name, "version": version, "kind": "desktop", "files": {}}))
+        # The broker's fakes start no VM: no file of the image is looked at.
+        some = {"size": 8192, "sha256": "ab" * 32}
+        (folder / "manifest.json").write_text(json.dumps({
+            "name": name, "version": version, "kind": "desktop", "cmdline": "quiet",
+            "files": {key: {"file": key, **some} for key in ("kernel", "initrd", "root")},
+            "root": {"format": "erofs", "data_blocks": 1, "block_size": 4096,
+                     "root_hash": "ab" * 32, "salt": "cd"}}))
+        signing.sign(folder, self.folder / "pki")
         link = folder.parent / "current"
         link.unlink(missing_ok=True)
         link.symlink_to(version)

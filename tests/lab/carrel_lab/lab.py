@@ -161,9 +161,9 @@ class Lab:
         self._write_conf()
         self.say("networks: client LAN 10.77.0.0/24, server net 10.78.0.0/24")
         self.net.up(self.servers_wanted)
+        self.servers.keys()
         self._images()
         self._programs()
-        self.servers.keys()
         self.boot.render()
         self.say("virtualization servers")
         self.servers.up()
@@ -200,18 +200,24 @@ class Lab:
             for file in os.listdir(current):
                 share_file(os.path.join(current, file), os.path.join(target, file))
             if self.live:
-                self._make_live(os.path.join(target, "manifest.json"))
+                self._make_live(target)
             os.symlink(version, self.path("images", name, "current"))
 
-    @staticmethod
-    def _make_live(path):
-        """As if the recipe said so; the file itself is shared with the source tree."""
+    def _make_live(self, version):
+        """As if the recipe said so; the files themselves are shared with the source tree."""
+        path = os.path.join(version, "manifest.json")
         with open(path, encoding="utf-8") as f:
             manifest = json.load(f)
-        if manifest["kind"] == "desktop":
-            with open(path + ".new", "w", encoding="utf-8") as f:
-                json.dump(manifest | {"handoff": "live"}, f)
-            os.rename(path + ".new", path)
+        if manifest["kind"] != "desktop":
+            return
+        with open(path + ".new", "w", encoding="utf-8") as f:
+            json.dump(manifest | {"handoff": "live"}, f)
+        signature = run(self.built("carrel-image-sign"), "--key",
+                        self.path("pki", "image-signing.key"), path + ".new")
+        with open(path + ".sig", "w", encoding="utf-8") as f:
+            f.write(signature)
+        os.rename(path + ".sig", os.path.join(version, "manifest.sig"))
+        os.rename(path + ".new", path)
 
     def _programs(self):
         for program in ("carreld", "carrel", "carrel-virtd", "carrel-authd", "carrel-netd",

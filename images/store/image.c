@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "bootserver/image.h"
+#include "images/store/image.h"
 
+#include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bootserver/error.h"
+#include "images/store/signature.h"
 
-#define MANIFEST_MAX 65536
+/* A manifest is a page of text; more is not one. */
+#define MANIFEST_MAX (256 * 1024)
 
-G_DEFINE_QUARK(carrel - bootconf - error, bootconf_error)
+G_DEFINE_QUARK(carrel - image - error, image_error)
 
 static const char *const file_keys[IMAGE_FILE_COUNT] = {"kernel", "initrd", "root"};
+
+const char *image_file_key(enum image_file_id id)
+{
+	return file_keys[id];
+}
 
 static gboolean matches(const char *text, const char *pattern)
 {
@@ -28,9 +34,14 @@ static gboolean is_hex(const char *text, gsize length)
 	       strspn(text, "0123456789abcdef") == n;
 }
 
+gboolean image_version_is_good(const char *version)
+{
+	return matches(version, "^[0-9]{8}\\.[0-9]{1,4}$");
+}
+
 static gboolean set_problem(GError **error, const char *what)
 {
-	g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE, "%s", what);
+	g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_BAD, "%s", what);
 	return FALSE;
 }
 
@@ -43,7 +54,7 @@ static gboolean parse_file(json_t *root, enum image_file_id id, struct image *im
 		    "size", &size, "sha256", &sum) < 0 ||
 		!matches(name, "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$") || size <= 0 ||
 		!is_hex(sum, 64)) {
-		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE,
+		g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_BAD,
 			"files.%s needs file (a plain name), size and sha256", file_keys[id]);
 		return FALSE;
 	}
@@ -78,18 +89,22 @@ static gboolean parse_root(json_t *root, struct image *image, GError **error)
 
 static gboolean parse_head(json_t *root, struct image *image, GError **error)
 {
-	const char *name, *version, *kind, *cmdline;
-	if (json_unpack(root, "{s:s, s:s, s:s, s:s}", "name", &name, "version", &version, "kind",
-		    &kind, "cmdline", &cmdline) < 0)
+	const char *name, *version, *kind, *cmdline, *handoff = "hard";
+	if (json_unpack(root, "{s:s, s:s, s:s, s:s, s?s}", "name", &name, "version", &version,
+		    "kind", &kind, "cmdline", &cmdline, "handoff", &handoff) < 0)
 		return set_problem(error, "name, version, kind and cmdline are needed");
-	if (strcmp(kind, "client"))
-		return set_problem(error, "kind must be client");
+	if (strcmp(kind, "client") && strcmp(kind, "desktop"))
+		return set_problem(error, "kind must be client or desktop");
 	if (!matches(name, "^[a-z0-9][a-z0-9-]{0,31}$"))
 		return set_problem(error, "name must be of a-z, 0-9 and -");
-	if (!matches(version, "^[0-9]{8}\\.[0-9]{1,4}$"))
+	if (!image_version_is_good(version))
 		return set_problem(error, "version must be YYYYMMDD.N");
-	if (!matches(cmdline, "^[ -~]{0,500}$"))
+	if (!matches(cmdline, "^[ -~]{0,1000}$"))
 		return set_problem(error, "cmdline must be one line of printable ASCII");
+	if (strcmp(handoff, "hard") && strcmp(handoff, "live"))
+		return set_problem(error, "handoff must be hard or live");
+	image->kind = strcmp(kind, "client") ? IMAGE_DESKTOP : IMAGE_CLIENT;
+	image->live = !strcmp(handoff, "live");
 	image->name = g_strdup(name);
 	image->version = g_strdup(version);
 	image->cmdline = g_strdup(cmdline);
@@ -101,7 +116,7 @@ struct image *image_parse(const char *text, gsize length, GError **error)
 	json_error_t problem;
 	json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
 	if (!root) {
-		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE, "line %d: %s", problem.line,
+		g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_BAD, "line %d: %s", problem.line,
 			problem.text);
 		return NULL;
 	}
@@ -117,29 +132,90 @@ struct image *image_parse(const char *text, gsize length, GError **error)
 	return image;
 }
 
-struct image *image_load_published(const char *images, const char *name, GError **error)
+static char *read_text(const char *path, gsize *length, GError **error)
 {
-	g_autofree char *link = g_build_filename(images, name, "current", NULL);
-	g_autofree char *path = g_build_filename(link, "manifest.json", NULL);
 	g_autofree char *text = NULL;
+	g_autoptr(GError) cause = NULL;
+
+	if (!g_file_get_contents(path, &text, length, &cause)) {
+		g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_MISSING, "%s", cause->message);
+		return NULL;
+	}
+	if (*length <= MANIFEST_MAX)
+		return g_steal_pointer(&text);
+	g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_BAD, "%s is longer than %d KiB", path,
+		MANIFEST_MAX / 1024);
+	return NULL;
+}
+
+/* The text of the manifest in `folder`, once its signature is good. */
+static char *read_signed(const char *folder, const char *public_key, gsize *length, GError **error)
+{
+	g_autofree char *path = g_build_filename(folder, "manifest.json", NULL);
+	g_autofree char *beside = g_build_filename(folder, "manifest.sig", NULL);
+	g_autofree char *text = read_text(path, length, error);
+	g_autofree char *signature = NULL;
+	g_autoptr(GError) cause = NULL;
+	gsize signature_length;
+
+	if (!text)
+		return NULL;
+	signature = read_text(beside, &signature_length, &cause);
+	if (signature && signature_check(public_key, text, *length, signature, &cause))
+		return g_steal_pointer(&text);
+	g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_UNTRUSTED,
+		"%s is not signed by this site (%s): build the image here, or have it signed with "
+		"the key that belongs to %s",
+		path, cause->message, public_key);
+	return NULL;
+}
+
+/* A link to a version, such as "current", may stand for it. */
+static gboolean says_its_name(
+	const struct image *image, const char *name, const char *version, GError **error)
+{
+	if (!strcmp(image->name, name) &&
+		(!image_version_is_good(version) || !strcmp(image->version, version)))
+		return TRUE;
+	g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_BAD,
+		"it is the manifest of %s@%s, not of %s@%s", image->name, image->version, name,
+		version);
+	return FALSE;
+}
+
+struct image *image_load(const char *images, const char *name, const char *version,
+	const char *public_key, GError **error)
+{
+	g_autofree char *folder = g_build_filename(images, name, version, NULL);
 	gsize length;
-	GError *cause = NULL;
-	if (!g_file_get_contents(path, &text, &length, &cause)) {
-		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE,
-			"no image `%s` is published: %s; build one with images/client/build", name,
-			cause->message);
-		g_error_free(cause);
+	g_autofree char *text = read_signed(folder, public_key, &length, error);
+	g_autoptr(GError) cause = NULL;
+	struct image *image = text ? image_parse(text, length, &cause) : NULL;
+
+	if (!text)
 		return NULL;
+	if (image && says_its_name(image, name, version, &cause)) {
+		image->folder = g_steal_pointer(&folder);
+		return image;
 	}
-	struct image *image = length > MANIFEST_MAX ? NULL : image_parse(text, length, &cause);
-	if (!image) {
-		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE, "%s: %s", path,
-			cause ? cause->message : "is too long for a manifest");
-		g_clear_error(&cause);
-		return NULL;
-	}
-	image->folder = g_steal_pointer(&link);
-	return image;
+	image_free(image);
+	g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_BAD,
+		"%s/manifest.json is not usable: %s; build the image again", folder,
+		cause->message);
+	return NULL;
+}
+
+char *image_id(const struct image *image)
+{
+	return g_strconcat(image->name, "@", image->version, NULL);
+}
+
+char *image_desktop_cmdline(const struct image *image)
+{
+	/* The init of a desktop reads it in this form (images/desktop-initrd/init.c). */
+	return g_strdup_printf("%s%scarrel.verity=%" G_GUINT64_FORMAT ":%s:%s carrel.image=%s@%s",
+		image->cmdline, *image->cmdline ? " " : "", image->data_blocks, image->root_hash,
+		image->salt, image->name, image->version);
 }
 
 void image_free(struct image *image)
@@ -176,7 +252,7 @@ gboolean image_check_file(const struct image_file *file, const char *path, GErro
 	struct stat about;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &about) < 0 || !S_ISREG(about.st_mode)) {
-		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE, "%s: %s", path,
+		g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_BAD, "%s: %s", path,
 			fd < 0 ? g_strerror(errno) : "is no file");
 		if (fd >= 0)
 			close(fd);
@@ -186,7 +262,7 @@ gboolean image_check_file(const struct image_file *file, const char *path, GErro
 	close(fd);
 	if (sum && !strcmp(sum, file->sha256))
 		return TRUE;
-	g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE,
+	g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_BAD,
 		"%s is not what its manifest says (%s): build the image again", path,
 		(guint64)about.st_size == file->size ? "sha256" : "size");
 	return FALSE;
@@ -201,9 +277,4 @@ gboolean image_check(const struct image *image, GError **error)
 			return FALSE;
 	}
 	return TRUE;
-}
-
-char *image_root_name(const struct image *image)
-{
-	return g_strdup_printf("%s-%s.root", image->name, image->version);
 }

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A version of an image as it lies on disk: its manifest, the manifest's signature and its files
+ * ("Images on disk" in docs/protocols.md). Everybody who uses an image reads it by these functions:
+ * nothing of a version is looked at before the site's signature of its manifest is.
+ */
+#ifndef CARREL_IMAGES_IMAGE_H
+#define CARREL_IMAGES_IMAGE_H
+
+#include <glib.h>
+
+#define IMAGE_ERROR (image_error_quark())
+GQuark image_error_quark(void);
+enum image_error {
+	IMAGE_ERROR_MISSING,   /* there is no such image, version or file */
+	IMAGE_ERROR_BAD,       /* the manifest, or a file, is not what it should be */
+	IMAGE_ERROR_UNTRUSTED, /* the site's key did not sign this manifest */
+};
+
+/* Names below [paths] pki. */
+#define IMAGE_PRIVATE_KEY "image-signing.key"
+#define IMAGE_PUBLIC_KEY "image-signing.pub"
+
+enum image_kind { IMAGE_CLIENT, IMAGE_DESKTOP };
+enum image_file_id { IMAGE_KERNEL, IMAGE_INITRD, IMAGE_ROOT, IMAGE_FILE_COUNT };
+
+struct image_file {
+	char *name;   /* owned; without a folder */
+	guint64 size; /* bytes */
+	char *sha256; /* owned; 64 hex digits, lower case */
+};
+
+/* All strings are owned and have been checked: they are safe in paths, XML texts and configuration
+ * files. */
+struct image {
+	char *folder; /* of the version; NULL after image_parse */
+	enum image_kind kind;
+	char *name, *version;
+	struct image_file files[IMAGE_FILE_COUNT];
+	guint64 data_blocks; /* of 4096 bytes; the dm-verity tree stands behind them */
+	char *root_hash, *salt;
+	char *cmdline; /* as built: without what says where the root is */
+	gboolean live; /* its desktops can be shrunk while they run */
+};
+
+/* "kernel", "initrd", "root": the key in the manifest, and the ending of a volume's name. */
+const char *image_file_key(enum image_file_id id);
+
+/* YYYYMMDD.N */
+gboolean image_version_is_good(const char *version);
+
+/* Reads and checks the text of a manifest, not its signature. NULL with IMAGE_ERROR_BAD. */
+struct image *image_parse(const char *text, gsize length, GError **error);
+
+/*
+ * The image of the folder `images`/`name`/`version`, whose manifest must be signed by the key in
+ * `public_key` (a PEM file) and must say that it is this image. `version` may be "current", the
+ * published one. NULL with `error`, which names the file and the remedy.
+ */
+struct image *image_load(const char *images, const char *name, const char *version,
+	const char *public_key, GError **error);
+
+void image_free(struct image *image); /* NULL-safe */
+
+/* "NAME@VERSION"; the caller frees it. */
+char *image_id(const struct image *image);
+
+/* The kernel's command line in a desktop's VM; the caller frees it. */
+char *image_desktop_cmdline(const struct image *image);
+
+/* Size and sha256 of one file at `path` against the manifest. */
+gboolean image_check_file(const struct image_file *file, const char *path, GError **error);
+
+/* All files of the image's own folder. */
+gboolean image_check(const struct image *image, GError **error);
+
+#endif
