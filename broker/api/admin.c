@@ -2,6 +2,7 @@
 /* What the `carrel` command asks. */
 #include "broker/api/routes.h"
 #include "broker/api/rows.h"
+#include "broker/daemon/channels.h"
 #include "broker/daemon/policies.h"
 #include "broker/daemon/worker.h"
 #include "broker/shared/log.h"
@@ -29,8 +30,14 @@ static json_t *warnings_json(struct broker *broker)
 {
 	json_t *list = json_array();
 
-	if (broker->image_problem)
-		json_array_append_new(list, json_string(broker->image_problem));
+	const struct core_channels *channels = core_channels(broker->core);
+
+	if (channels_problem(broker->channels))
+		json_array_append_new(list, json_string(channels_problem(broker->channels)));
+	if (channels->returned[0])
+		json_array_append_new(
+			list, json_sprintf("the image %s was taken back, %s is stable: %s",
+				      channels->returned, channels->stable.id, channels->reason));
 	if (!helper_is_up(broker->netd))
 		json_array_append_new(list, json_string("carrel-netd cannot be reached: no desktop "
 							"can be opened; start it"));
@@ -98,7 +105,7 @@ void admin_status(struct call *call)
 		(json_int_t)tier.capacity_users, "tier", (json_int_t)tier.tier, "tiers",
 		(json_int_t)tier.tiers, "size_mib", (json_int_t)tier.size_mib, "threshold",
 		(json_int_t)tier.threshold, "standby", (json_int_t)standby, "image",
-		broker->config.image);
+		core_channels(broker->core)->stable.id);
 	json_object_set_new(status, "reserve_mib", json_integer(tier.reserve_server_free_mib));
 	json_object_set_new(status, "kept_seats", json_integer(tier.kept_seats));
 	json_object_set_new(status, "queued", json_integer(tier.queued));

@@ -84,6 +84,27 @@ static const struct shape_field reservation_shape[] = {
 	{0},
 };
 
+static const struct shape_field image_shape[] = {
+	{"image", SHAPE_TEXT, CORE_NAME_MAX - 1, 0},
+	{0},
+};
+static const struct shape_field promote_shape[] = {
+	{"image", SHAPE_TEXT, CORE_NAME_MAX - 1, 0},
+	{"canary", SHAPE_INT, 1000, SHAPE_OPTIONAL},
+	{"within", SHAPE_INT, 525600, SHAPE_OPTIONAL},
+	{0},
+};
+static const struct shape_field rollback_shape[] = {
+	{"reason", SHAPE_TEXT, 200, SHAPE_OPTIONAL | SHAPE_EMPTY},
+	{0},
+};
+static const struct shape_field try_shape[] = {
+	{"image", SHAPE_TEXT, CORE_NAME_MAX - 1, 0},
+	{"members", SHAPE_ARRAY, 4096, SHAPE_OPTIONAL},
+	{"group", SHAPE_TEXT, 63, SHAPE_OPTIONAL | SHAPE_EMPTY},
+	{0},
+};
+
 const struct route routes[] = {
 	{DOOR_CLIENT, "GET", "/v1/client/hello", NULL, FALSE, client_hello},
 	{DOOR_CLIENT, "POST", "/v1/client/login", login_shape, FALSE, client_login},
@@ -120,6 +141,13 @@ const struct route routes[] = {
 	{DOOR_ADMIN, "GET", "/v1/reservations", NULL, FALSE, policy_reservations},
 	{DOOR_ADMIN, "POST", "/v1/reservations", reservation_shape, FALSE, policy_reservation_add},
 	{DOOR_ADMIN, "DELETE", "/v1/reservations/*", NULL, FALSE, policy_reservation_remove},
+	{DOOR_ADMIN, "GET", "/v1/images", NULL, FALSE, image_status},
+	{DOOR_ADMIN, "POST", "/v1/images/publish", image_shape, FALSE, image_publish},
+	{DOOR_ADMIN, "POST", "/v1/images/promote", promote_shape, FALSE, image_promote},
+	{DOOR_ADMIN, "POST", "/v1/images/rollback", rollback_shape, FALSE, image_rollback},
+	{DOOR_ADMIN, "POST", "/v1/images/cancel", NULL, FALSE, image_cancel},
+	{DOOR_ADMIN, "POST", "/v1/images/try", try_shape, FALSE, image_try},
+	{DOOR_ADMIN, "DELETE", "/v1/images/trials/*", NULL, FALSE, image_untry},
 };
 const size_t routes_count = G_N_ELEMENTS(routes);
 

@@ -57,7 +57,7 @@ const struct route *route_find(
  * there. */
 void call_failed(struct call *call, const GError *error, const char *unknown);
 
-/* Handlers; client.c, admin.c, desktop.c and policy.c. */
+/* Handlers; client.c, admin.c, desktop.c, policy.c and image.c. */
 void client_hello(struct call *call);
 void client_login(struct call *call);
 void client_events(struct call *call);
@@ -92,5 +92,12 @@ void policy_group_remove(struct call *call);
 void policy_reservations(struct call *call);
 void policy_reservation_add(struct call *call);
 void policy_reservation_remove(struct call *call);
+void image_status(struct call *call);
+void image_publish(struct call *call);
+void image_promote(struct call *call);
+void image_rollback(struct call *call);
+void image_cancel(struct call *call);
+void image_try(struct call *call);
+void image_untry(struct call *call);
 
 #endif

@@ -70,6 +70,10 @@ static const char *check_session_desktop(const struct core *core, const struct s
 		return NULL;
 	if (d->row.session != s->object.id)
 		return "a session's desktop is another session's";
+	const struct desktop *target = move_target(core, s);
+	if (target && (s->row.state != SESSION_MOVING || s->row.next != 0) &&
+		strcmp(target->row.image, s->row.image.id) != 0)
+		return "a session's desktop runs another version than the session is to have";
 	if (s->row.state == SESSION_MOVING)
 		return d->row.state == DESKTOP_DRAINING || d->row.state == DESKTOP_FAILED
 			       ? NULL

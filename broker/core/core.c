@@ -13,7 +13,7 @@
 
 #include "broker/core/internal.h"
 
-enum handler { BY_CORE, BY_SERVER, BY_LOGIN, BY_SESSION, BY_DESKTOP, BY_VOLUME, BY_WAY };
+enum handler { BY_CORE, BY_SERVER, BY_LOGIN, BY_SESSION, BY_DESKTOP, BY_VOLUME, BY_WAY, BY_IMAGE };
 
 static const struct {
 	const char *name;
@@ -21,6 +21,9 @@ static const struct {
 } events[CORE_EV_COUNT] = {
 	[CORE_EV_TICK] = {"tick", BY_CORE},
 	[CORE_EV_CONFIG] = {"config", BY_CORE},
+	[CORE_EV_IMAGE_TEST] = {"image-test", BY_IMAGE},
+	[CORE_EV_IMAGE_PROMOTE] = {"image-promote", BY_IMAGE},
+	[CORE_EV_IMAGE_ROLLBACK] = {"image-rollback", BY_IMAGE},
 	[CORE_EV_POLICY] = {"policy", BY_CORE},
 	[CORE_EV_SERVER_ADDED] = {"server-added", BY_SERVER},
 	[CORE_EV_SERVER_REMOVED] = {"server-removed", BY_SERVER},
@@ -73,6 +76,7 @@ static const char *const action_names[CORE_ACT_COUNT] = {
 	[CORE_ACT_PERSIST_DESKTOP] = "persist-desktop",
 	[CORE_ACT_PERSIST_SESSION] = "persist-session",
 	[CORE_ACT_PERSIST_VOLUME] = "persist-volume",
+	[CORE_ACT_PERSIST_CHANNELS] = "persist-channels",
 	[CORE_ACT_PERSIST_COUNTERS] = "persist-counters",
 	[CORE_ACT_AUTHENTICATE] = "authenticate",
 	[CORE_ACT_DESKTOP_START] = "desktop-start",
@@ -115,6 +119,7 @@ struct core *core_new(const struct core_config *config)
 		abort();
 	core->config = *config;
 	core->pool_timer.kind = OBJECT_POOL;
+	core->image_timer.kind = OBJECT_IMAGE;
 	server_config(core);
 	return core;
 }
@@ -149,6 +154,9 @@ static void deadline_of(struct core *core, struct object *object)
 		break;
 	case OBJECT_MOVE:
 		move_clock(core, TREE_ENTRY(object, struct session, clock));
+		break;
+	case OBJECT_IMAGE:
+		image_due(core);
 		break;
 	default: /* the pool's: pool_balance looks again */
 		break;
@@ -187,6 +195,7 @@ void core_settle(struct core *core)
 			desktop_kick(core);
 			session_room(core);
 			move_drain(core);
+			move_renew(core);
 		}
 		policy_refresh(core);
 		pool_balance(core);
@@ -242,6 +251,9 @@ void core_step(struct core *core, const struct core_event *ev, struct core_actio
 			else if (s)
 				session_end(core, s, "admin",
 					"An administrator has ended your session.");
+			break;
+		case BY_IMAGE:
+			image_event(core, ev);
 			break;
 		case BY_DESKTOP:
 			desktop_event(core, ev);

@@ -115,6 +115,7 @@ enum core_move_why {
 	MOVE_WHY_LOSS,  /* a server was lost, or is being drained: the others have to do */
 	MOVE_WHY_DRAIN, /* his own server is being drained */
 	MOVE_WHY_ADMIN,
+	MOVE_WHY_IMAGE, /* its version of the image is over */
 	MOVE_WHY_COUNT
 };
 
@@ -138,11 +139,29 @@ struct core_config {
 				      processors */
 	bool boot_reserve; /* a desktop is booted in the hand-off reserve; else only `standby` */
 	bool fence;        /* CORE_ACT_FENCE can be carried out */
-	bool live;         /* desktops of `image` are shrunk in place first */
-	int64_t disconnected_ms;   /* life of a session without a viewer */
-	uint16_t forward_port;     /* first of eight */
-	char image[CORE_NAME_MAX]; /* "name@version" that new desktops run; empty = none published
-				    */
+	int64_t disconnected_ms; /* life of a session without a viewer */
+	uint16_t forward_port;   /* first of eight */
+};
+
+/* A version of an image. */
+struct core_image {
+	char id[CORE_NAME_MAX]; /* "name@version"; empty = none */
+	bool live;              /* its desktops are shrunk in place first */
+};
+
+/* Which versions of the desktops' image are used by whom; stored. Every server that counts as up
+ * has all of them. */
+struct core_channels {
+	struct core_image stable;   /* what new sessions get */
+	struct core_image testing;  /* the one that is tried out, or is next */
+	struct core_image previous; /* the way back */
+	uint32_t canary; /* logins that must still reach their first frame on `stable`; when one
+			    does not, `previous` is stable again */
+	int64_t until_wall_ms; /* sessions on other versions are handed off to `stable` from then
+				  on; 0 = they stay until they end */
+	char returned[CORE_NAME_MAX]; /* the version last taken back; empty = none since the last
+					 promotion */
+	char reason[CORE_TEXT_MAX];   /* why */
 };
 
 /*
@@ -168,11 +187,19 @@ struct core_reservation {
 	uint32_t min_mib; /* of each seat; 0 = the smallest */
 };
 
+/* Who gets another version than the stable one. */
+struct core_trial {
+	struct core_members members;
+	struct core_image image;
+};
+
 struct core_policy {
 	const struct core_group *groups;
 	size_t group_count;
 	const struct core_reservation *reservations;
 	size_t reservation_count;
+	const struct core_trial *trials; /* the first that names somebody holds */
+	size_t trial_count;
 };
 
 /* Rows; the store keeps the fields of each, the daemon reads them through the getters below. */
@@ -225,8 +252,10 @@ struct core_session {
 	int64_t started_wall_ms;
 	char client[CORE_ADDR_MAX]; /* client whose forward is open; empty = none */
 	char seat[CORE_MAC_MAX];
-	uint16_t forward_port; /* 0 = no forward */
-	int64_t deadline_ms;   /* not stored; 0 = none */
+	uint16_t forward_port;   /* 0 = no forward */
+	struct core_image image; /* what its desktop runs, also the one it is handed off to;
+				    not stored: its desktop says it */
+	int64_t deadline_ms;     /* not stored; 0 = none */
 };
 
 enum core_event_type {
@@ -234,6 +263,11 @@ enum core_event_type {
 	CORE_EV_TICK,   /* a deadline has come */
 	CORE_EV_CONFIG, /* config */
 	CORE_EV_POLICY, /* policy: all of it, as it is from now on */
+	/* channels; every server that is up has the version */
+	CORE_EV_IMAGE_TEST,     /* image: the testing one; without an id there is none any more */
+	CORE_EV_IMAGE_PROMOTE,  /* image, number=logins that it must prove itself at, until_wall_ms
+				 */
+	CORE_EV_IMAGE_ROLLBACK, /* text=why */
 	/* servers */
 	CORE_EV_SERVER_ADDED,      /* text=name; core assigns the id (core_server_by_name) */
 	CORE_EV_SERVER_REMOVED,    /* server; refused by the API while it has desktops */
@@ -307,6 +341,8 @@ struct core_event {
 	char seat[CORE_MAC_MAX];
 	char code[32];
 	char text[CORE_TEXT_MAX];
+	struct core_image image;
+	int64_t until_wall_ms;
 	const struct core_config *config; /* borrowed, for CORE_EV_CONFIG; copied by core */
 	const struct core_policy *policy; /* borrowed, for CORE_EV_POLICY; copied by core */
 };
@@ -317,6 +353,7 @@ enum core_action_type {
 	CORE_ACT_PERSIST_DESKTOP,  /* desktop (one in state GONE: delete the row) */
 	CORE_ACT_PERSIST_SESSION,  /* session (one in state ENDED: keep as history) */
 	CORE_ACT_PERSIST_VOLUME,   /* volume */
+	CORE_ACT_PERSIST_CHANNELS, /* core_channels() */
 	CORE_ACT_PERSIST_COUNTERS, /* core_counters(): ids are never given twice */
 	/* effects */
 	CORE_ACT_AUTHENTICATE,  /* login: the daemon has the password and gives it to carrel-authd,
@@ -389,6 +426,8 @@ void core_load_desktop(struct core *core, const struct core_desktop *row);
 void core_load_volume(struct core *core, const struct core_volume *row);
 void core_load_session(struct core *core, const struct core_session *row);
 
+void core_load_channels(struct core *core, const struct core_channels *channels);
+
 /* The last id given of each kind. Rows of what is gone are deleted, so the rows cannot tell. */
 struct core_counters {
 	uint64_t server, desktop, volume, session;
@@ -413,6 +452,7 @@ const struct core_server *core_server_by_name(const struct core *core, const cha
 const struct core_desktop *core_desktop_get(const struct core *core, uint64_t id);
 const struct core_volume *core_volume_get(const struct core *core, uint64_t id);
 const struct core_session *core_session_get(const struct core *core, uint64_t id);
+const struct core_channels *core_channels(const struct core *core);
 const struct core_session *core_session_by_user(const struct core *core, const char *user);
 
 /* Walks rows by rising id: pass 0 first, then the last id; NULL at the end. */

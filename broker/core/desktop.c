@@ -89,8 +89,8 @@ static bool desktop_start(struct core *core, struct desktop *d)
 	return true;
 }
 
-struct desktop *desktop_new(
-	struct core *core, struct server *server, uint32_t memory_mib, struct session *s)
+struct desktop *desktop_new(struct core *core, struct server *server, uint32_t memory_mib,
+	struct session *s, const struct core_image *image)
 {
 	uint64_t id = ++core->counters.desktop;
 	struct desktop *d = table_add(&core->desktops, sizeof(*d), OBJECT_DESKTOP, id);
@@ -100,8 +100,8 @@ struct desktop *desktop_new(
 	d->row.server = server->object.id;
 	d->row.memory_mib = memory_mib;
 	d->row.state = DESKTOP_BOOTING;
-	COPY(d->row.image, core->config.image);
-	d->row.live = core->config.live;
+	COPY(d->row.image, image->id);
+	d->row.live = image->live;
 	d->units = tier_units_of(&core->placement.tiers, memory_mib);
 	d->held = true;
 	server->held++;
@@ -121,10 +121,10 @@ struct desktop *desktop_new(
 struct desktop *desktop_find(
 	struct core *core, struct server *server, uint32_t memory_mib, struct session *s)
 {
-	struct desktop *d = pool_take(core, NULL, memory_mib, server, 0);
+	struct desktop *d = pool_take(core, s, NULL, memory_mib, server, 0);
 
 	if (!d)
-		return desktop_new(core, server, memory_mib, s);
+		return desktop_new(core, server, memory_mib, s, &s->row.image);
 	desktop_assign(core, d, s);
 	return d;
 }
@@ -404,6 +404,7 @@ static void desktop_agent_lost(struct core *core, struct desktop *d)
 {
 	struct session *s = session_of(core, d);
 
+	image_failed(core, d, "its session's programs have stopped");
 	if (s && move_running(s))
 		move_hurry(core, s);
 	else if (s)
@@ -474,6 +475,8 @@ static void desktop_claim_failed(struct core *core, struct desktop *d, const str
 		volume_state(core, v, VOLUME_BROKEN);
 		emit_audit(core, "volume-damaged", d->row.session, d->object.id, "%s", ev->text);
 	}
+	if (strncmp(ev->code, "volume", 6) != 0)
+		image_failed(core, d, ev->text[0] ? ev->text : ev->code);
 	desktop_fail(core, d,
 		strncmp(ev->code, "volume", 6) == 0 ? "volume-failed" : "desktop-failed",
 		ev->text[0] ? ev->text : ev->code);
@@ -565,6 +568,7 @@ void desktop_event(struct core *core, const struct core_event *ev)
 			desktop_gone(core, d, ev->text[0] ? ev->text : ev->code);
 		break;
 	case CORE_EV_DESKTOP_GONE:
+		image_failed(core, d, ev->text[0] ? ev->text : "its machine went off");
 		desktop_gone(core, d, ev->text[0] ? ev->text : "its machine went off");
 		break;
 	case CORE_EV_DESKTOP_DISCARD:
@@ -617,11 +621,13 @@ void desktop_deadline(struct core *core, struct desktop *d)
 		}
 		snprintf(text, sizeof(text), "it did not report within %u s",
 			core->config.boot_timeout_ms / 1000);
+		image_failed(core, d, text);
 		desktop_fail(core, d, "desktop-failed", text);
 		break;
 	case DESKTOP_CLAIMING:
 		snprintf(text, sizeof(text), "your home was not open within %u s",
 			core->config.claim_timeout_ms / 1000);
+		image_failed(core, d, text);
 		desktop_fail(core, d, "desktop-failed", text);
 		break;
 	case DESKTOP_DRAINING:

@@ -14,6 +14,7 @@
  *   volume.c   a user's disk and its lease
  *   server.c   up, down, lost, fenced, drained, reconciled
  *   pool.c     standby desktops
+ *   image.c    the versions of the image, and who gets which
  *   queue.c    who waits for room, in which order, for how long
  *   policy.c   groups and reservations: what they ask of an admission
  *   load.c     from the store's rows back to a running state
@@ -55,7 +56,8 @@ enum object_kind {
 	OBJECT_SESSION,
 	OBJECT_LOGIN,
 	OBJECT_POOL,
-	OBJECT_MOVE, /* struct session.clock */
+	OBJECT_IMAGE, /* when sessions on other versions are handed off */
+	OBJECT_MOVE,  /* struct session.clock */
 	OBJECT_KINDS
 };
 
@@ -94,6 +96,7 @@ struct desktop {
 	uint64_t units;                 /* what its VM takes */
 	bool held;    /* not asked for yet: others have to go, or to boot, first */
 	bool booting; /* counts in server.booting */
+	bool framed;  /* its user has seen it */
 	bool left;    /* its session is being handed off: its memory is given away already */
 	bool hello;   /* its agent has reported */
 	bool heard;   /* and has said who it is since its server's connection was lost: */
@@ -161,11 +164,18 @@ struct policy_reservation {
 	uint32_t filled; /* by members who have a desktop */
 };
 
+struct policy_trial {
+	struct members members;
+	struct core_image image;
+};
+
 struct policy {
 	struct policy_group *groups; /* owned */
 	size_t group_count;
 	struct policy_reservation *reservations; /* owned */
 	size_t reservation_count;
+	struct policy_trial *trials; /* owned */
+	size_t trial_count;
 	bool stale; /* who fills a seat, and who has a smallest size, is to be found out again */
 };
 
@@ -182,8 +192,10 @@ struct core {
 	struct placement placement;
 	struct table servers, desktops, volumes, sessions, logins;
 	struct tree timers;
-	struct tree pool;         /* standby desktops, booting ones too, by id */
-	struct object pool_timer; /* its deadline is the end of the back-off */
+	struct tree pool; /* standby desktops, booting ones too, by id */
+	struct core_channels channels;
+	struct object image_timer; /* its deadline is channels.until_wall_ms */
+	struct object pool_timer;  /* its deadline is the end of the back-off */
 	unsigned pool_failures;
 	struct policy policy;
 	unsigned queue_length;
@@ -294,6 +306,7 @@ void move_clock(struct core *core, struct session *s);
 void move_take_back(struct core *core, struct server *server);
 void move_settle(struct core *core); /* after a loss, a drain, the end of one */
 void move_drain(struct core *core);  /* the next user of a server that is being drained */
+void move_renew(struct core *core);  /* the next user of a version that is over */
 void move_load(struct core *core, struct session *s);
 
 /* resize.c */
@@ -310,8 +323,9 @@ void way_server_up(struct core *core, struct session *s); /* some server is */
 void way_first_frame(struct core *core, struct session *s);
 
 /* desktop.c */
-struct desktop *desktop_new(
-	struct core *core, struct server *server, uint32_t memory_mib, struct session *s);
+/* For a session, whose image it gets, or for the pool: then of `image`. */
+struct desktop *desktop_new(struct core *core, struct server *server, uint32_t memory_mib,
+	struct session *s, const struct core_image *image);
 /* For a session that is being handed off it becomes `next`, else `desktop`. */
 void desktop_assign(struct core *core, struct desktop *d, struct session *s);
 void desktop_unassign(struct core *core, struct desktop *d); /* back to the pool, unclaimed */
@@ -363,9 +377,10 @@ enum pool_answer {
 /* What an admission does now. `c` as policy_constraint gives it, NULL for a plain one. */
 enum pool_answer pool_plan(
 	const struct core *core, const struct placement_constraint *c, struct placement_plan *plan);
-/* A standby desktop of that size, or NULL; `only` NULL: on any server but `avoid`. */
-struct desktop *pool_take(struct core *core, const struct placement_constraint *c,
-	uint32_t memory_mib, const struct server *only, uint64_t avoid);
+/* A standby desktop of that size for `s`, or NULL; `only` NULL: on any server but `avoid`. */
+struct desktop *pool_take(struct core *core, const struct session *s,
+	const struct placement_constraint *c, uint32_t memory_mib, const struct server *only,
+	uint64_t avoid);
 void pool_make_room(struct core *core, struct server *server);
 void pool_result(struct core *core, bool booted);
 void pool_balance(struct core *core);
@@ -382,6 +397,19 @@ const struct placement_constraint *policy_constraint(
 /* The same for the likeliest next one: a member of a class whose seats are not all taken. */
 const struct placement_constraint *policy_next(
 	const struct core *core, struct placement_constraint *c);
+
+/* The version that a trial names for it, or NULL. */
+const struct core_image *policy_trial(const struct core *core, const struct session *s);
+
+/* image.c */
+void image_event(struct core *core, const struct core_event *ev);
+void image_due(struct core *core); /* the image_timer's deadline */
+void image_choose(struct core *core, struct session *s);
+bool image_outdated(const struct core *core, const struct session *s); /* and its time is over */
+void image_succeeded(struct core *core, struct desktop *d);            /* its user sees it */
+/* It fails its user, or would, and its image may be to blame; called before it is on its way out.
+ */
+void image_failed(struct core *core, const struct desktop *d, const char *why);
 
 /* queue.c */
 bool queue_holds(const struct core *core, const struct session *s); /* others are first */

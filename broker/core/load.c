@@ -162,6 +162,11 @@ void core_load_done(struct core *core, int64_t now_ms, struct core_actions *acti
 	server_config(core);
 	EACH(session, s, &core->sessions)
 	{
+		const struct desktop *d = move_target(core, s);
+		if (d) {
+			COPY(s->row.image.id, d->row.image);
+			s->row.image.live = d->row.live;
+		}
 		load_session(core, s);
 	}
 	EACH(desktop, d, &core->desktops)
@@ -173,6 +178,7 @@ void core_load_done(struct core *core, int64_t now_ms, struct core_actions *acti
 		if (core->config.lost_ms > 0)
 			timer_after(core, &s->object, core->config.lost_ms);
 	}
+	image_due(core);
 	core_settle(core);
 	core->actions = NULL;
 }

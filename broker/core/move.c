@@ -90,6 +90,8 @@ static const char *reason(const struct session *s)
 		return "because there are fewer servers now";
 	case MOVE_WHY_DRAIN:
 		return "because its server needs maintenance";
+	case MOVE_WHY_IMAGE:
+		return "whose system is up to date";
 	default:
 		return "as the administrator wants it";
 	}
@@ -331,6 +333,8 @@ static void stay(struct core *core, struct session *s)
 	if (!d)
 		return;
 	struct server *server = table_live(&core->servers, d->row.server);
+	COPY(s->row.image.id, d->row.image);
+	s->row.image.live = d->row.live;
 	d->left = false;
 	desktop_put(core, d);
 	if (server)
@@ -521,7 +525,8 @@ static struct server *admin_target(const struct core *core, const struct session
 	EACH(server, to, &core->servers)
 	{
 		uint64_t free = placement_server_free(&to->place);
-		bool stays = to->object.id == d->row.server && memory_mib == d->row.memory_mib;
+		bool stays = to->object.id == d->row.server && memory_mib == d->row.memory_mib &&
+			     strcmp(s->row.image.id, d->row.image) == 0;
 		if ((server != 0 ? to->object.id != server : stays) || !server_usable(to) ||
 			free < units)
 			continue;
@@ -589,6 +594,41 @@ static struct server *admin_check(const struct core *core, const struct session 
 	else
 		return admin_target(core, s, server, *memory_mib, why, size);
 	return NULL;
+}
+
+/* The first of those whose version is over; NULL while one is under way. */
+static struct session *next_outdated(struct core *core)
+{
+	struct session *first = NULL;
+
+	EACH(session, s, &core->sessions)
+	{
+		const struct desktop *d = move_target(core, s);
+		if (s->row.move != MOVE_NONE && s->row.move_why == MOVE_WHY_IMAGE)
+			return NULL;
+		if (d && d->place.server && d->place.kind == PLACEMENT_MOVABLE &&
+			d->row.state == DESKTOP_ACTIVE && image_outdated(core, s) &&
+			(!first || s->row.sequence < first->row.sequence))
+			first = s;
+	}
+	return first;
+}
+
+void move_renew(struct core *core)
+{
+	struct session *s = core->channels.until_wall_ms != 0 ? next_outdated(core) : NULL;
+	const struct desktop *d = s ? table_live(&core->desktops, s->row.desktop) : NULL;
+	char why[CORE_TEXT_MAX];
+
+	if (!d)
+		return;
+	struct core_image was = s->row.image;
+	s->row.image = core->channels.stable;
+	struct server *to = admin_target(core, s, 0, d->row.memory_mib, why, sizeof(why));
+	if (!to)
+		s->row.image = was; /* looked at again when there is room */
+	else
+		begin(core, s, to, d->row.memory_mib, MOVE_WHY_IMAGE, false);
 }
 
 bool core_move_check(const struct core *core, uint64_t session, uint64_t server,

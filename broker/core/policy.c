@@ -83,8 +83,11 @@ void policy_clear(struct policy *policy)
 		members_clear(&policy->groups[i].members);
 	for (size_t i = 0; i < policy->reservation_count; i++)
 		members_clear(&policy->reservations[i].members);
+	for (size_t i = 0; i < policy->trial_count; i++)
+		members_clear(&policy->trials[i].members);
 	free(policy->groups);
 	free(policy->reservations);
+	free(policy->trials);
 	*policy = (struct policy){0};
 }
 
@@ -127,8 +130,13 @@ void policy_set(struct core *core, const struct core_policy *policy)
 		.group_count = policy->group_count,
 		.reservations = allocate(policy->reservation_count, sizeof(*new->reservations)),
 		.reservation_count = policy->reservation_count,
+		.trials = allocate(policy->trial_count, sizeof(*new->trials)),
+		.trial_count = policy->trial_count,
 		.stale = true,
 	};
+	for (size_t i = 0; i < policy->trial_count; i++)
+		new->trials[i] = (struct policy_trial){
+			members_copy(&policy->trials[i].members), policy->trials[i].image};
 	for (size_t i = 0; i < policy->group_count; i++) {
 		const struct core_group *g = &policy->groups[i];
 		new->groups[i] =
@@ -269,6 +277,15 @@ const struct placement_constraint *policy_next(
 		mine = r->filled < r->seats ? r : NULL;
 	}
 	return constraint(core, NULL, mine, NULL, c);
+}
+
+const struct core_image *policy_trial(const struct core *core, const struct session *s)
+{
+	for (size_t i = 0; i < core->policy.trial_count; i++) {
+		if (is_member(&core->policy.trials[i].members, s))
+			return &core->policy.trials[i].image;
+	}
+	return NULL;
 }
 
 uint32_t core_reservation_filled(const struct core *core, uint64_t id)

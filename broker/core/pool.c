@@ -53,9 +53,9 @@ static struct desktop *pool_next(const struct core *core, uint64_t after)
 	return node ? TREE_ENTRY(node, struct desktop, pool) : NULL;
 }
 
-static bool fits(const struct core *core, const struct desktop *d, uint32_t memory_mib)
+static bool fits(const struct desktop *d, uint32_t memory_mib, const struct core_image *image)
 {
-	return d->row.memory_mib == memory_mib && strcmp(d->row.image, core->config.image) == 0;
+	return d->row.memory_mib == memory_mib && strcmp(d->row.image, image->id) == 0;
 }
 
 static struct server *server_of(const struct core *core, const struct desktop *d)
@@ -63,15 +63,16 @@ static struct server *server_of(const struct core *core, const struct desktop *d
 	return table_live(&core->servers, d->row.server);
 }
 
-struct desktop *pool_take(struct core *core, const struct placement_constraint *c,
-	uint32_t memory_mib, const struct server *only, uint64_t avoid)
+struct desktop *pool_take(struct core *core, const struct session *s,
+	const struct placement_constraint *c, uint32_t memory_mib, const struct server *only,
+	uint64_t avoid)
 {
 	unsigned tier = tier_of(&core->placement.tiers, memory_mib);
 	struct desktop *best = NULL;
 
 	for (struct desktop *d = pool_next(core, 0); d; d = pool_next(core, d->object.id)) {
 		const struct server *server = server_of(core, d);
-		if (!server_usable(server) || !fits(core, d, memory_mib) ||
+		if (!server_usable(server) || !fits(d, memory_mib, &s->row.image) ||
 			d->row.server == avoid || (only && server != only) ||
 			!placement_leaves_kept(&core->placement, c, &server->place, tier))
 			continue;
@@ -162,6 +163,15 @@ static uint32_t wanted(const struct core *core)
 	return core->config.standby > least ? core->config.standby : least;
 }
 
+/* Of the user who would be handed off: he takes it with him. */
+static struct core_image image_of(const struct core *core, struct placement_desktop *place)
+{
+	const struct desktop *d = TREE_ENTRY(place, struct desktop, place);
+	const struct session *s = table_live(&core->sessions, d->row.session);
+
+	return s ? s->row.image : core->channels.stable;
+}
+
 void pool_balance(struct core *core)
 {
 	struct placement_constraint asked;
@@ -169,11 +179,12 @@ void pool_balance(struct core *core)
 	struct placement_plan plan;
 	struct desktop *next;
 	uint32_t size = 0, good = 0, count = wanted(core);
+	struct core_image image = core->channels.stable;
 	enum pool_answer answer = POOL_NO;
 
 	if (count == 0 && !core->pool.root)
 		return;
-	if (count > 0 && core->config.image[0])
+	if (count > 0 && image.id[0])
 		answer = pool_plan(core, policy_next(core, &asked), &plan);
 	if (answer == POOL_SOON)
 		return;
@@ -181,13 +192,15 @@ void pool_balance(struct core *core)
 		first = plan.handoff ? plan.handoff_to : plan.server;
 		size = tier_size_mib(
 			&core->placement.tiers, plan.handoff ? plan.handoff_tier : plan.tier);
+		if (plan.handoff)
+			image = image_of(core, plan.handoff);
 	}
 	for (struct desktop *d = pool_next(core, 0); d; d = next) {
 		const struct server *server = server_of(core, d);
 		next = pool_next(core, d->object.id);
 		if (!server || !server->row.up)
 			continue; /* looked at again when it is back */
-		if (server_usable(server) && fits(core, d, size) && good < count)
+		if (server_usable(server) && fits(d, size, &image) && good < count)
 			good++;
 		else
 			desktop_destroy(core, d, false);
@@ -197,7 +210,7 @@ void pool_balance(struct core *core)
 			pool_server(core, first, tier_units_of(&core->placement.tiers, size));
 		if (!server)
 			return;
-		desktop_new(core, server, size, NULL);
+		desktop_new(core, server, size, NULL, &image);
 		good++;
 	}
 }

@@ -199,7 +199,7 @@ static void session_give(struct core *core, struct session *s, const struct plac
 {
 	uint32_t size = tier_size_mib(&core->placement.tiers, plan->tier);
 	struct server *server = TREE_ENTRY(plan->server, struct server, place);
-	struct desktop *d = pool_take(core, c, size, plan->handoff ? server : NULL, s->avoid);
+	struct desktop *d = pool_take(core, s, c, size, plan->handoff ? server : NULL, s->avoid);
 
 	if (d) {
 		desktop_assign(core, d, s);
@@ -208,7 +208,7 @@ static void session_give(struct core *core, struct session *s, const struct plac
 	struct server *other = s->avoid == server->object.id && !plan->handoff
 				       ? another_server(core, s, c, plan->tier)
 				       : NULL;
-	desktop_new(core, other ? other : server, size, s);
+	desktop_new(core, other ? other : server, size, s, &s->row.image);
 }
 
 void session_place(struct core *core, struct session *s)
@@ -224,7 +224,8 @@ void session_place(struct core *core, struct session *s)
 		refuse_damaged(core, s);
 		return;
 	}
-	if (core->config.image[0] == '\0') {
+	image_choose(core, s);
+	if (s->row.image.id[0] == '\0') {
 		session_refuse(core, s, "desktop-failed",
 			"No desktop image is published. The administrator has to publish one.");
 		return;

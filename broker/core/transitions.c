@@ -156,6 +156,7 @@ static const char *const move_why_names[MOVE_WHY_COUNT] = {
 	[MOVE_WHY_LOSS] = "loss",
 	[MOVE_WHY_DRAIN] = "drain",
 	[MOVE_WHY_ADMIN] = "admin",
+	[MOVE_WHY_IMAGE] = "image",
 };
 
 #define NAME(names, i) ((size_t)(i) < sizeof(names) / sizeof(*(names)) ? (names)[i] : "?")

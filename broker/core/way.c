@@ -194,9 +194,10 @@ void way_first_frame(struct core *core, struct session *s)
 	struct core_action *a = emit(core, CORE_ACT_TICKET_CLEAR);
 	a->session = s->object.id;
 	a->desktop = s->row.desktop;
-	const struct desktop *d = table_live(&core->desktops, s->row.desktop);
-	a->server = d->row.server;
+	struct desktop *desktop = table_live(&core->desktops, s->row.desktop);
+	a->server = desktop->row.server;
 	s->way.ticket_live = false;
+	image_succeeded(core, desktop);
 	move_done(core, s);
 	move_tell(core, s);
 }

@@ -19,6 +19,7 @@ struct context {
 	const struct plan_args *plan;     /* options of plan and simulate */
 	const struct policy_args *policy; /* of the group and reservation commands */
 	const struct move_args *move;     /* of the session, desktop and server commands */
+	const struct image_args *image;   /* of the image commands */
 	char **args;                      /* after the command's words, NULL at the end */
 };
 
@@ -63,6 +64,12 @@ int command_desktop_show(const struct context *context);
 int command_desktop_move(const struct context *context);
 int command_desktop_resize(const struct context *context);
 int command_desktop_destroy(const struct context *context);
+int command_image_status(const struct context *context);
+int command_image_publish(const struct context *context);
+int command_image_try(const struct context *context);
+int command_image_promote(const struct context *context);
+int command_image_rollback(const struct context *context);
+int command_image_cancel(const struct context *context);
 int command_ledger(const struct context *context);
 int command_reload(const struct context *context);
 int command_queue_list(const struct context *context);

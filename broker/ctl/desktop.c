@@ -117,7 +117,7 @@ static int move_wait(const struct context *context, const json_t *before)
 	struct wait wait;
 	int status;
 
-	wait_begin(&wait, context);
+	wait_begin(&wait, context, context->move->wait_s);
 	do {
 		json_decref(now);
 		now = session_get(context, show_integer(before, "session"), &error);

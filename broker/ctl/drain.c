@@ -165,7 +165,7 @@ static int drain_wait(const struct context *context)
 	struct left left = {NULL};
 	struct wait wait;
 
-	wait_begin(&wait, context);
+	wait_begin(&wait, context, context->move->wait_s);
 	while (!outcome && look(context, context->args[0], &left, &error)) {
 		g_autofree char *line = progress(&left);
 

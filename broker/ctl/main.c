@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* carrel: what an admin types. */
 #include "broker/ctl/command.h"
+#include "broker/ctl/image_args.h"
 #include "broker/ctl/move_args.h"
 #include "broker/ctl/plan_args.h"
 #include "broker/ctl/policy.h"
@@ -29,6 +30,8 @@ static void print_help(const struct command *command)
 	       "  --from DATE, --until DATE  with group and reservation; see carrel(1)\n"
 	       "  --to SERVER, --size MIB, --wait [SECONDS], --yes\n"
 	       "                    with session, desktop and server; see carrel(1)\n"
+	       "  --group NAME, --none, --canary N, --within MINUTES, --reason TEXT, --no-wait\n"
+	       "                    with image; see carrel(1)\n"
 	       "  --help, --version\n",
 		list);
 }
@@ -57,6 +60,8 @@ static int run(struct context *context, char **words, gboolean help)
 	const char *stray = plan_args_stray(context->plan, command->words);
 	if (!stray)
 		stray = move_args_stray(context->move, command->words);
+	if (!stray)
+		stray = image_args_stray(context->image, command->words);
 	if (stray) {
 		g_autofree char *what = g_strdup_printf("%s is no option of ", stray);
 
@@ -81,7 +86,8 @@ int main(int argc, char **argv)
 	__attribute__((cleanup(plan_args_clear))) struct plan_args plan = {0};
 	__attribute__((cleanup(policy_args_clear))) struct policy_args policy = {0};
 	__attribute__((cleanup(move_args_clear))) struct move_args move = {0};
-	struct context context = {.plan = &plan, .policy = &policy, .move = &move};
+	__attribute__((cleanup(image_args_clear))) struct image_args image = {0};
+	struct context context = {.plan = &plan, .policy = &policy, .move = &move, .image = &image};
 	const GOptionEntry options[] = {
 		{"config", 'c', 0, G_OPTION_ARG_FILENAME, &conf_path, NULL, NULL},
 		{"json", 0, 0, G_OPTION_ARG_NONE, &context.json, NULL, NULL},
@@ -105,6 +111,8 @@ int main(int argc, char **argv)
 		g_option_context_add_group(parser, policy_args_group(&policy));
 	else if (move_args_wanted(argv))
 		g_option_context_add_group(parser, move_args_group(&move));
+	else if (image_args_wanted(argv))
+		g_option_context_add_group(parser, image_args_group(&image));
 	g_option_context_set_help_enabled(parser, FALSE);
 	if (!g_option_context_parse(parser, &argc, &argv, &error))
 		return usage(error->message, "");

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/ctl/wait.h"
-#include "broker/ctl/move_args.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -16,13 +15,13 @@ static void on_signal(int number)
 	interrupted = 1;
 }
 
-void wait_begin(struct wait *wait, const struct context *context)
+void wait_begin(struct wait *wait, const struct context *context, guint seconds)
 {
 	static const int signals[] = {SIGINT, SIGTERM};
 	struct sigaction action = {.sa_handler = on_signal};
 
 	*wait = (struct wait){.changed_us = g_get_monotonic_time(), .quiet = context->json};
-	wait->until_us = wait->changed_us + (gint64)context->move->wait_s * G_USEC_PER_SEC;
+	wait->until_us = wait->changed_us + (gint64)seconds * G_USEC_PER_SEC;
 	for (size_t i = 0; i < G_N_ELEMENTS(signals); i++)
 		sigaction(signals[i], &action, NULL);
 }

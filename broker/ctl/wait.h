@@ -15,7 +15,7 @@ struct wait {
 };
 
 /* With --json nothing is said. */
-void wait_begin(struct wait *wait, const struct context *context);
+void wait_begin(struct wait *wait, const struct context *context, guint seconds);
 void wait_end(struct wait *wait);
 
 /* Says the line when it is another than the last one. */

@@ -4,7 +4,7 @@
 #include "broker/daemon/agent.h"
 #include "broker/daemon/dispatch.h"
 #include "broker/daemon/fence.h"
-#include "broker/daemon/images.h"
+#include "broker/daemon/channels.h"
 #include "broker/daemon/ledger.h"
 #include "broker/daemon/policies.h"
 #include "broker/daemon/reconcile.h"
@@ -34,8 +34,7 @@ static guint32 ms_of(const struct conf *conf, enum conf_id id)
 	return (guint32)conf_int(conf, id) * 1000;
 }
 
-static void config_fill(
-	struct core_config *config, const struct conf *conf, const char *image, gboolean live)
+static void config_fill(struct core_config *config, const struct conf *conf)
 {
 	*config = (struct core_config){
 		.max_mib = (guint32)conf_int(conf, CONF_DESKTOP_MAX),
@@ -54,25 +53,9 @@ static void config_fill(
 		.boots = (guint32)conf_int(conf, CONF_DESKTOP_BOOTS),
 		.boot_reserve = !strcmp(conf_string(conf, CONF_DESKTOP_BOOT_RESERVE), "yes"),
 		.fence = *conf_string(conf, CONF_SERVER_FENCE) != 0,
-		.live = live,
 		.disconnected_ms = conf_int(conf, CONF_SESSION_DISCONNECTED) * 60000,
 		.forward_port = (guint16)conf_int(conf, CONF_NETWORK_FORWARD_PORT),
 	};
-	g_strlcpy(config->image, image ? image : "", sizeof(config->image));
-}
-
-/* The published desktop image, or NULL with the reason kept for `carrel status`. */
-static char *image_find(struct broker *broker, const struct conf *conf, gboolean *live)
-{
-	g_autoptr(GError) error = NULL;
-	char *image = images_current(conf, live, &error);
-
-	g_clear_pointer(&broker->image_problem, g_free);
-	if (!image) {
-		broker->image_problem = g_strdup(error->message);
-		log_event(LOG_WARN, "image-missing", "reason", error->message, NULL);
-	}
-	return image;
 }
 
 static gboolean on_timer(gpointer data)
@@ -164,8 +147,7 @@ static gboolean folder_make(const char *path, int mode, GError **error)
 
 static gboolean load(struct broker *broker, GError **error)
 {
-	g_autofree char *path = NULL, *image = NULL;
-	gboolean live;
+	g_autofree char *path = NULL;
 
 	broker->conf = conf_load(broker->conf_path, error);
 	if (!broker->conf ||
@@ -176,8 +158,7 @@ static gboolean load(struct broker *broker, GError **error)
 	broker->store = store_open(path, error);
 	if (!broker->store)
 		return FALSE;
-	image = image_find(broker, broker->conf, &live);
-	config_fill(&broker->config, broker->conf, image, live);
+	config_fill(&broker->config, broker->conf);
 	broker->core = core_new(&broker->config);
 	return store_load(broker->store, broker->core, on_server_loaded, broker, error);
 }
@@ -193,14 +174,14 @@ struct broker *broker_new(const char *conf_path, GError **error)
 		g_int64_hash, g_int64_equal, NULL, (GDestroyNotify)worker_free);
 	broker->tickets = ticket_table_new();
 	broker->worker_program = find_worker_program();
-	broker->image_pending = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	broker->agents = agents_new(broker);
 	broker->fences = fences_new(FENCE_MS, dispatch_fenced, broker);
 	g_queue_init(&broker->events);
 	if (load(broker, error)) {
 		broker->ledger = ledger_new(broker->store);
 		broker->policies = policies_new(broker, error);
-		if (broker->policies)
+		broker->channels = broker->policies ? channels_new(broker, error) : NULL;
+		if (broker->channels)
 			return broker;
 	}
 	broker_free(broker);
@@ -228,6 +209,7 @@ void broker_start(struct broker *broker)
 	dispatch(broker, &broker->actions);
 	broker->stepping = FALSE;
 	policies_apply(broker->policies);
+	channels_look(broker->channels);
 	for (const struct core_server *server = core_server_next(broker->core, 0); server;
 		server = core_server_next(broker->core, server->id))
 		worker_begin(broker, server);
@@ -247,6 +229,7 @@ void broker_free(struct broker *broker)
 	helper_free(broker->authd);
 	helper_free(broker->netd);
 	agents_free(broker->agents);
+	channels_free(broker->channels);
 	policies_free(broker->policies);
 	ledger_free(broker->ledger);
 	g_hash_table_destroy(broker->tickets);
@@ -258,11 +241,8 @@ void broker_free(struct broker *broker)
 	store_close(broker->store);
 	conf_free(broker->conf);
 	g_hash_table_destroy(broker->uris);
-	g_hash_table_destroy(broker->image_pending);
 	g_main_loop_unref(broker->loop);
 	g_free(broker->worker_program);
-	g_free(broker->image_problem);
-	g_free(broker->next_image);
 	g_free(broker->conf_path);
 	g_free(broker);
 }
@@ -290,27 +270,17 @@ static void warn_fixed(const struct conf *old, const struct conf *new)
 gboolean broker_reload(struct broker *broker, GError **error)
 {
 	struct conf *conf = conf_load(broker->conf_path, error);
-	g_autofree char *image = NULL;
-	gboolean live, old_live = broker->config.live;
 
 	if (!conf)
 		return FALSE;
 	warn_fixed(broker->conf, conf);
-	image = image_find(broker, conf, &live);
 	conf_free(broker->conf);
 	broker->conf = conf;
-	/* A new image is used once the servers have it; until then desktops run the old one. */
-	gboolean new_image = image && strcmp(image, broker->config.image) != 0;
-	g_autofree char *old = g_strdup(broker->config.image);
-	config_fill(&broker->config, conf, image ? old : NULL, new_image ? old_live : live);
+	config_fill(&broker->config, conf);
 	broker_post(
 		broker, &(struct core_event){.type = CORE_EV_CONFIG, .config = &broker->config});
-	g_free(broker->next_image);
-	broker->next_image = new_image ? g_strdup(image) : NULL;
-	broker->next_live = live;
-	if (new_image)
-		reconcile_image(broker);
-	log_event(LOG_INFO, "reloaded", "image", image, NULL);
+	channels_look(broker->channels);
+	log_event(LOG_INFO, "reloaded", NULL);
 	return TRUE;
 }
 
@@ -427,7 +397,7 @@ gboolean broker_server_remove(struct broker *broker, const char *name, GError **
 	fence_end(broker->fences, id, "the server was removed");
 	broker_post(broker, &(struct core_event){.type = CORE_EV_SERVER_REMOVED, .server = id});
 	g_hash_table_remove(broker->uris, name);
-	reconcile_image_check(broker);
+	channels_server_gone(broker->channels, id);
 	return TRUE;
 }
 

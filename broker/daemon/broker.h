@@ -21,6 +21,7 @@
 
 struct agents;
 struct api;
+struct channels;
 struct fences;
 struct ledger;
 struct policies;
@@ -38,16 +39,13 @@ struct broker {
 	struct ledger *ledger;     /* owned */
 	struct agents *agents;     /* owned */
 	struct policies *policies; /* owned; groups and reservations */
+	struct channels *channels; /* owned; versions of the image */
 	struct api *api;           /* owned; NULL until it listens */
 	struct fences *fences;     /* owned */
 	GHashTable *workers;       /* server id -> struct worker, owned */
 	GHashTable *uris;          /* server name -> URI, owned strings */
 	GHashTable *tickets;       /* session id -> one-time ticket, owned, wiped */
 	char *worker_program;      /* owned; path of carrel-virtd */
-	char *image_problem;       /* owned; why there is no desktop image, or NULL */
-	char *next_image;          /* owned; published, on its way to the servers; or NULL */
-	gboolean next_live;        /* its desktops are shrunk in place first */
-	GHashTable *image_pending; /* ids (owned) of servers that have not answered about it */
 	GQueue events;             /* of struct core_event, owned */
 	struct core_actions actions;
 	gboolean stepping, stopping;
@@ -55,7 +53,7 @@ struct broker {
 	int exit_status;
 };
 
-/* Reads the configuration and the image, opens the store and loads it; starts nothing. */
+/* Reads the configuration, opens the store and loads it; starts nothing. */
 struct broker *broker_new(const char *conf_path, GError **error);
 /* Starts workers and helpers, then carries out what core wants after loading. */
 void broker_start(struct broker *broker);

@@ -6,6 +6,7 @@
  * told to core but that: the list of desktops, read when the server is reached again, settles it.
  */
 #include "broker/daemon/dispatch.h"
+#include "broker/daemon/channels.h"
 #include "broker/api/viewer.h"
 #include "broker/daemon/agent.h"
 #include "broker/daemon/fence.h"
@@ -113,6 +114,15 @@ static void on_undone(const json_t *answer, gpointer data)
 	broker_post(effect->broker, &event);
 }
 
+/* The server turned out to lack what it once had. */
+static void send_lost_image(struct worker *worker, guint64 id)
+{
+	const struct core_desktop *desktop = core_desktop_get(worker_broker(worker)->core, id);
+
+	if (desktop)
+		reconcile_send_image(worker, desktop->image);
+}
+
 static void on_started(const json_t *answer, gpointer data)
 {
 	static const char *const certain[] = {
@@ -133,7 +143,7 @@ static void on_started(const json_t *answer, gpointer data)
 	}
 	struct worker *worker = worker_get(effect->broker, effect->action.server);
 	if (worker && !strcmp(helper_code(answer), "no-image"))
-		reconcile_image_again(worker);
+		send_lost_image(worker, effect->action.desktop);
 	if (code_in(answer, certain)) {
 		post_result(effect, CORE_EV_DESKTOP_START_FAILED, TRUE, answer);
 		return;
@@ -154,11 +164,12 @@ static void on_started(const json_t *answer, gpointer data)
 static void desktop_start(struct broker *broker, const struct core_action *action)
 {
 	const struct core_desktop *desktop = core_desktop_get(broker->core, action->desktop);
-	const char *image = desktop ? desktop->image : broker->config.image;
 
+	if (!desktop)
+		return; /* it has ended in the step in which it began */
 	call(broker, action,
 		json_pack("{s:s, s:I, s:s, s:I, s:I, s:s}", "op", "desktop-start", "desktop",
-			(json_int_t)action->desktop, "image", image, "memory_mib",
+			(json_int_t)action->desktop, "image", desktop->image, "memory_mib",
 			(json_int_t)action->memory_mib, "vcpus",
 			(json_int_t)conf_int(broker->conf, CONF_DESKTOP_VCPUS), "network",
 			conf_string(broker->conf, CONF_DESKTOP_NETWORK)),
@@ -507,6 +518,8 @@ static gboolean persist_one(struct broker *broker, const struct core_action *act
 	case CORE_ACT_PERSIST_VOLUME:
 		return store_put_volume(broker->store, action->volume,
 			core_volume_get(core, action->volume), error);
+	case CORE_ACT_PERSIST_CHANNELS:
+		return channels_store(broker->channels, error);
 	case CORE_ACT_PERSIST_COUNTERS: {
 		struct core_counters counters = core_counters(core);
 

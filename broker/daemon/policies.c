@@ -3,6 +3,7 @@
 
 #include "broker/core/tier.h"
 #include "broker/daemon/broker.h"
+#include "broker/daemon/channels.h"
 #include "broker/daemon/when.h"
 #include "broker/shared/log.h"
 
@@ -16,10 +17,12 @@
  * that is still queued has the newest. */
 struct view {
 	struct core_policy policy;
-	GArray *groups, *reservations; /* of struct core_group, struct core_reservation; owned */
-	GPtrArray *patterns;           /* arrays of borrowed texts; owned */
-	json_t *groups_kept, *reservations_kept; /* own what the texts are borrowed from */
-	GString *in_force;                       /* ids, to see a change; owned */
+	/* of struct core_group, core_reservation, core_trial; owned */
+	GArray *groups, *reservations, *trials;
+	GPtrArray *patterns; /* arrays of borrowed texts; owned */
+	json_t *groups_kept, *reservations_kept,
+		*trials_kept; /* own what the texts are borrowed from */
+	GString *in_force;    /* ids, to see a change; owned */
 };
 
 struct policies {
@@ -65,10 +68,12 @@ static void view_clear(struct view *view)
 {
 	g_array_set_size(view->groups, 0);
 	g_array_set_size(view->reservations, 0);
+	g_array_set_size(view->trials, 0);
 	g_ptr_array_set_size(view->patterns, 0);
 	json_decref(view->groups_kept);
 	json_decref(view->reservations_kept);
-	view->groups_kept = view->reservations_kept = NULL;
+	json_decref(view->trials_kept);
+	view->groups_kept = view->reservations_kept = view->trials_kept = NULL;
 	view->policy = (struct core_policy){0};
 }
 
@@ -121,6 +126,31 @@ static gboolean in_force(const json_t *reservation, gint64 now)
 	return !problem && when_contains(&when, now);
 }
 
+static void view_trials(struct policies *policies)
+{
+	struct view *view = &policies->view;
+	const struct channels *channels = policies->broker->channels;
+	size_t i;
+	json_t *item;
+
+	view->trials_kept = channels ? json_deep_copy(channels_trials(channels)) : NULL;
+	json_array_foreach (view->trials_kept, i, item) {
+		const json_t *members = json_object_get(item, "members");
+		struct core_trial trial = {
+			.image = {.live = json_is_true(json_object_get(item, "live"))}};
+		size_t at = 0;
+
+		if (*text(item, "group"))
+			members = group_find(policies, text(item, "group"), &at)
+					  ? json_object_get(json_array_get(view->groups_kept, at),
+						    "members")
+					  : NULL;
+		g_strlcpy(trial.image.id, text(item, "image"), sizeof(trial.image.id));
+		trial.members = members_view(view, members);
+		g_array_append_val(view->trials, trial);
+	}
+}
+
 static void view_fill(struct policies *policies, gint64 now)
 {
 	struct view *view = &policies->view;
@@ -150,10 +180,12 @@ static void view_fill(struct policies *policies, gint64 now)
 		reservation.members = members_view(view, users);
 		g_array_append_val(view->reservations, reservation);
 	}
+	view_trials(policies);
 	view->policy = (struct core_policy){(const struct core_group *)(void *)view->groups->data,
 		view->groups->len,
 		(const struct core_reservation *)(void *)view->reservations->data,
-		view->reservations->len};
+		view->reservations->len, (const struct core_trial *)(void *)view->trials->data,
+		view->trials->len};
 }
 
 static char *in_force_ids(struct policies *policies, gint64 now)
@@ -226,6 +258,7 @@ struct policies *policies_new(struct broker *broker, GError **error)
 	policies->broker = broker;
 	policies->view.groups = g_array_new(FALSE, FALSE, sizeof(struct core_group));
 	policies->view.reservations = g_array_new(FALSE, FALSE, sizeof(struct core_reservation));
+	policies->view.trials = g_array_new(FALSE, FALSE, sizeof(struct core_trial));
 	policies->view.patterns = g_ptr_array_new_with_free_func(g_free);
 	policies->view.in_force = g_string_new(NULL);
 	policies->groups = store_policy_list(broker->store, GROUP, error);
@@ -246,6 +279,7 @@ void policies_free(struct policies *policies)
 	view_clear(&policies->view);
 	g_array_free(policies->view.groups, TRUE);
 	g_array_free(policies->view.reservations, TRUE);
+	g_array_free(policies->view.trials, TRUE);
 	g_ptr_array_free(policies->view.patterns, TRUE);
 	g_string_free(policies->view.in_force, TRUE);
 	json_decref(policies->groups);
@@ -298,6 +332,25 @@ static gboolean members_add(
 			json_array_append_new(list, json_string(name));
 	}
 	return TRUE;
+}
+
+json_t *policies_members(
+	struct policies *policies, const json_t *members, const char *group, GError **error)
+{
+	json_t *list = json_array();
+	size_t at = 0;
+
+	if (*group && json_array_size(members))
+		invalid(error, "name members or a group, not both");
+	else if (*group && !group_find(policies, group, &at))
+		g_set_error(error, BROKER_ERROR, BROKER_ERROR_UNKNOWN,
+			"there is no group %s; \"carrel group list\" shows them", group);
+	else if (!*group && !json_array_size(members))
+		invalid(error, "name users, the MAC addresses of seats, or a group");
+	else if (members_add(policies, list, members, error))
+		return list;
+	json_decref(list);
+	return NULL;
 }
 
 static void tiers_of(struct policies *policies, struct tier_table *tiers)
@@ -402,6 +455,15 @@ static gboolean group_drop(struct policies *policies, const char *name, size_t a
 				"reservation %" G_GINT64_FORMAT " is for the group %s; \"carrel "
 				"reservation remove %" G_GINT64_FORMAT "\" first",
 				number(item, "id"), name, number(item, "id"));
+			return FALSE;
+		}
+	json_array_foreach (channels_trials(policies->broker->channels), i, item)
+		if (!strcmp(text(item, "group"), name)) {
+			g_set_error(error, BROKER_ERROR, BROKER_ERROR_BUSY,
+				"the group %s tries the image %s out; \"carrel image try %s "
+				"--none\" "
+				"first",
+				name, text(item, "image"), text(item, "image"));
 			return FALSE;
 		}
 	if (!store_policy_put(policies->broker->store, GROUP, name, NULL, error))

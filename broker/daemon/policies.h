@@ -43,6 +43,14 @@ gboolean policies_reservation_remove(struct policies *policies, guint64 id, GErr
 /* An array, a new reference; each with "in_force" and "filled" besides. */
 json_t *policies_reservations(struct policies *policies);
 
+/*
+ * The members that are meant, in their canonical form: `members` (texts; NULL or empty = none) or,
+ * with a `group` that is not "", none but that there is such a group. A new array, or NULL with
+ * `error`.
+ */
+json_t *policies_members(
+	struct policies *policies, const json_t *members, const char *group, GError **error);
+
 /* What does not fit the configuration or the servers any more, as texts added to `list`. */
 void policies_warn(struct policies *policies, json_t *list);
 

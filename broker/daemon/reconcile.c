@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/daemon/reconcile.h"
+#include "broker/daemon/channels.h"
 #include "broker/shared/log.h"
 
 #include <string.h>
@@ -12,17 +13,15 @@ struct round {
 	struct broker *broker; /* borrowed */
 	guint64 server;
 	unsigned number;
-	char image[CORE_NAME_MAX];
 };
 
-static struct round *round_new(struct worker *worker, const char *image)
+static struct round *round_new(struct worker *worker)
 {
 	struct round *round = g_new0(struct round, 1);
 
 	round->broker = worker_broker(worker);
 	round->server = worker_server(worker);
 	round->number = worker_round(worker);
-	g_strlcpy(round->image, image, sizeof(round->image));
 	return round;
 }
 
@@ -70,7 +69,23 @@ static void on_desktop_list(const json_t *answer, gpointer data)
 static void list(struct worker *worker)
 {
 	worker_call(worker, json_pack("{s:s}", "op", "desktop-list"), on_desktop_list,
-		round_new(worker, ""));
+		round_new(worker));
+}
+
+/* --- images --- */
+
+/* What a server that was reached must have, one after the other. */
+struct preparing {
+	struct round *round; /* owned */
+	GPtrArray *images;   /* owned, of owned texts */
+	guint next;
+};
+
+static void preparing_free(struct preparing *preparing)
+{
+	g_free(preparing->round);
+	g_ptr_array_unref(preparing->images);
+	g_free(preparing);
 }
 
 static gboolean on_ensure_retry(gpointer data)
@@ -82,24 +97,44 @@ static gboolean on_ensure_retry(gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
+static void image_failed(struct worker *worker, const char *image, const json_t *answer)
+{
+	g_autofree char *text = g_strdup_printf(
+		"the image %s could not be put on the server: %s", image, helper_message(answer));
+
+	log_event(LOG_ERROR, "image-ensure", "server", worker_name(worker), "image", image, "code",
+		helper_code(answer), "reason", helper_message(answer), NULL);
+	worker_problem(worker, text);
+}
+
+static void ensure_next(struct worker *worker, struct preparing *preparing);
+
 static void on_ensured(const json_t *answer, gpointer data)
 {
-	struct round *round = data;
+	struct preparing *preparing = *(struct preparing **)data;
+	const struct round *round = preparing->round;
 	struct worker *worker = round_worker(round);
+	const char *image = preparing->images->pdata[preparing->next];
 
-	if (!worker)
-		return;
-	if (helper_ok(answer)) {
-		list(worker);
+	if (!worker) {
+		preparing_free(preparing);
 		return;
 	}
-	g_autofree char *text = g_strdup_printf("the image %s could not be put on the server: %s",
-		round->image, helper_message(answer));
-	log_event(LOG_ERROR, "image-ensure", "server", worker_name(worker), "image", round->image,
-		"code", helper_code(answer), "reason", helper_message(answer), NULL);
-	worker_problem(worker, text);
-	g_timeout_add_full(G_PRIORITY_DEFAULT, ENSURE_RETRY_MS, on_ensure_retry,
-		g_memdup2(round, sizeof(*round)), g_free);
+	if (helper_ok(answer)) {
+		channels_sent(round->broker->channels, round->server, image, NULL);
+	} else {
+		image_failed(worker, image, answer);
+		/* Without the stable version no desktop can start there; without another one those
+		 * who should get that one get it elsewhere. */
+		if (!strcmp(image, core_channels(round->broker->core)->stable.id)) {
+			g_timeout_add_full(G_PRIORITY_DEFAULT, ENSURE_RETRY_MS, on_ensure_retry,
+				g_memdup2(round, sizeof(*round)), g_free);
+			preparing_free(preparing);
+			return;
+		}
+	}
+	preparing->next++;
+	ensure_next(worker, preparing);
 }
 
 static json_t *ensure_request(const char *image)
@@ -107,100 +142,59 @@ static json_t *ensure_request(const char *image)
 	return json_pack("{s:s, s:s}", "op", "image-ensure", "image", image);
 }
 
+static void ensure_next(struct worker *worker, struct preparing *preparing)
+{
+	if (preparing->next < preparing->images->len) {
+		worker_call(worker, ensure_request(preparing->images->pdata[preparing->next]),
+			on_ensured, g_memdup2(&preparing, sizeof(struct preparing *)));
+		return;
+	}
+	preparing_free(preparing);
+	list(worker);
+}
+
 void reconcile_server(struct worker *worker)
 {
-	const struct broker *broker = worker_broker(worker);
-	const char *image = broker->next_image ? broker->next_image : broker->config.image;
+	struct preparing *preparing = g_new0(struct preparing, 1);
 
-	/* Without an image no desktop can start, but those that run can be adopted. */
-	if (*image)
-		worker_call(worker, ensure_request(image), on_ensured, round_new(worker, image));
-	else
-		list(worker);
+	preparing->round = round_new(worker);
+	/* Without any no desktop can start, but those that run can be adopted. */
+	preparing->images = channels_wanted(worker_broker(worker)->channels);
+	ensure_next(worker, preparing);
 }
 
-/* --- a newly published image --- */
+/* A version that is on its way to a server that is up. */
+struct sending {
+	struct round round;
+	char image[CORE_NAME_MAX];
+};
 
-static void image_answer(struct worker *worker, const struct round *round, const json_t *answer)
+static void on_sent(const json_t *answer, gpointer data)
 {
-	if (helper_ok(answer)) {
-		if (worker_state(worker) == WORKER_UP)
-			worker_problem(worker, "");
-		return;
+	const struct sending *sending = data;
+	struct channels *channels = sending->round.broker->channels;
+	struct worker *worker = round_worker(&sending->round);
+
+	if (!worker || !strcmp(helper_code(answer), "unreachable")) {
+		channels_server_gone(channels, sending->round.server);
+		return; /* it gets it when it is back */
 	}
-	log_event(LOG_ERROR, "image-ensure", "server", worker_name(worker), "image", round->image,
-		"code", helper_code(answer), "reason", helper_message(answer), NULL);
-	worker_problem(worker, helper_message(answer));
+	if (!helper_ok(answer))
+		image_failed(worker, sending->image, answer);
+	else if (worker_state(worker) == WORKER_UP)
+		worker_problem(worker, "");
+	channels_sent(channels, sending->round.server, sending->image,
+		helper_ok(answer) ? NULL : helper_message(answer));
 }
 
-static void on_image_sent(const json_t *answer, gpointer data)
+void reconcile_send_image(struct worker *worker, const char *image)
 {
-	struct round *round = data;
-	struct worker *worker = worker_get(round->broker, round->server);
+	g_autofree struct round *round = round_new(worker);
+	struct sending *sending = g_new0(struct sending, 1);
 
-	if (worker)
-		image_answer(worker, round, answer);
-	/* Another one may have been published meanwhile: its own answers count. */
-	if (g_strcmp0(round->broker->next_image, round->image) != 0)
-		return;
-	g_hash_table_remove(round->broker->image_pending, &round->server);
-	reconcile_image_check(round->broker);
-}
-
-void reconcile_image_check(struct broker *broker)
-{
-	GHashTableIter iter;
-	gpointer id;
-
-	g_hash_table_iter_init(&iter, broker->image_pending);
-	while (g_hash_table_iter_next(&iter, &id, NULL))
-		if (!g_hash_table_contains(broker->workers, id))
-			g_hash_table_iter_remove(&iter);
-	if (!broker->next_image || g_hash_table_size(broker->image_pending))
-		return;
-	g_strlcpy(broker->config.image, broker->next_image, sizeof(broker->config.image));
-	broker->config.live = broker->next_live;
-	g_clear_pointer(&broker->next_image, g_free);
-	log_event(LOG_INFO, "image-published", "image", broker->config.image, NULL);
-	broker_post(
-		broker, &(struct core_event){.type = CORE_EV_CONFIG, .config = &broker->config});
-}
-
-void reconcile_image(struct broker *broker)
-{
-	GHashTableIter iter;
-	gpointer value;
-
-	g_hash_table_remove_all(broker->image_pending);
-	g_hash_table_iter_init(&iter, broker->workers);
-	while (g_hash_table_iter_next(&iter, NULL, &value)) {
-		guint64 id = worker_server(value);
-
-		if (worker_state(value) != WORKER_UP)
-			continue; /* it is sent when the server is reached */
-		g_hash_table_add(broker->image_pending, g_memdup2(&id, sizeof(id)));
-		worker_call(value, ensure_request(broker->next_image), on_image_sent,
-			round_new(value, broker->next_image));
-	}
-	reconcile_image_check(broker);
-}
-
-static void on_image_sent_again(const json_t *answer, gpointer data)
-{
-	struct round *round = data;
-	struct worker *worker = round_worker(round);
-
-	if (worker)
-		image_answer(worker, round, answer);
-}
-
-void reconcile_image_again(struct worker *worker)
-{
-	const char *image = worker_broker(worker)->config.image;
-
-	if (*image)
-		worker_call(worker, ensure_request(image), on_image_sent_again,
-			round_new(worker, image));
+	sending->round = *round;
+	g_strlcpy(sending->image, image, sizeof(sending->image));
+	worker_call(worker, ensure_request(image), on_sent, sending);
 }
 
 /* --- forwards --- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/daemon/worker.h"
+#include "broker/daemon/channels.h"
 #include "broker/daemon/agent.h"
 #include "broker/daemon/fence.h"
 #include "broker/daemon/reconcile.h"
@@ -60,6 +61,7 @@ static void go_down(struct worker *worker, const char *reason)
 	worker->state = WORKER_DOWN;
 	worker->round++;
 	worker_problem(worker, event.text);
+	channels_server_gone(worker->broker->channels, worker->server);
 	if (was_up)
 		broker_post(worker->broker, &event);
 }
@@ -196,6 +198,7 @@ static void on_event(const json_t *event, gpointer data)
 		go_down(worker, text ? text : "the connection is lost");
 	} else if (!strcmp(name, "image-progress")) {
 		watchdog_arm(&worker->lines[LINE_IMAGES]);
+		channels_progress(worker->broker->channels, worker->server, event);
 	} else if (!strcmp(name, "domain")) {
 		on_domain(worker, event);
 	} else if (!strcmp(name, "agent")) {

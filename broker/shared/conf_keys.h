@@ -83,6 +83,8 @@ CONF_KEY(VOLUME_SIZE, "volume", "size_mib", CONF_INT, "8192", 64, 16777216, NULL
 	"Size of a new user volume, MiB; the file is sparse.")
 CONF_KEY(IMAGE_POOL, "image", "pool", CONF_NAME, "carrel-images", 0, 0, NULL,
 	"libvirt storage pool of the immutable images on each server.")
+CONF_KEY(IMAGE_CANARY, "image", "canary", CONF_INT, "3", 0, 1000, NULL,
+	"Logins that a promoted image must bring to their first picture; when one fails before that, the image before is taken again. 0 = a promotion stands at once.")
 
 CONF_KEY(AUTH_METHOD, "auth", "method", CONF_ENUM, "own", 0, 0, "own|pam",
 	"Who knows the users: carrel's own list, or PAM.")

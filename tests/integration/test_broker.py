@@ -285,13 +285,6 @@ def test_failed_claim_is_told(site):
     assert stream.wait("refused", 15)["code"] in ("volume-failed", "volume-damaged")
 
 
-def test_new_image_is_sent_before_it_is_used(site):
-    site.publish("desktop-lite@20260302.1")
-    site.cli("reload")
-    site.wait_status(lambda s: s["image"] == "desktop-lite@20260302.1")
-    assert "desktop-lite@20260302.1" in site.server.images
-
-
 def test_a_lost_image_is_sent_again(site):
     site.server.images.clear()
     _, stream = site.login()

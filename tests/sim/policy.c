@@ -6,6 +6,7 @@
 #include "tests/sim/world.h"
 
 #define TIERS 32
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
 
 static uint32_t some_size(struct world *w)
 {
@@ -25,6 +26,8 @@ void policy_random(struct world *w)
 	p->class_seats = (uint32_t)sim_random(w, 4);
 	p->class_min_mib = some_size(w);
 	p->class_id++;
+	p->trial_users = (unsigned)sim_random(w, 4);
+	p->trial_clients = (unsigned)sim_random(w, 2);
 	policy_tell(w);
 }
 
@@ -44,7 +47,8 @@ void policy_tell(struct world *w)
 	const char *users[SIM_USERS], *seats[SIM_CLIENTS];
 	struct core_group groups[2];
 	struct core_reservation class;
-	struct core_policy policy = {groups, 2, &class, p->class_seats > 0};
+	struct core_trial trials[2];
+	struct core_policy policy = {groups, 2, &class, p->class_seats > 0, trials, 2};
 
 	for (unsigned i = 0; i < p->group_users; i++) {
 		snprintf(names[i], sizeof(names[i]), "u%u", i);
@@ -59,6 +63,10 @@ void policy_tell(struct world *w)
 		(struct core_group){{seats, p->group_clients}, p->seat_min_mib, p->seat_max_mib};
 	class = (struct core_reservation){
 		p->class_id, {users, p->group_users}, p->class_seats, p->class_min_mib};
+	trials[0] =
+		(struct core_trial){{users, MIN(p->group_users, p->trial_users)}, {"lite@8", true}};
+	trials[1] = (struct core_trial){
+		{seats, MIN(p->group_clients, p->trial_clients)}, {"lite@9", false}};
 	world_step(w, &(struct core_event){.type = CORE_EV_POLICY, .policy = &policy});
 }
 

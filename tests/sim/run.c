@@ -114,7 +114,26 @@ static void handoffs_random(struct world *w)
 	w->config.boots = (uint32_t)sim_random(w, 3);
 	w->config.boot_reserve = sim_percent(w, 50);
 	w->config.fence = sim_percent(w, 50);
-	w->config.live = sim_percent(w, 30);
+}
+
+/* A version is promoted, with or without a proof of it and an end of the others, or taken back. */
+static void image_changes(struct world *w)
+{
+	struct core_event event = {.type = CORE_EV_IMAGE_PROMOTE};
+
+	if (sim_percent(w, 20)) {
+		event.type = CORE_EV_IMAGE_ROLLBACK;
+		snprintf(event.text, sizeof(event.text), "an admin");
+	} else {
+		snprintf(event.image.id, sizeof(event.image.id), "lite@%u",
+			(unsigned)sim_random(w, 3));
+		event.image.live = sim_percent(w, 30);
+		event.number = (uint32_t)sim_random(w, 4);
+		if (sim_percent(w, 30))
+			event.until_wall_ms =
+				SIM_WALL_MS + w->now_ms + (int64_t)sim_random(w, 20000);
+	}
+	world_step(w, &event);
 }
 
 static void admin_moves(struct world *w)
@@ -132,11 +151,11 @@ static void config_changes(struct world *w)
 {
 	struct core_event event = {.type = CORE_EV_CONFIG, .config = &w->config};
 
-	if (sim_percent(w, 50))
-		snprintf(w->config.image, sizeof(w->config.image), "lite@%u",
-			(unsigned)sim_random(w, 3));
-	else
-		w->config.standby = (uint32_t)sim_random(w, 4);
+	if (sim_percent(w, 50)) {
+		image_changes(w);
+		return;
+	}
+	w->config.standby = (uint32_t)sim_random(w, 4);
 	if (sim_percent(w, 30))
 		w->config.max_mib = w->config.min_mib << sim_random(w, 4);
 	if (sim_percent(w, 30))
@@ -270,7 +289,8 @@ static void check_settled(struct world *w)
 		d = core_desktop_next(w->core, d->id)) {
 		if (d->state != DESKTOP_STANDBY || d->session != 0)
 			sim_break(w, "a desktop is left over");
-		else if (!w->vms[d->id].exists || strcmp(d->image, w->config.image) != 0)
+		else if (!w->vms[d->id].exists ||
+			 strcmp(d->image, core_channels(w->core)->stable.id) != 0)
 			sim_break(w, "a standby desktop is not there, or is of an old image");
 		standby++;
 	}
@@ -327,11 +347,12 @@ static void world_init(struct world *w, uint64_t seed, bool trace)
 		.ticket_ms = 30000,
 		.disconnected_ms = (int64_t)sim_random(w, 4) * 10000,
 		.forward_port = 5900,
-		.image = "lite@0",
 	};
 	handoffs_random(w);
 	w->server_count = 1 + (unsigned)sim_random(w, SIM_SERVERS);
 	w->core = core_new(&w->config);
+	world_step(w, &(struct core_event){.type = CORE_EV_IMAGE_PROMOTE,
+			      .image = {"lite@0", sim_percent(w, 30)}});
 	for (unsigned i = 0; i < w->server_count; i++) {
 		struct core_event event = {.type = CORE_EV_SERVER_ADDED};
 		snprintf(event.text, sizeof(event.text), "s%u", i);

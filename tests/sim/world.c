@@ -67,6 +67,9 @@ static void store_write(struct world *w, const struct core_action *a)
 	case CORE_ACT_PERSIST_VOLUME:
 		store->volumes[a->volume] = *core_volume_get(w->core, a->volume);
 		break;
+	case CORE_ACT_PERSIST_CHANNELS:
+		store->channels = *core_channels(w->core);
+		break;
 	case CORE_ACT_PERSIST_COUNTERS:
 		store->counters = core_counters(w->core);
 		break;
@@ -176,7 +179,7 @@ void world_step(struct world *w, const struct core_event *event)
 	if (w->broken)
 		return;
 	e.now_ms = w->now_ms;
-	e.wall_ms = 1700000000000 + w->now_ms;
+	e.wall_ms = SIM_WALL_MS + w->now_ms;
 	trace_event(w, &e);
 	w->steps++;
 	policy_before(w);
@@ -240,6 +243,7 @@ void world_restart(struct world *w)
 		if (w->store.sessions[i].id)
 			core_load_session(w->core, &w->store.sessions[i]);
 	}
+	core_load_channels(w->core, &w->store.channels);
 	core_load_counters(w->core, &w->store.counters);
 	core_load_done(w->core, w->now_ms, &w->actions);
 	check_adopted(w);

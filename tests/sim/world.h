@@ -80,6 +80,7 @@ struct sim_policy {
 	uint32_t user_min_mib, user_max_mib, seat_min_mib, seat_max_mib;
 	uint32_t class_seats, class_min_mib; /* of the users that are the group; seats 0 = none */
 	uint64_t class_id;
+	unsigned trial_users, trial_clients; /* who try a version out */
 	/* before the step */
 	struct {
 		uint64_t session, desktop;
@@ -88,12 +89,16 @@ struct sim_policy {
 	uint32_t filled;
 };
 
+/* What the time of day is at the beginning, ms. */
+#define SIM_WALL_MS 1700000000000
+
 struct sim_store {
 	struct core_counters counters;
 	struct core_server servers[SIM_SERVERS + 1];
 	struct core_desktop desktops[SIM_VMS];
 	struct core_volume volumes[SIM_DISKS];
 	struct core_session sessions[SIM_LOGINS];
+	struct core_channels channels;
 };
 
 struct world {

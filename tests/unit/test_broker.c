@@ -265,8 +265,8 @@ static void test_ledger_measures_each_stage(void **state)
 		.claim_timeout_ms = 60000,
 		.ticket_ms = 30000,
 		.forward_port = 5900,
-		.volume_size_mib = 64,
-		.image = "lite@20260301.1"};
+		.volume_size_mib = 64};
+	const struct core_channels channels = {.stable = {.id = "lite@20260301.1"}};
 	struct core *core = core_new(&config);
 	struct core_actions actions = {0};
 	struct ledger *ledger = ledger_new(store);
@@ -297,6 +297,7 @@ static void test_ledger_measures_each_stage(void **state)
 		{"ticket", 20}, {"first-frame", 10}};
 
 	(void)state;
+	core_load_channels(core, &channels);
 	core_load_done(core, 1000, &actions);
 	for (size_t i = 0; i < G_N_ELEMENTS(events); i++) {
 		struct core_event event = events[i];

@@ -246,8 +246,7 @@ static void test_ports_of_one_client(void **state)
 static void test_unpublished_image(void **state)
 {
 	(void)state;
-	bench.config.image[0] = '\0';
-	STEP("", CORE_EV_CONFIG, .config = &bench.config);
+	publish("", false);
 	server(1, 8192);
 	login(1, "alice", "c1", "tell-refused L1 desktop-failed");
 	assert_true(said(CORE_ACT_TELL_REFUSED, "image"));

@@ -278,8 +278,8 @@ static void test_pool_replaces_old_image(void **state)
 	STEP("", CORE_EV_CONFIG, .config = &bench.config);
 	server(1, 16384);
 	boots(1, "");
-	snprintf(bench.config.image, sizeof(bench.config.image), "lite@2");
-	STEP("desktop-destroy s1 d1; desktop-start s1 d2", CORE_EV_CONFIG, .config = &bench.config);
+	STEP("desktop-destroy s1 d1; desktop-start s1 d2", CORE_EV_IMAGE_PROMOTE,
+		.image = {"lite@2", false});
 	assert_string_equal(core_desktop_get(bench.core, 2)->image, "lite@2");
 }
 

@@ -94,6 +94,7 @@ void expect(const struct core_event *event, const char *expected)
 	const char *broken;
 
 	e.now_ms = bench.now_ms;
+	e.wall_ms = bench.now_ms;
 	if (e.number == 0 && e.session < BENCH_SESSIONS)
 		e.number = bench.way[e.session];
 	core_step(bench.core, &e, &bench.actions);
@@ -125,6 +126,14 @@ bool said(enum core_action_type type, const char *part)
 	return false;
 }
 
+void publish(const char *image, bool live)
+{
+	struct core_channels channels = {.stable = {.live = live}};
+
+	snprintf(channels.stable.id, sizeof(channels.stable.id), "%s", image);
+	core_load_channels(bench.core, &channels);
+}
+
 int setup(void **state)
 {
 	(void)state;
@@ -139,9 +148,9 @@ int setup(void **state)
 		.ticket_ms = 30000,
 		.disconnected_ms = 600000,
 		.forward_port = 5900,
-		.image = "lite@1",
 	};
 	bench.core = core_new(&bench.config);
+	publish("lite@1", false);
 	return 0;
 }
 
@@ -229,6 +238,7 @@ void restart(void)
 	for (const struct core_session *s = core_session_next(old, 0); s;
 		s = core_session_next(old, s->id))
 		core_load_session(bench.core, s);
+	core_load_channels(bench.core, core_channels(old));
 	core_load_counters(bench.core, &counters);
 	core_free(old);
 	core_load_done(bench.core, bench.now_ms, &bench.actions);

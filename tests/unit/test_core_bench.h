@@ -29,6 +29,8 @@ int setup(void **state);
 int teardown(void **state);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* The one version that there is, from the beginning. */
+void publish(const char *image, bool live);
 /* One event; its effects must be `expected` (NULL: not looked at). */
 void expect(const struct core_event *event, const char *expected);
 #define STEP(expected, ...) expect(&(struct core_event){__VA_ARGS__}, (expected))

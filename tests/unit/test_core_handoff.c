@@ -318,7 +318,7 @@ static void test_restart_on_the_way(void **state)
 static void test_in_place(void **state)
 {
 	(void)state;
-	bench.config.live = true;
+	publish("lite@1", true);
 	bench.config.shrink_ms = 20000;
 	configure();
 	two_servers();
@@ -336,7 +336,7 @@ static void test_in_place(void **state)
 static void test_in_place_fails(void **state)
 {
 	(void)state;
-	bench.config.live = true;
+	publish("lite@1", true);
 	bench.config.shrink_ms = 20000;
 	configure();
 	two_servers();

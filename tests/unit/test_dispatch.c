@@ -45,15 +45,6 @@ static void put_conf(const struct fixture *f, const char *more)
 	put_file(f, "carrel.conf", 0600, text);
 }
 
-static void publish(const struct fixture *f, const char *version, const char *handoff)
-{
-	g_autofree char *text = g_strdup_printf("{\"name\":\"desktop-lite\",\"version\":\"%s\","
-						"\"kind\":\"desktop\",\"handoff\":\"%s\"}",
-		version, handoff);
-
-	put_file(f, "images/desktop-lite/current/manifest.json", 0600, text);
-}
-
 /* Reaches the server at once, has no desktops, and answers about a desktop's size by its number. */
 static const char worker_script[] =
 	"#!/usr/bin/python3\n"
@@ -64,7 +55,7 @@ static const char worker_script[] =
 	"say(event='server-up', memory_mib=9000, cpus=6, kvm=False)\n"
 	"while data := s.recv(65536):\n"
 	"    r = json.loads(data)\n"
-	"    if r['op'] == 'desktop-list':\n"
+	"    if r['op'] in ('desktop-list', 'image-ensure'):\n"
 	"        say(id=r['id'], ok=True, desktops=[])\n"
 	"    if r['op'] != 'desktop-resize':\n"
 	"        continue\n"
@@ -406,48 +397,6 @@ static void test_configuration(void **state)
 	assert_false(f->broker->config.boot_reserve);
 }
 
-static void assert_image(const struct fixture *f, const char *image, gboolean live)
-{
-	assert_string_equal(f->broker->config.image, image);
-	assert_int_equal(f->broker->config.live, live);
-}
-
-/* How desktops are made smaller changes together with the image that they run. */
-static void test_live_goes_with_the_image(void **state)
-{
-	struct fixture *f = *state;
-
-	publish(f, "20260301.1", "live");
-	make(f);
-	assert_image(f, "desktop-lite@20260301.1", TRUE);
-	publish(f, "20260302.1", "hard");
-	assert_true(broker_reload(f->broker, NULL));
-	assert_image(f, "desktop-lite@20260302.1", FALSE);
-	/* A server that has not got the new one yet keeps the old one in use. */
-	begin_worker(f, "#!/usr/bin/python3\n"
-			"import json, socket, sys\n"
-			"s = socket.socket(fileno=int(sys.argv[sys.argv.index('--fd') + 1]))\n"
-			"def say(**message):\n"
-			"    s.send(json.dumps(message).encode())\n"
-			"say(event='server-up', memory_mib=9000, cpus=6, kvm=False)\n"
-			"while data := s.recv(65536):\n"
-			"    r = json.loads(data)\n"
-			"    if '20260303.1' in r.get('image', ''):\n"
-			"        say(event='domain', desktop=5, state='gone')\n"
-			"        continue\n"
-			"    say(id=r['id'], ok=True, desktops=[])\n");
-	next_event(f, CORE_EV_SERVER_UP);
-	publish(f, "20260303.1", "live");
-	assert_true(broker_reload(f->broker, NULL));
-	assert_int_equal(next_event(f, CORE_EV_DESKTOP_GONE).desktop, 5);
-	assert_image(f, "desktop-lite@20260302.1", FALSE);
-	guint64 id = SERVER;
-	g_hash_table_remove(f->broker->workers, &id);
-	publish(f, "20260304.1", "live");
-	assert_true(broker_reload(f->broker, NULL));
-	assert_image(f, "desktop-lite@20260304.1", TRUE);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,7 +413,6 @@ int main(void)
 			test_orders_about_what_is_not_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_desktop_is_discarded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_configuration, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_live_goes_with_the_image, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

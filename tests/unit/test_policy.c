@@ -85,7 +85,7 @@ static void test_nobody_overtakes(void **state)
 {
 	const char *const names[] = {"carol"};
 	const struct core_group group = {{names, 1}, 4096, 0};
-	const struct core_policy policy = {&group, 1, NULL, 0};
+	const struct core_policy policy = {&group, 1, NULL, 0, NULL, 0};
 
 	(void)state;
 	bench.config.min_mib = 2048;
@@ -182,7 +182,7 @@ static void test_group_sizes(void **state)
 {
 	const char *const big[] = {"bob", "prof-*"}, *const kiosk[] = {"52:54:00:30:*"};
 	const struct core_group groups[] = {{{big, 2}, 4096, 0}, {{kiosk, 1}, 0, 1024}};
-	const struct core_policy policy = {groups, 2, NULL, 0};
+	const struct core_policy policy = {groups, 2, NULL, 0, NULL, 0};
 	struct core_event e = {.type = CORE_EV_LOGIN, .login = 9, .user = "kim", .client = "c9"};
 
 	(void)state;
@@ -211,7 +211,7 @@ static void test_a_size_that_no_server_has(void **state)
 {
 	const char *const all[] = {"*"};
 	const struct core_group group = {{all, 1}, 4096, 0};
-	const struct core_policy policy = {&group, 1, NULL, 0};
+	const struct core_policy policy = {&group, 1, NULL, 0, NULL, 0};
 
 	(void)state;
 	STEP("", CORE_EV_POLICY, .policy = &policy);
@@ -224,7 +224,7 @@ static void test_reservation(void **state)
 {
 	const char *const class[] = {"k*"};
 	const struct core_reservation reservation = {7, {class, 1}, 1, 0};
-	const struct core_policy policy = {NULL, 0, &reservation, 1}, none = {0};
+	const struct core_policy policy = {NULL, 0, &reservation, 1, NULL, 0}, none = {0};
 	struct core_tier_status status;
 
 	(void)state;
@@ -257,7 +257,7 @@ static void test_reservation_counts_who_is_on(void **state)
 {
 	const char *const class[] = {"k*"};
 	const struct core_reservation two[] = {{7, {class, 1}, 1, 0}, {8, {class, 1}, 1, 0}};
-	const struct core_policy policy = {NULL, 0, two, 2};
+	const struct core_policy policy = {NULL, 0, two, 2, NULL, 0};
 
 	(void)state;
 	small_lab();
@@ -276,7 +276,7 @@ static void test_standby_is_of_the_class(void **state)
 {
 	const char *const class[] = {"k*"};
 	const struct core_reservation reservation = {7, {class, 1}, 1, 4096};
-	const struct core_policy policy = {NULL, 0, &reservation, 1};
+	const struct core_policy policy = {NULL, 0, &reservation, 1, NULL, 0};
 
 	(void)state;
 	bench.config.standby = 1;

@@ -16,8 +16,7 @@ struct fixture {
 	char uri[64];
 };
 
-static const struct core_config config = {
-	.max_mib = 4096, .min_mib = 1024, .image = "desktop-lite@20260301.1"};
+static const struct core_config config = {.max_mib = 4096, .min_mib = 1024};
 
 static int setup(void **state)
 {

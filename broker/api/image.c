@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Versions of the desktops' image, as the `carrel` command asks for them. */
+#include "broker/api/routes.h"
+#include "broker/daemon/channels.h"
+
+static struct channels *channels_of(struct call *call)
+{
+	return call->api->broker->channels;
+}
+
+/* The answer is what is true now: a version may be on its way still. */
+static void answer(struct call *call, gboolean good, const GError *error)
+{
+	if (good)
+		http_reply(call->request, 200, channels_json(channels_of(call)));
+	else
+		call_failed(call, error, "unknown-image");
+}
+
+static gint64 number_or(const json_t *body, const char *name, gint64 otherwise)
+{
+	const json_t *value = json_object_get(body, name);
+
+	return value ? json_integer_value(value) : otherwise;
+}
+
+void image_status(struct call *call)
+{
+	answer(call, TRUE, NULL);
+}
+
+void image_publish(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	gboolean good = channels_test(channels_of(call), shape_text(call->body, "image"), &error);
+
+	answer(call, good, error);
+}
+
+void image_promote(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	gboolean good = channels_promote(channels_of(call), shape_text(call->body, "image"),
+		number_or(call->body, "canary", -1), number_or(call->body, "within", 0), &error);
+
+	answer(call, good, error);
+}
+
+void image_rollback(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	gboolean good =
+		channels_rollback(channels_of(call), shape_text(call->body, "reason"), &error);
+
+	answer(call, good, error);
+}
+
+void image_cancel(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	gboolean good = channels_cancel(channels_of(call), &error);
+
+	answer(call, good, error);
+}
+
+void image_try(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	gboolean good = channels_try(channels_of(call), shape_text(call->body, "image"),
+		json_object_get(call->body, "members"), shape_text(call->body, "group"), &error);
+
+	answer(call, good, error);
+}
+
+void image_untry(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	gboolean good = channels_untry(channels_of(call), call->param, &error);
+
+	answer(call, good, error);
+}
