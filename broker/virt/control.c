@@ -324,8 +324,13 @@ static gboolean desktop_destroy(struct worker *worker, struct virt_conn *conn,
 	const struct request *request, GError **error)
 {
 	g_autofree char *name = domain_name(request->desktop);
+	gboolean good;
 
-	return worker->driver->domain_destroy(conn, name, error);
+	worker_post(worker, LANE_WATCH,
+		(struct job){.kind = JOB_LEAVING, .number = (uintptr_t)request->desktop});
+	good = worker->driver->domain_destroy(conn, name, error);
+	worker_post(worker, LANE_WATCH, (struct job){.kind = JOB_LEAVING});
+	return good;
 }
 
 gboolean control_handle(struct worker *worker, struct virt_conn *conn, struct request *request)

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The watch lane: the events connection. It tells carreld which desktops come and go, answers
- * detaches when the hypervisor says that the disk is out, and keeps a channel to the agent of each
- * running desktop.
+ * The watch lane. On the events connection it tells carreld which desktops come and go, and answers
+ * detaches when the hypervisor says that the disk is out; on the agents connection it keeps a
+ * channel to the agent of each running desktop.
+ *
+ * Two connections, because opening a channel can cost the connection it is opened on. libvirtd
+ * reads a new channel before it has answered the call that opens it. When the VM's process ends in
+ * that moment its error is sent first; libvirt's client (9.0: virNetClientCallDispatchStream) takes
+ * it for the call's answer, because both have the same number, and when the answer comes as well it
+ * finds "no call waiting for reply" and closes the connection. A loss of the events connection is a
+ * loss of the server to carreld; the agents connection is made again at once and nobody is told
+ * but those whose message was not written.
  *
  * The event thread only posts jobs here; all state below is this lane's alone. A channel is armed
  * for one event at a time, so that a guest that talks without end cannot fill the queue.
@@ -53,11 +61,13 @@ struct detach {
 };
 
 struct watch {
-	struct worker *worker;  /* borrowed */
-	struct virt_conn *conn; /* owned; NULL = not connected */
+	struct worker *worker;    /* borrowed */
+	struct virt_conn *conn;   /* owned: events; NULL = not connected */
+	struct virt_conn *agents; /* owned: the channels; NULL when conn is */
 	gint64 retry_at;
 	unsigned attempt;
 	bool ready;           /* the server is up: channels are opened */
+	uint64_t leaving;     /* the desktop that control destroys just now; 0 = none */
 	GHashTable *channels; /* desktop -> owned struct channel */
 	GPtrArray *detaches;  /* of owned struct detach */
 	uintptr_t next_number;
@@ -76,6 +86,12 @@ static gint64 now_us(void)
 static void on_closed(void *user, const char *reason)
 {
 	worker_post(user, LANE_WATCH, (struct job){.kind = JOB_CLOSED, .text = g_strdup(reason)});
+}
+
+static void on_agents_closed(void *user, const char *reason)
+{
+	worker_post(user, LANE_WATCH,
+		(struct job){.kind = JOB_AGENTS_CLOSED, .text = g_strdup(reason)});
 }
 
 static void on_domain(void *user, const char *name, bool running, const char *reason)
@@ -127,18 +143,25 @@ static void channel_free(gpointer data)
 	g_free(channel);
 }
 
-static void channel_break(struct channel *channel, const char *reason)
+/* Opened again at retry_at, which is now for who does not set it. */
+static void channel_shut(struct channel *channel, const char *reason)
 {
 	struct worker *worker = channel->watch->worker;
 
 	worker->channels->close(channel->handle);
 	channel->handle = NULL;
-	channel->retry_at = now_us() + worker_backoff_ms(channel->attempt++) * 1000;
+	channel->retry_at = now_us();
 	pending_fail(channel, reason);
 	worker_event(worker, json_pack("{s:s, s:I}", "event", "agent-down", "desktop",
 				     (json_int_t)channel->desktop));
 	log_event(LOG_INFO, "agent-channel-lost", "server", worker->name, "desktop",
 		log_fmt("d%" G_GUINT64_FORMAT, channel->desktop), "reason", reason, NULL);
+}
+
+static void channel_break(struct channel *channel, const char *reason)
+{
+	channel_shut(channel, reason);
+	channel->retry_at += worker_backoff_ms(channel->attempt++) * 1000;
 }
 
 static void on_line(void *user, const char *text, size_t length)
@@ -246,7 +269,7 @@ static void channel_open(struct channel *channel)
 
 	channel->number = ++watch->next_number;
 	channel->handle =
-		worker->channels->open(watch->conn, name, on_ready, channel->number, &error);
+		worker->channels->open(watch->agents, name, on_ready, channel->number, &error);
 	if (!channel->handle) {
 		log_event(LOG_WARN, "agent-channel", "server", worker->name, "desktop",
 			log_fmt("d%" G_GUINT64_FORMAT, channel->desktop), "message", error->message,
@@ -262,6 +285,13 @@ static void channel_open(struct channel *channel)
 	channel_turn(channel, 0);
 }
 
+/* To be opened at its retry_at. The channel of a VM that is being destroyed is not: it could only
+ * break again, and libvirtd tries for 3 s to reach a process that no longer listens. */
+static bool channel_waits(const struct channel *channel)
+{
+	return !channel->handle && channel->desktop != channel->watch->leaving;
+}
+
 static void channel_add(struct watch *watch, uint64_t desktop)
 {
 	struct channel *channel;
@@ -274,7 +304,8 @@ static void channel_add(struct watch *watch, uint64_t desktop)
 	channel->out = g_byte_array_new();
 	g_queue_init(&channel->pending);
 	g_hash_table_insert(watch->channels, &channel->desktop, channel);
-	channel_open(channel);
+	if (channel_waits(channel))
+		channel_open(channel);
 }
 
 static void agent_send(struct watch *watch, struct request *request)
@@ -390,12 +421,21 @@ static void watch_lost(struct watch *watch, const char *reason)
 {
 	watch->ready = false;
 	g_hash_table_remove_all(watch->channels);
+	watch->worker->driver->close(watch->agents);
 	watch->worker->driver->close(watch->conn);
-	watch->conn = NULL;
+	watch->agents = watch->conn = NULL;
 	watch->retry_at = now_us();
 	/* Whether those disks are out is not known now. */
 	detaches_end(watch, G_MAXINT64, 0, NULL);
 	worker_lane_down(watch->worker, LANE_WATCH, reason);
+}
+
+static gboolean agents_connect(struct watch *watch, GError **error)
+{
+	const struct virt_callbacks callbacks = {.closed = on_agents_closed, .user = watch->worker};
+
+	watch->agents = worker_connect(watch->worker, LANE_WATCH, &callbacks, error);
+	return watch->agents != NULL;
 }
 
 static void watch_connect(struct watch *watch)
@@ -407,11 +447,13 @@ static void watch_connect(struct watch *watch)
 	g_autoptr(GError) error = NULL;
 
 	watch->conn = worker_connect(watch->worker, LANE_WATCH, &callbacks, &error);
-	if (watch->conn) {
+	if (watch->conn && agents_connect(watch, &error)) {
 		watch->attempt = 0;
 		worker_lane_up(watch->worker, LANE_WATCH);
 		return;
 	}
+	watch->worker->driver->close(watch->conn);
+	watch->conn = NULL;
 	watch->retry_at = now_us() + worker_backoff_ms(watch->attempt++) * 1000;
 	worker_lane_down(watch->worker, LANE_WATCH, error->message);
 }
@@ -435,6 +477,44 @@ static void watch_look(struct watch *watch, const char *reason)
 		domain_info_free(info);
 	}
 	g_ptr_array_unref(list);
+}
+
+static gboolean answers(struct watch *watch, struct virt_conn *conn)
+{
+	GPtrArray *list = watch->worker->driver->domain_list(conn, NULL);
+
+	if (list)
+		g_ptr_array_unref(list);
+	return list != NULL;
+}
+
+/* The agents connection broke, if that is no old news. The caller's next watch_timers opens the
+ * channels again, before any other message is taken. */
+static void agents_lost(struct watch *watch, const char *reason)
+{
+	g_autoptr(GError) error = NULL;
+	GHashTableIter iter;
+	gpointer value;
+
+	if (!watch->conn || answers(watch, watch->agents))
+		return;
+	/* A server that is away is to be called so before there is a wait for it to come back. */
+	if (!answers(watch, watch->conn)) {
+		watch_lost(watch, reason);
+		return;
+	}
+	log_event(LOG_WARN, "agents-connection-lost", "server", watch->worker->name, "reason",
+		reason, NULL);
+	g_hash_table_iter_init(&iter, watch->channels);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		struct channel *channel = value;
+
+		if (channel->handle)
+			channel_shut(channel, reason);
+	}
+	watch->worker->driver->close(watch->agents);
+	if (!agents_connect(watch, &error))
+		watch_lost(watch, error->message);
 }
 
 static void on_domain_job(struct watch *watch, const struct job *job)
@@ -478,6 +558,12 @@ static void watch_job(struct watch *watch, struct job *job)
 		if (watch->conn)
 			watch_look(watch, job->text);
 		break;
+	case JOB_AGENTS_CLOSED:
+		agents_lost(watch, job->text);
+		break;
+	case JOB_LEAVING:
+		watch->leaving = job->number;
+		break;
 	case JOB_UP:
 		if (watch->conn) {
 			watch->ready = true;
@@ -518,9 +604,9 @@ static gint64 next_deadline(struct watch *watch)
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
 		const struct channel *channel = value;
 
-		if (!channel->handle)
+		if (channel_waits(channel))
 			next = MIN(next, channel->retry_at);
-		else if (channel->resume_at)
+		else if (channel->handle && channel->resume_at)
 			next = MIN(next, channel->resume_at);
 	}
 	return next == G_MAXINT64 ? -1 : next;
@@ -538,7 +624,7 @@ static void watch_timers(struct watch *watch)
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
 		struct channel *channel = value;
 
-		if (!channel->handle && now_us() >= channel->retry_at)
+		if (channel_waits(channel) && now_us() >= channel->retry_at)
 			channel_open(channel);
 		else if (channel->handle && channel->resume_at && now_us() >= channel->resume_at)
 			channel_turn(channel, VIRT_CAN_READ);

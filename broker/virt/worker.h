@@ -4,13 +4,14 @@
  *
  *   main     reads requests from carreld and gives them to the lanes; ends the process with carreld
  *   control  the control connection: what is quick and is asked for in order
- *   watch    the events connection: domains that come and go, detaches, the agents' channels
+ *   watch    the events connection: domains that come and go, detaches; and the agents connection:
+ *            their channels, apart because it breaks more easily (watch.c)
  *   images   a connection for each image-ensure (minutes)
  *   volumes  a connection for each volume-create (seconds)
  *   sizes    a thread and a connection for each desktop-resize (seconds; as long as its VM hangs)
  *   events   libvirt's event loop (driver_libvirt.c): only posts to the queues
  *
- * A lane alone uses its connection and its state; what they share is below and under `lock`.
+ * A lane alone uses its connections and its state; what they share is below and under `lock`.
  */
 #ifndef CARREL_VIRT_WORKER_H
 #define CARREL_VIRT_WORKER_H
@@ -25,11 +26,13 @@ enum worker_lane { LANE_CONTROL, LANE_WATCH, LANE_IMAGES, LANE_VOLUMES, LANE_SIZ
 enum job_kind {
 	JOB_REQUEST,       /* request */
 	JOB_CLOSED,        /* text: the lane's connection is said to be closed */
-	JOB_UP,            /* watch: the server is up and announced */
-	JOB_DOMAIN,        /* watch: name, flag=running, text=reason */
-	JOB_REMOVED,       /* watch: name, text=alias */
-	JOB_CHANNEL,       /* watch: number=channel, what */
-	JOB_DETACH,        /* watch: request, name, text=alias: answer it when the disk is out */
+	JOB_AGENTS_CLOSED, /* watch: text: its agents connection is said to be closed */
+	JOB_LEAVING, /* watch: number=desktop that is destroyed from now on; 0 = that is over */
+	JOB_UP,      /* watch: the server is up and announced */
+	JOB_DOMAIN,  /* watch: name, flag=running, text=reason */
+	JOB_REMOVED, /* watch: name, text=alias */
+	JOB_CHANNEL, /* watch: number=channel, what */
+	JOB_DETACH,  /* watch: request, name, text=alias: answer it when the disk is out */
 	JOB_DETACH_FAILED, /* watch: number=request id, error: answer it now */
 };
 

@@ -115,6 +115,7 @@ static const char detach[] = "{\"id\":3,\"op\":\"volume-detach\",\"volume\":3,\"
 static const char start[] = "{\"id\":4,\"op\":\"desktop-start\",\"desktop\":7,\"image\":\"lite@"
 			    "20260101.1\",\"memory_mib\":512,"
 			    "\"vcpus\":1,\"network\":\"none\"}";
+static const char destroy[] = "{\"id\":6,\"op\":\"desktop-destroy\",\"desktop\":7}";
 static const char ensure[] = "{\"id\":5,\"op\":\"image-ensure\",\"image\":\"lite@20260101.1\"}";
 
 /* A domain of the fake with nothing but its root. */
@@ -255,6 +256,26 @@ static void detach_waits_for_the_guest(void **state)
 	job_free(job);
 	fake.fail_call = "domain_xml";
 	assert_string_equal(ask(bench, control_handle, detach), "libvirt");
+}
+
+static void destroy_is_told_to_the_watch_lane(void **state)
+{
+	struct bench *bench = *state;
+	static const uintptr_t told[] = {7, 0, 7, 0};
+
+	domain(bench, "carrel-d7");
+	fake.fail_call = "domain_destroy";
+	fake.fail_code = VIRT_ERROR_TIMEOUT;
+	assert_string_equal(ask(bench, control_handle, destroy), "timeout");
+	assert_string_equal(ask(bench, control_handle, destroy), "ok");
+	for (unsigned i = 0; i < G_N_ELEMENTS(told); i++) {
+		struct job *job = worker_next(bench->worker, LANE_WATCH, 0);
+
+		assert_non_null(job);
+		assert_int_equal(job->kind, JOB_LEAVING);
+		assert_int_equal(job->number, told[i]);
+		job_free(job);
+	}
 }
 
 static void write_file(struct bench *bench, const char *name, const char *text)
@@ -633,6 +654,7 @@ int main(void)
 		TEST(used_volume_is_never_replaced),
 		TEST(attach_is_certain),
 		TEST(detach_waits_for_the_guest),
+		TEST(destroy_is_told_to_the_watch_lane),
 		TEST(image_is_whole_or_unused),
 		TEST(failed_start_leaves_no_vm),
 		TEST(tickets),
