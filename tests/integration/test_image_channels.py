@@ -4,12 +4,15 @@ taken back. Two virtualization servers are played."""
 import json
 import shutil
 import signal
+import subprocess
+import threading
+import time
 
 import pytest
 import signing
 
 from fakes.peers import Server
-from fakes.site import IMAGE, Site
+from fakes.site import BUILD, IMAGE, Site
 
 OLD, NEW, NEWER = IMAGE, "desktop-lite@20260401.1", "desktop-lite@20260402.1"
 
@@ -96,6 +99,35 @@ def test_a_version_that_does_not_work_is_taken_back(site):
     assert taken["returned"] == NEW and "no window manager" in taken["reason"]
     assert any(NEW in w for w in json.loads(site.cli("status", "--json").stdout)["warnings"])
     stream.close()
+
+
+@pytest.mark.parametrize("kills", [10, pytest.param(100, marks=pytest.mark.full)])
+def test_killed_promotions_leave_one_version_or_the_other(site, kills):
+    """At moments spread over what a promotion takes, and a little beyond."""
+    began = time.monotonic()
+    site.cli("image", "promote", NEW, "--no-wait")
+    spread = 2 * (time.monotonic() - began)
+    whole = [{"stable": NEW, "testing": "", "previous": OLD}]
+    old, new = NEW, OLD
+    outcomes = set()
+    for kill in range(kills):
+        thread = threading.Thread(target=subprocess.run, kwargs={
+            "args": [BUILD / "carrel", "--config", site.conf, "image", "promote", new, "--no-wait"],
+            "capture_output": True, "check": False})
+        thread.start()
+        time.sleep(spread * kill / kills)
+        site.process.send_signal(signal.SIGKILL)
+        site.process.wait()
+        thread.join()
+        site.start()
+        now = {key: channels(site)[key] for key in whole[0]}
+        changed = {"stable": new, "testing": "", "previous": old}
+        assert now in (whole[-1], changed), (kill, now, whole[-1])
+        outcomes.add(now == changed)
+        if now == changed:
+            whole.append(now)
+            old, new = new, old
+    assert outcomes == {True, False}, "all kills came too early, or too late"
 
 
 def test_a_server_that_cannot_take_it_stops_the_promotion(site):

@@ -21,6 +21,8 @@ PASSWORDS.update({name: f"{name}-password" for name in ("dave", "erin", "frank",
 CAPACITY = 2048
 HALVING = {"desktop": {"max_mib": "2048", "min_mib": "512", "standby": "0"},
            "session": {"handoff_grace": "0"}, "server": {"lost_after": "5"}}
+# Small desktops of one size: they boot quickly, and there is room for a move to either server.
+ONE_SIZE = {**HALVING, "desktop": {"max_mib": "512", "min_mib": "512", "standby": "0"}}
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import random
 import time
 
 import pytest
-from conftest import HALVING, PASSWORDS, put_in_order
+from conftest import ONE_SIZE, PASSWORDS, put_in_order
 
 from carrel_lab import LabError, Sampler, home, invariants
 from carrel_lab.errors import wait_until
@@ -20,8 +20,6 @@ from carrel_lab.kill import STEPS, Killer, Log, guest_agent
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 
 PATIENCE = 300
-# Small desktops of one size: they boot quickly, and there is room for a move to either server.
-ONE_SIZE = {**HALVING, "desktop": {"max_mib": "512", "min_mib": "512", "standby": "0"}}
 # On the hand-off's two servers; what "old" and "new" are is known when it begins.
 VICTIMS = ("carreld", "carrel-netd", "carrel-authd", "virtd-old", "virtd-new", "libvirtd-old",
            "libvirtd-new", "qemu-old", "qemu-new")

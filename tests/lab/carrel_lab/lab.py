@@ -212,12 +212,36 @@ class Lab:
             return
         with open(path + ".new", "w", encoding="utf-8") as f:
             json.dump(manifest | {"handoff": "live"}, f)
+        self._sign(path)
+
+    def _sign(self, path):
+        """Puts PATH.new in the place of the manifest `path`, with its signature beside it."""
         signature = run(self.built("carrel-image-sign"), "--key",
                         self.path("pki", "image-signing.key"), path + ".new")
         with open(path + ".sig", "w", encoding="utf-8") as f:
             f.write(signature)
-        os.rename(path + ".sig", os.path.join(version, "manifest.sig"))
+        os.rename(path + ".sig", os.path.join(os.path.dirname(path), "manifest.sig"))
         os.rename(path + ".new", path)
+
+    def new_version(self, name, **root):
+        """Another version of the image, of the same files, signed by the lab; `root` changes what
+        its manifest says of the root. Returns "name@version"."""
+        current = os.path.realpath(self.path("images", name, "current"))
+        number = len(os.listdir(self.path("images", name)))
+        version = f"{os.path.basename(current).split('.')[0]}.{100 + number}"
+        target = self.path("images", name, version)
+        os.makedirs(target)
+        for file in os.listdir(current):
+            share_file(os.path.join(current, file), os.path.join(target, file))
+        path = os.path.join(target, "manifest.json")
+        with open(path, encoding="utf-8") as f:
+            manifest = json.load(f)
+        manifest["version"] = version
+        manifest["root"].update(root)
+        with open(path + ".new", "w", encoding="utf-8") as f:
+            json.dump(manifest, f)
+        self._sign(path)
+        return f"{name}@{version}"
 
     def _programs(self):
         for program in ("carreld", "carrel", "carrel-virtd", "carrel-authd", "carrel-netd",
