@@ -265,7 +265,8 @@ struct core_volume {
 	uint32_t work_mib;
 	char work_text[CORE_TEXT_MAX];
 	enum core_volume_work done; /* the last one that is over: what became of it */
-	char done_code[32];         /* "" = good; "damaged" = so was the volume found */
+	uint32_t done_number;
+	char done_code[32]; /* "" = good; "damaged" = so was the volume found */
 	char done_text[CORE_TEXT_MAX];
 };
 

@@ -127,7 +127,6 @@ static void begin(struct core *core, struct volume *v, enum core_volume_work wor
 	v->row.work = work;
 	v->row.work_number++;
 	v->row.work_mib = mib;
-	v->row.done = VOLUME_WORK_NONE;
 	v->avoid = 0;
 	COPY(v->row.work_text, text);
 	emit_volume(core, v);
@@ -216,6 +215,7 @@ static void worked(struct core *core, struct volume *v, const struct core_event 
 	}
 	v->row.work = VOLUME_WORK_NONE;
 	v->row.done = work;
+	v->row.done_number = v->row.work_number;
 	COPY(v->row.done_code, ev->flag || ev->code[0] ? ev->code : "failed");
 	COPY(v->row.done_text, ev->text);
 	if (ev->flag)

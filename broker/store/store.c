@@ -62,7 +62,8 @@ static const char volume_schema[] =
 	"ALTER TABLE volume ADD COLUMN work_text TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE volume ADD COLUMN done INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE volume ADD COLUMN done_code TEXT NOT NULL DEFAULT '';"
-	"ALTER TABLE volume ADD COLUMN done_text TEXT NOT NULL DEFAULT '';";
+	"ALTER TABLE volume ADD COLUMN done_text TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE volume ADD COLUMN done_number INTEGER NOT NULL DEFAULT 0;";
 
 /* What leads to each version from the one before it: a new file takes the same way as an old one,
  * so that the columns are the same. */
@@ -281,7 +282,8 @@ static void load_volume(sqlite3_stmt *row, struct loading *loading)
 		.work = (enum core_volume_work)sqlite3_column_int(row, 12),
 		.work_number = u32(row, 13),
 		.work_mib = u32(row, 14),
-		.done = (enum core_volume_work)sqlite3_column_int(row, 16)};
+		.done = (enum core_volume_work)sqlite3_column_int(row, 16),
+		.done_number = u32(row, 19)};
 
 	text(row, 1, volume.user, sizeof(volume.user));
 	text(row, 15, volume.work_text, sizeof(volume.work_text));
@@ -349,7 +351,7 @@ gboolean store_load(struct store *store, struct core *core, store_server_func se
 			load_desktop},
 		{"SELECT id, user, uid, size_mib, state, desktop, attached, copy, last_copy,"
 		 " changed, due, snapshot_wall_ms, work, work_number, work_mib, work_text, done,"
-		 " done_code, done_text FROM volume ORDER BY id",
+		 " done_code, done_text, done_number FROM volume ORDER BY id",
 			load_volume},
 		{"SELECT id, user, full_name, uid, gid, state, desktop, volume, sequence,"
 		 " started_wall_ms, client, seat, forward_port, next, move, move_why,"
@@ -413,13 +415,13 @@ gboolean store_put_volume(
 		return run(store, error, "DELETE FROM volume WHERE id = ?", "i", (gint64)id);
 	return run(store, error,
 		"INSERT OR REPLACE INTO volume VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-		"?, ?, ?, ?)",
-		"isiiiiiiiiiiiiisiss", (gint64)id, row->user, (gint64)row->uid,
+		"?, ?, ?, ?, ?)",
+		"isiiiiiiiiiiiiisissi", (gint64)id, row->user, (gint64)row->uid,
 		(gint64)row->size_mib, (gint64)row->state, (gint64)row->desktop,
 		(gint64)row->attached, (gint64)row->copy, (gint64)row->last_copy,
 		(gint64)row->changed, (gint64)row->due, (gint64)row->snapshot_wall_ms,
 		(gint64)row->work, (gint64)row->work_number, (gint64)row->work_mib, row->work_text,
-		(gint64)row->done, row->done_code, row->done_text);
+		(gint64)row->done, row->done_code, row->done_text, (gint64)row->done_number);
 }
 
 static gboolean session_end(struct store *store, uint64_t id, GError **error)

@@ -101,6 +101,7 @@ static const struct core_volume volume = {.id = 7,
 	.work_mib = 1024,
 	.work_text = "daily",
 	.done = VOLUME_WORK_CHECK,
+	.done_number = 10,
 	.done_code = "damaged",
 	.done_text = "e2fsck says so"};
 static const struct core_session session = {.id = 9,
@@ -165,6 +166,7 @@ static void test_rows_come_back(void **state)
 	assert_int_equal(v->work_mib, 1024);
 	assert_string_equal(v->work_text, "daily");
 	assert_int_equal(v->done, VOLUME_WORK_CHECK);
+	assert_int_equal(v->done_number, 10);
 	assert_string_equal(v->done_code, "damaged");
 	assert_string_equal(v->done_text, "e2fsck says so");
 	const struct core_session *n = core_session_get(f->core, 9);
