@@ -37,6 +37,16 @@ def asked(site, op):
     return [request for request in site.server.asked if request["op"] == op]
 
 
+def begin(site, work, body=None):
+    """As the command does, which would wait for the end."""
+    connection = http.client.HTTPConnection("carrel")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(str(site.folder / "run/api.sock"))
+    connection.request("POST", f"/v1/volumes/alice/{work}", json.dumps(body) if body else None)
+    assert connection.getresponse().status == 202
+    connection.close()
+
+
 @pytest.mark.quick
 def test_a_home_from_its_first_login_to_its_end(site):
     assert "alice has no home; the first login makes it" in site.cli("volume", "show", "alice", status=1).stderr
@@ -122,6 +132,23 @@ def test_a_failure_is_told_and_changes_nothing(site):
 
 
 @pytest.mark.quick
+def test_a_worker_that_loses_its_server_does_not_go_on(site):
+    """Its libvirt may be reached again in a moment, and it would write what is asked of another one."""
+    login_and_out(site)
+    site.server.hanging.add("volume-snapshot")
+    begin(site, "snapshot")
+    site.server.wait(lambda: asked(site, "volume-snapshot"))
+    with site.server.lock:
+        held = list(site.server.connections)
+    site.server.event("volume-progress", volume=1, done=1, total=4)
+    site.wait_status(lambda s: volume(site)["percent"] == 25)
+    assert "snapshot, 25 %" in site.cli("volume", "list").stdout
+    site.server.event("server-down", message="the cable is out")
+    site.server.wait(lambda: not set(held) & set(site.server.connections))
+    assert volume(site)["work"] == "snapshot"
+
+
+@pytest.mark.quick
 def test_a_damaged_home_is_said_and_mended(site):
     site.server.claim_answer = ("volume-damaged", "e2fsck status 4")
     _, stream = site.login()
@@ -144,13 +171,7 @@ def test_a_crash_in_the_middle_begins_anew_and_a_login_waits(site):
     begun = site.cli("volume", "check", "alice", "--json")
     assert json.loads(begun.stdout)["done"]["code"] == ""
     admin = sqlite3.connect(site.folder / "state/carrel.db")
-    # The command itself would wait for the end: asked for as it does, without the waiting.
-    connection = http.client.HTTPConnection("carrel")
-    connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.connect(str(site.folder / "run/api.sock"))
-    connection.request("POST", "/v1/volumes/alice/restore", json.dumps({"snapshot": name}))
-    assert connection.getresponse().status == 202
-    connection.close()
+    begin(site, "restore", {"snapshot": name})
     site.server.wait(lambda: len(asked(site, "volume-restore")) == 1)
     assert admin.execute("SELECT work, last_copy, copy FROM volume").fetchall() == [(2, 1, 0)]
     admin.close()
