@@ -60,6 +60,13 @@ static json_t *warnings_json(struct broker *broker)
 		}
 		warn_lost(broker, server, list);
 	}
+	for (const struct core_volume *volume = core_volume_next(broker->core, 0); volume;
+		volume = core_volume_next(broker->core, volume->id))
+		if (volume->state == VOLUME_BROKEN)
+			json_array_append_new(list,
+				json_sprintf("%s's home is damaged and is not opened; \"carrel "
+					     "volume check %s --repair\" mends it",
+					volume->user, volume->user));
 	policies_warn(broker->policies, list);
 	return list;
 }

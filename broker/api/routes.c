@@ -83,6 +83,26 @@ static const struct shape_field reservation_shape[] = {
 	{"min_mib", SHAPE_INT, G_MAXINT32, SHAPE_OPTIONAL},
 	{0},
 };
+static const struct shape_field snapshot_shape[] = {
+	{"snapshot", SHAPE_TEXT, 63, 0},
+	{0},
+};
+static const struct shape_field check_shape[] = {
+	{"repair", SHAPE_BOOL, 0, SHAPE_OPTIONAL},
+	{0},
+};
+static const struct shape_field grow_shape[] = {
+	{"size_mib", SHAPE_INT, 16777216, 0},
+	{0},
+};
+static const struct shape_field export_shape[] = {
+	{"file", SHAPE_TEXT, CORE_TEXT_MAX - 1, SHAPE_OPTIONAL},
+	{0},
+};
+static const struct shape_field import_shape[] = {
+	{"file", SHAPE_TEXT, CORE_TEXT_MAX - 1, 0},
+	{0},
+};
 
 static const struct shape_field image_shape[] = {
 	{"image", SHAPE_TEXT, CORE_NAME_MAX - 1, 0},
@@ -148,6 +168,18 @@ const struct route routes[] = {
 	{DOOR_ADMIN, "POST", "/v1/images/cancel", NULL, FALSE, image_cancel},
 	{DOOR_ADMIN, "POST", "/v1/images/try", try_shape, FALSE, image_try},
 	{DOOR_ADMIN, "DELETE", "/v1/images/trials/*", NULL, FALSE, image_untry},
+	{DOOR_ADMIN, "GET", "/v1/volumes", NULL, FALSE, volume_list},
+	{DOOR_ADMIN, "GET", "/v1/volumes/*", NULL, FALSE, volume_show},
+	{DOOR_ADMIN, "GET", "/v1/volumes/*/work", NULL, FALSE, volume_work},
+	{DOOR_ADMIN, "GET", "/v1/volumes/*/log", NULL, FALSE, volume_log},
+	{DOOR_ADMIN, "POST", "/v1/volumes/*/snapshot", NULL, FALSE, volume_snapshot},
+	{DOOR_ADMIN, "POST", "/v1/volumes/*/drop", snapshot_shape, FALSE, volume_drop},
+	{DOOR_ADMIN, "POST", "/v1/volumes/*/restore", snapshot_shape, FALSE, volume_restore},
+	{DOOR_ADMIN, "POST", "/v1/volumes/*/check", check_shape, FALSE, volume_check},
+	{DOOR_ADMIN, "POST", "/v1/volumes/*/grow", grow_shape, FALSE, volume_grow},
+	{DOOR_ADMIN, "POST", "/v1/volumes/*/export", export_shape, FALSE, volume_export},
+	{DOOR_ADMIN, "POST", "/v1/volumes/*/import", import_shape, FALSE, volume_import},
+	{DOOR_ADMIN, "DELETE", "/v1/volumes/*", NULL, FALSE, volume_delete},
 };
 const size_t routes_count = G_N_ELEMENTS(routes);
 

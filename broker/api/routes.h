@@ -57,7 +57,7 @@ const struct route *route_find(
  * there. */
 void call_failed(struct call *call, const GError *error, const char *unknown);
 
-/* Handlers; client.c, admin.c, desktop.c, policy.c and image.c. */
+/* Handlers; client.c, admin.c, desktop.c, policy.c, image.c and volume.c. */
 void client_hello(struct call *call);
 void client_login(struct call *call);
 void client_events(struct call *call);
@@ -99,5 +99,17 @@ void image_rollback(struct call *call);
 void image_cancel(struct call *call);
 void image_try(struct call *call);
 void image_untry(struct call *call);
+void volume_list(struct call *call);
+void volume_show(struct call *call);
+void volume_work(struct call *call);
+void volume_log(struct call *call);
+void volume_snapshot(struct call *call);
+void volume_drop(struct call *call);
+void volume_restore(struct call *call);
+void volume_check(struct call *call);
+void volume_grow(struct call *call);
+void volume_export(struct call *call);
+void volume_import(struct call *call);
+void volume_delete(struct call *call);
 
 #endif

@@ -7,6 +7,7 @@ $(call unit_test,test_core,tests/unit/test_core.c tests/unit/test_core_bench.c,c
 $(call unit_test,test_core_bad_days,tests/unit/test_core_bad_days.c tests/unit/test_core_bench.c,core)
 $(call unit_test,test_core_handoff,tests/unit/test_core_handoff.c tests/unit/test_core_bench.c,core)
 $(call unit_test,test_core_image,tests/unit/test_core_image.c tests/unit/test_core_bench.c,core)
+$(call unit_test,test_core_volumes,tests/unit/test_core_volumes.c tests/unit/test_core_bench.c,core)
 $(call unit_test,test_core_hammer,tests/unit/test_core_hammer.c tests/unit/test_core_bench.c,core)
 # A simulated lab; `sim RUNS FIRST_SEED` goes on for as long as one likes.
 $(call unit_test,sim,$(sort $(wildcard tests/sim/*.c)),core)

@@ -42,8 +42,14 @@ static const char *check_volume(const struct core *core, const struct volume *v)
 {
 	const struct desktop *d = table_live(&core->desktops, v->row.desktop);
 
+	if (v->work_server != 0 && v->row.work == VOLUME_WORK_NONE)
+		return "a server works on a volume that needs no work";
+	if (v->row.copy > v->row.last_copy)
+		return "a volume's copy has a number that was never given";
 	if (v->row.desktop == 0)
 		return v->row.attached ? "a volume is attached without a lease" : NULL;
+	if (v->row.work != VOLUME_WORK_NONE)
+		return "a volume is worked on while it is leased";
 	if (!d)
 		return "a volume is leased to a desktop that is not there";
 	if (d->volume != v->object.id)

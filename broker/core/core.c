@@ -13,7 +13,17 @@
 
 #include "broker/core/internal.h"
 
-enum handler { BY_CORE, BY_SERVER, BY_LOGIN, BY_SESSION, BY_DESKTOP, BY_VOLUME, BY_WAY, BY_IMAGE };
+enum handler {
+	BY_CORE,
+	BY_SERVER,
+	BY_LOGIN,
+	BY_SESSION,
+	BY_DESKTOP,
+	BY_VOLUME,
+	BY_WORK,
+	BY_WAY,
+	BY_IMAGE
+};
 
 static const struct {
 	const char *name;
@@ -25,6 +35,7 @@ static const struct {
 	[CORE_EV_IMAGE_PROMOTE] = {"image-promote", BY_IMAGE},
 	[CORE_EV_IMAGE_ROLLBACK] = {"image-rollback", BY_IMAGE},
 	[CORE_EV_POLICY] = {"policy", BY_CORE},
+	[CORE_EV_VOLUME_SNAPSHOTS] = {"volume-snapshots", BY_WORK},
 	[CORE_EV_SERVER_ADDED] = {"server-added", BY_SERVER},
 	[CORE_EV_SERVER_REMOVED] = {"server-removed", BY_SERVER},
 	[CORE_EV_SERVER_DRAIN] = {"server-drain", BY_SERVER},
@@ -61,6 +72,8 @@ static const struct {
 	[CORE_EV_VOLUME_CREATED] = {"volume-created", BY_VOLUME},
 	[CORE_EV_VOLUME_CREATE_FAILED] = {"volume-create-failed", BY_VOLUME},
 	[CORE_EV_VOLUME_REPAIRED] = {"volume-repaired", BY_VOLUME},
+	[CORE_EV_VOLUME_WORK] = {"volume-work", BY_WORK},
+	[CORE_EV_VOLUME_WORKED] = {"volume-worked", BY_WORK},
 	[CORE_EV_VOLUME_ATTACHED] = {"volume-attached", BY_DESKTOP},
 	[CORE_EV_VOLUME_ATTACH_FAILED] = {"volume-attach-failed", BY_DESKTOP},
 	[CORE_EV_VOLUME_DETACHED] = {"volume-detached", BY_DESKTOP},
@@ -86,6 +99,8 @@ static const char *const action_names[CORE_ACT_COUNT] = {
 	[CORE_ACT_VOLUME_CREATE] = "volume-create",
 	[CORE_ACT_VOLUME_ATTACH] = "volume-attach",
 	[CORE_ACT_VOLUME_DETACH] = "volume-detach",
+	[CORE_ACT_VOLUME_WORK] = "volume-work",
+	[CORE_ACT_VOLUME_SWEEP] = "volume-sweep",
 	[CORE_ACT_CLAIM] = "claim",
 	[CORE_ACT_RELEASE] = "release",
 	[CORE_ACT_TICKET_SET] = "ticket-set",
@@ -152,6 +167,9 @@ static void deadline_of(struct core *core, struct object *object)
 	case OBJECT_SERVER:
 		server_deadline(core, (struct server *)(void *)object);
 		break;
+	case OBJECT_VOLUME:
+		volume_work_deadline(core, (struct volume *)(void *)object);
+		break;
 	case OBJECT_MOVE:
 		move_clock(core, TREE_ENTRY(object, struct session, clock));
 		break;
@@ -199,7 +217,11 @@ void core_settle(struct core *core)
 		}
 		policy_refresh(core);
 		pool_balance(core);
-	} while (core->room || core->settle);
+		if (core->works) {
+			core->works = false;
+			volume_work_kick(core);
+		}
+	} while (core->room || core->settle || core->works);
 	queue_tell(core);
 }
 
@@ -260,6 +282,9 @@ void core_step(struct core *core, const struct core_event *ev, struct core_actio
 			break;
 		case BY_VOLUME:
 			volume_event(core, ev);
+			break;
+		case BY_WORK:
+			volume_work_event(core, ev);
 			break;
 		case BY_WAY:
 			way_event(core, ev);

@@ -94,6 +94,26 @@ enum core_volume_state {
 			*/
 };
 
+/*
+ * What an admin, or the policy of snapshots, has done to a volume that no desktop has. As long as
+ * it is not over nobody gets the volume: a login waits. It is stored before it begins; after a
+ * crash, of the broker or of the server that did it, it is begun anew, and nothing that it has left
+ * half-done is ever the volume: what changes the contents makes a new copy in the pool, and the row
+ * names the copy that counts.
+ */
+enum core_volume_work {
+	VOLUME_WORK_NONE,
+	VOLUME_WORK_SNAPSHOT, /* a copy is kept; text: its kind, "snap" or "daily" */
+	VOLUME_WORK_RESTORE,  /* text: name of the snapshot whose contents it gets */
+	VOLUME_WORK_CHECK,    /* looked at, nothing is changed */
+	VOLUME_WORK_REPAIR,
+	VOLUME_WORK_GROW,   /* to so many MiB */
+	VOLUME_WORK_EXPORT, /* text: file */
+	VOLUME_WORK_IMPORT, /* text: file whose contents it gets */
+	VOLUME_WORK_DELETE, /* with its snapshots; the user's next login makes a new one */
+	VOLUME_WORK_COUNT
+};
+
 /* Where a hand-off stands, stored with the session. "undone" and "driven on" say what becomes of it
  * when something fails there, a crash of the broker included. */
 enum core_move {
@@ -124,6 +144,7 @@ const char *core_move_why_name(enum core_move_why why);
 const char *core_desktop_state_name(enum core_desktop_state state);
 const char *core_session_state_name(enum core_session_state state);
 const char *core_volume_state_name(enum core_volume_state state);
+const char *core_volume_work_name(enum core_volume_work work); /* "" for none */
 
 struct core_config {
 	uint32_t max_mib, min_mib; /* max = min * 2^L */
@@ -227,13 +248,26 @@ struct core_desktop {
 };
 
 struct core_volume {
-	uint64_t id; /* volume name is "home-<id>"; serial of the disk in the guest "vol-<id>" */
+	uint64_t id; /* serial of the disk in the guest is "vol-<id>" */
 	char user[CORE_NAME_MAX];
 	uint32_t uid;
 	uint32_t size_mib;
 	enum core_volume_state state;
-	uint64_t desktop; /* the lease; 0 = free */
-	bool attached;    /* the disk is, or may be, in the VM of the lease */
+	uint64_t desktop;   /* the lease; 0 = free */
+	bool attached;      /* the disk is, or may be, in the VM of the lease */
+	uint32_t copy;      /* its name in the pool: "home-<id>" for 0, else "home-<id>.<copy>" */
+	uint32_t last_copy; /* the last number that was given; none is given twice */
+	bool changed;       /* a desktop had it since its last snapshot */
+	bool due;           /* a snapshot is to be made as soon as it is free */
+	int64_t snapshot_wall_ms; /* when the last one was made; 0 = never */
+	enum core_volume_work work;
+	uint32_t work_number; /* rises with each */
+	uint32_t work_mib;
+	char work_text[CORE_TEXT_MAX];
+	enum core_volume_work done; /* the last one that is over: what became of it */
+	uint32_t done_number;
+	char done_code[32]; /* "" = good; "damaged" = so was the volume found */
+	char done_text[CORE_TEXT_MAX];
 };
 
 struct core_session {
@@ -260,9 +294,10 @@ struct core_session {
 
 enum core_event_type {
 	/* The fields each event uses stand behind it; all use now_ms and wall_ms. */
-	CORE_EV_TICK,   /* a deadline has come */
-	CORE_EV_CONFIG, /* config */
-	CORE_EV_POLICY, /* policy: all of it, as it is from now on */
+	CORE_EV_TICK,             /* a deadline has come */
+	CORE_EV_CONFIG,           /* config */
+	CORE_EV_POLICY,           /* policy: all of it, as it is from now on */
+	CORE_EV_VOLUME_SNAPSHOTS, /* the moment of the daily ones has come */
 	/* channels; every server that is up has the version */
 	CORE_EV_IMAGE_TEST,     /* image: the testing one; without an id there is none any more */
 	CORE_EV_IMAGE_PROMOTE,  /* image, number=logins that it must prove itself at, until_wall_ms
@@ -313,7 +348,12 @@ enum core_event_type {
 	CORE_EV_VOLUME_CREATED,       /* volume, server (0 = not said) */
 	CORE_EV_VOLUME_CREATE_FAILED, /* volume, server (0 = not said), code, text */
 	CORE_EV_VOLUME_REPAIRED,      /* volume: an admin says that a broken one is whole again */
-	CORE_EV_VOLUME_ATTACHED,      /* volume, desktop */
+	CORE_EV_VOLUME_WORK, /* volume, work, text, memory_mib: is begun, if core_volume_work_check
+				allows it */
+	CORE_EV_VOLUME_WORKED,   /* volume, number of the question; flag=good, copy, memory_mib (0 =
+				    the   size it had), code, text. With code "unreachable" it is not
+				    known   what has become of it, and it is asked for again */
+	CORE_EV_VOLUME_ATTACHED, /* volume, desktop */
 	CORE_EV_VOLUME_ATTACH_FAILED, /* volume, desktop, code, text, flag=certain that it is not
 					 attached */
 	CORE_EV_VOLUME_DETACHED,      /* volume, desktop: certain */
@@ -334,6 +374,8 @@ struct core_event {
 	int64_t wall_ms; /* CLOCK_REALTIME, ms: records only, never compared */
 	uint64_t server, desktop, session, volume, login;
 	uint32_t memory_mib, cpus, uid, gid, percent, number;
+	uint32_t copy;
+	enum core_volume_work work;
 	uint16_t vnc_port;
 	bool flag;
 	char user[CORE_NAME_MAX], full_name[CORE_NAME_MAX];
@@ -352,7 +394,7 @@ enum core_action_type {
 	CORE_ACT_PERSIST_SERVER,   /* server (a removed one: delete the row) */
 	CORE_ACT_PERSIST_DESKTOP,  /* desktop (one in state GONE: delete the row) */
 	CORE_ACT_PERSIST_SESSION,  /* session (one in state ENDED: keep as history) */
-	CORE_ACT_PERSIST_VOLUME,   /* volume */
+	CORE_ACT_PERSIST_VOLUME,   /* volume (one that is not there any more: delete the row) */
 	CORE_ACT_PERSIST_CHANNELS, /* core_channels() */
 	CORE_ACT_PERSIST_COUNTERS, /* core_counters(): ids are never given twice */
 	/* effects */
@@ -365,8 +407,11 @@ enum core_action_type {
 	CORE_ACT_VOLUME_CREATE,  /* volume, server */
 	CORE_ACT_VOLUME_ATTACH,  /* volume, desktop, server */
 	CORE_ACT_VOLUME_DETACH,  /* volume, desktop, server */
-	CORE_ACT_CLAIM,          /* desktop, session, volume: to the agent */
-	CORE_ACT_RELEASE,        /* desktop: to the agent */
+	CORE_ACT_VOLUME_WORK, /* volume, server, number: what its row says; new contents become copy
+				 last_copy */
+	CORE_ACT_VOLUME_SWEEP, /* volume, server: older copies than its own can go */
+	CORE_ACT_CLAIM,        /* desktop, session, volume: to the agent */
+	CORE_ACT_RELEASE,      /* desktop: to the agent */
 	CORE_ACT_TICKET_SET, /* session, desktop, server, number: the daemon makes the secret, core
 				never sees it */
 	CORE_ACT_TICKET_CLEAR, /* session, desktop, server */
@@ -451,6 +496,7 @@ const struct core_server *core_server_get(const struct core *core, uint64_t id);
 const struct core_server *core_server_by_name(const struct core *core, const char *name);
 const struct core_desktop *core_desktop_get(const struct core *core, uint64_t id);
 const struct core_volume *core_volume_get(const struct core *core, uint64_t id);
+const struct core_volume *core_volume_by_user(const struct core *core, const char *user);
 const struct core_session *core_session_get(const struct core *core, uint64_t id);
 const struct core_channels *core_channels(const struct core *core);
 const struct core_session *core_session_by_user(const struct core *core, const char *user);
@@ -475,6 +521,13 @@ uint32_t core_server_users(const struct core *core, uint64_t server);
  */
 bool core_move_check(const struct core *core, uint64_t session, uint64_t server,
 	uint32_t memory_mib, char *why, size_t size);
+
+/*
+ * Can CORE_EV_VOLUME_WORK be done now? False with a sentence in `why` that names the reason and a
+ * remedy. `mib` is the new size for VOLUME_WORK_GROW.
+ */
+bool core_volume_work_check(const struct core *core, uint64_t volume, enum core_volume_work work,
+	uint32_t mib, char *why, size_t size);
 
 /* Where the tiers stand; see tier.h. */
 struct core_tier_status {

@@ -209,6 +209,7 @@ void desktop_claim(struct core *core, struct desktop *d, struct volume *v)
 	timer_after(core, &d->object, core->config.claim_timeout_ms);
 	v->row.desktop = d->object.id;
 	v->row.attached = true;
+	v->row.changed = true;
 	d->volume = v->object.id;
 	desktop_put(core, d);
 	emit_volume(core, v);
@@ -472,6 +473,9 @@ static void desktop_claim_failed(struct core *core, struct desktop *d, const str
 	if (d->row.state != DESKTOP_CLAIMING || !d->claim_sent)
 		return;
 	if (strcmp(ev->code, "volume-damaged") == 0 && v) {
+		COPY(v->row.done_code, "damaged");
+		COPY(v->row.done_text, ev->text);
+		v->row.done = VOLUME_WORK_NONE;
 		volume_state(core, v, VOLUME_BROKEN);
 		emit_audit(core, "volume-damaged", d->row.session, d->object.id, "%s", ev->text);
 	}

@@ -12,6 +12,7 @@
  *   way.c      ticket and forward: the way from a viewer to its desktop
  *   desktop.c  one VM from its start to its certain end
  *   volume.c   a user's disk and its lease
+ *   volume_work.c  what is done to one that nobody has: snapshots, checks, ...
  *   server.c   up, down, lost, fenced, drained, reconciled
  *   pool.c     standby desktops
  *   image.c    the versions of the image, and who gets which
@@ -42,6 +43,7 @@
 #define FENCE_MS 180000     /* the answer to a fence */
 #define FENCE_RETRY_MS 30000
 #define TURNS 20 /* how often who waits for memory that is promised to him has his wait renewed */
+#define WORK_RETRY_MS 10000 /* until work on a volume is asked for again */
 #define FORWARD_PORTS 8
 #define DESKTOP_TRIES 2         /* desktops that a login may use up */
 #define QUEUE_TELL_MS 60000     /* how often who waits is told again */
@@ -118,6 +120,8 @@ struct volume {
 	struct core_volume row;
 	uint64_t create_server; /* where creation is under way; 0 = nowhere */
 	uint64_t avoid;         /* where it failed last */
+	uint64_t work_server;   /* where its work is under way; 0 = nowhere */
+	uint32_t questions;     /* of its work; answers to earlier ones do not count */
 };
 
 /* Where a viewer's ticket and forward stand. */
@@ -203,6 +207,7 @@ struct core {
 	unsigned end_count;       /* how many there were; the last is ends[(end_count-1) % ...] */
 	bool any_dead;
 	bool room;   /* memory came free in this step, or somebody can be handed off now */
+	bool works;  /* work on a volume, or a snapshot that is due, may be begun */
 	bool settle; /* a server was lost, or its drain began or was called off */
 	uint64_t step;
 	uint64_t counters_persisted;
@@ -356,6 +361,14 @@ void volume_want(struct core *core, struct volume *v); /* creates it if nobody i
 void volume_free(struct core *core, struct volume *v); /* the lease ends */
 void volume_event(struct core *core, const struct core_event *ev);
 void volume_server_down(struct core *core, uint64_t server);
+
+/* volume_work.c */
+void volume_work_event(struct core *core, const struct core_event *ev);
+void volume_work_server_down(struct core *core, uint64_t server);
+void volume_work_deadline(struct core *core, struct volume *v);
+void volume_work_kick(struct core *core); /* begins what can be begun */
+/* "being restored", for a sentence about a home. */
+const char *volume_work_words(enum core_volume_work work);
 
 /* server.c */
 void server_event(struct core *core, const struct core_event *ev);

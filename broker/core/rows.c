@@ -31,6 +31,13 @@ const struct core_server *core_server_by_name(const struct core *core, const cha
 	return NULL;
 }
 
+const struct core_volume *core_volume_by_user(const struct core *core, const char *user)
+{
+	const struct volume *v = volume_of_user(core, user);
+
+	return v ? &v->row : NULL;
+}
+
 const struct core_session *core_session_by_user(const struct core *core, const char *user)
 {
 	const struct session *s = session_of_user(core, user);

@@ -188,7 +188,7 @@ static void server_up(struct core *core, struct server *s, uint32_t memory_mib, 
 		move_advance(core, session);
 		way_server_up(core, session);
 	}
-	core->room = true;
+	core->room = core->works = true;
 }
 
 static void server_down(struct core *core, struct server *s, const char *why)

@@ -81,6 +81,9 @@ static void session_show(struct core *core, struct session *s)
 		emit_stage(core, s, "placing", 10, "Looking for a desktop");
 	else if (s->row.state == SESSION_CLAIMING)
 		emit_stage(core, s, "claiming", 60, "Opening your home");
+	else if (v && v->row.work != VOLUME_WORK_NONE)
+		emit_stage(
+			core, s, "waiting", 15, "Your home is %s", volume_work_words(v->row.work));
 	else if (d && d->held)
 		emit_stage(core, s, "waiting", 15, "Room is being made for your desktop");
 	else if (d && d->row.state == DESKTOP_BOOTING)
@@ -220,7 +223,7 @@ void session_place(struct core *core, struct session *s)
 
 	policy_refresh(core);
 	session_state(core, s, SESSION_PLACING);
-	if (v->row.state == VOLUME_BROKEN) {
+	if (v->row.state == VOLUME_BROKEN && v->row.work == VOLUME_WORK_NONE) {
 		refuse_damaged(core, s);
 		return;
 	}
@@ -261,10 +264,15 @@ void session_advance(struct core *core, struct session *s)
 
 	if (s->row.state != SESSION_WAITING)
 		return;
+	if (v->row.state == VOLUME_BROKEN && v->row.work == VOLUME_WORK_NONE) {
+		refuse_damaged(core, s);
+		return;
+	}
 	if (v->row.state != VOLUME_READY)
 		volume_want(core, v);
 	if (server && server->row.up && d->row.state == DESKTOP_STANDBY &&
-		v->row.state == VOLUME_READY && v->row.desktop == 0) {
+		v->row.state == VOLUME_READY && v->row.desktop == 0 &&
+		v->row.work == VOLUME_WORK_NONE) {
 		timer_set(core, &s->object, 0);
 		session_state(core, s, SESSION_CLAIMING);
 		desktop_claim(core, d, v);
@@ -316,7 +324,7 @@ void session_close(struct core *core, struct session *s)
 	move_stop(core, s, "the session is over");
 	session_state(core, s, SESSION_ENDED);
 	object_end(core, &s->object);
-	core->policy.stale = true;
+	core->policy.stale = core->works = true;
 	if (had_desktop)
 		queue_ended(core);
 	if (!d)
@@ -481,6 +489,11 @@ static void session_waited(struct core *core, struct session *s)
 			"Your home is still in your last desktop, on server %s, which does not "
 			"answer. Please tell the administrator.",
 			server ? server->row.name : "?");
+		session_refuse(core, s, "volume-failed", text);
+	} else if (v->row.work != VOLUME_WORK_NONE) {
+		snprintf(text, sizeof(text),
+			"Your home is %s, which takes its time. Please try again in a while.",
+			volume_work_words(v->row.work));
 		session_refuse(core, s, "volume-failed", text);
 	} else if (v->row.state != VOLUME_READY) {
 		session_refuse(core, s, "volume-failed",

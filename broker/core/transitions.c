@@ -139,6 +139,18 @@ static const char *const volume_names[] = {
 	[VOLUME_BROKEN] = "broken",
 };
 
+static const char *const work_names[VOLUME_WORK_COUNT] = {
+	[VOLUME_WORK_NONE] = "",
+	[VOLUME_WORK_SNAPSHOT] = "snapshot",
+	[VOLUME_WORK_RESTORE] = "restore",
+	[VOLUME_WORK_CHECK] = "check",
+	[VOLUME_WORK_REPAIR] = "repair",
+	[VOLUME_WORK_GROW] = "grow",
+	[VOLUME_WORK_EXPORT] = "export",
+	[VOLUME_WORK_IMPORT] = "import",
+	[VOLUME_WORK_DELETE] = "delete",
+};
+
 static const char *const move_names[MOVE_COUNT] = {
 	[MOVE_NONE] = "none",
 	[MOVE_SHRINK] = "shrink",
@@ -174,6 +186,11 @@ const char *core_session_state_name(enum core_session_state state)
 const char *core_volume_state_name(enum core_volume_state state)
 {
 	return NAME(volume_names, state);
+}
+
+const char *core_volume_work_name(enum core_volume_work work)
+{
+	return NAME(work_names, work);
 }
 
 const char *core_move_name(enum core_move move)

@@ -68,6 +68,7 @@ void volume_free(struct core *core, struct volume *v)
 	v->row.desktop = 0;
 	v->row.attached = false;
 	emit_volume(core, v);
+	core->works = true;
 	if (!s)
 		return;
 	move_lease_ended(core, s);
@@ -123,4 +124,5 @@ void volume_server_down(struct core *core, uint64_t server)
 		if (v->create_server == server)
 			create_failed(core, v, "the server went down");
 	}
+	volume_work_server_down(core, server);
 }

@@ -18,7 +18,7 @@ struct context {
 	const char *full_name;            /* NULL: not given */
 	const struct plan_args *plan;     /* options of plan and simulate */
 	const struct policy_args *policy; /* of the group and reservation commands */
-	const struct move_args *move;     /* of the session, desktop and server commands */
+	const struct move_args *move;     /* of the session, desktop, server and volume commands */
 	const struct image_args *image;   /* of the image commands */
 	char **args;                      /* after the command's words, NULL at the end */
 };
@@ -70,6 +70,16 @@ int command_image_try(const struct context *context);
 int command_image_promote(const struct context *context);
 int command_image_rollback(const struct context *context);
 int command_image_cancel(const struct context *context);
+int command_volume_list(const struct context *context);
+int command_volume_show(const struct context *context);
+int command_volume_snapshot(const struct context *context);
+int command_volume_restore(const struct context *context);
+int command_volume_drop(const struct context *context);
+int command_volume_check(const struct context *context);
+int command_volume_grow(const struct context *context);
+int command_volume_export(const struct context *context);
+int command_volume_import(const struct context *context);
+int command_volume_delete(const struct context *context);
 int command_ledger(const struct context *context);
 int command_reload(const struct context *context);
 int command_queue_list(const struct context *context);

@@ -28,8 +28,8 @@ static void print_help(const struct command *command)
 	       "  --off             with server drain\n"
 	       "  --min MIB, --max MIB, --seats N, --group NAME, --users FILE, --when TIME,\n"
 	       "  --from DATE, --until DATE  with group and reservation; see carrel(1)\n"
-	       "  --to SERVER, --size MIB, --wait [SECONDS], --yes\n"
-	       "                    with session, desktop and server; see carrel(1)\n"
+	       "  --to SERVER, --size SIZE, --wait [SECONDS], --yes, --log, --repair\n"
+	       "                    with session, desktop, server and volume; see carrel(1)\n"
 	       "  --group NAME, --none, --canary N, --within MINUTES, --reason TEXT, --no-wait\n"
 	       "                    with image; see carrel(1)\n"
 	       "  --help, --version\n",

@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-enum { TO = 1, SIZE = 2, WAIT = 4, YES = 8 };
+enum { TO = 1, SIZE = 2, WAIT = 4, YES = 8, LOG = 16, REPAIR = 32 };
 
-static const char *const names[] = {"--to", "--size", "--wait", "--yes"};
+static const char *const names[] = {"--to", "--size", "--wait", "--yes", "--log", "--repair"};
 
 static const struct {
 	const char *command;
@@ -19,11 +19,17 @@ static const struct {
 	{"desktop destroy", YES},
 	{"server drain", WAIT},
 	{"server lost", YES},
+	{"volume show", LOG},
+	{"volume restore", YES},
+	{"volume check", REPAIR},
+	{"volume grow", SIZE},
+	{"volume import", YES},
+	{"volume delete", YES},
 };
 
 gboolean move_args_wanted(char *const *argv)
 {
-	static const char *const words[] = {"session", "desktop", "server", NULL};
+	static const char *const words[] = {"session", "desktop", "server", "volume", NULL};
 	const char *word = command_first_word(argv);
 
 	return word && g_strv_contains(words, word);
@@ -51,7 +57,10 @@ GOptionGroup *move_args_group(struct move_args *args)
 		{"size", 0, 0, G_OPTION_ARG_STRING, &args->size, NULL, NULL},
 		{"wait", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, (gpointer)on_wait,
 			NULL, NULL},
-		{"yes", 0, 0, G_OPTION_ARG_NONE, &args->yes, NULL, NULL}, G_OPTION_ENTRY_NULL};
+		{"yes", 0, 0, G_OPTION_ARG_NONE, &args->yes, NULL, NULL},
+		{"log", 0, 0, G_OPTION_ARG_NONE, &args->log, NULL, NULL},
+		{"repair", 0, 0, G_OPTION_ARG_NONE, &args->repair, NULL, NULL},
+		G_OPTION_ENTRY_NULL};
 	GOptionGroup *group = g_option_group_new("move", "", "", args, NULL);
 
 	g_option_group_add_entries(group, options);
@@ -67,7 +76,8 @@ void move_args_clear(struct move_args *args)
 const char *move_args_stray(const struct move_args *args, const char *command)
 {
 	unsigned given = (args->to ? TO : 0) | (args->size ? SIZE : 0) | (args->wait ? WAIT : 0) |
-			 (args->yes ? YES : 0);
+			 (args->yes ? YES : 0) | (args->log ? LOG : 0) |
+			 (args->repair ? REPAIR : 0);
 
 	for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
 		if (!strcmp(table[i].command, command))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Options of the commands that move sessions and put desktops and servers away. */
+/* Options of the commands that move sessions, put desktops and servers away, and work on volumes.
+ */
 #ifndef CARREL_CTL_MOVE_ARGS_H
 #define CARREL_CTL_MOVE_ARGS_H
 
@@ -9,7 +10,7 @@
 
 struct move_args {
 	char *to, *size; /* as typed, owned; NULL: not given */
-	gboolean wait, yes;
+	gboolean wait, yes, log, repair;
 	guint wait_s; /* seconds after which waiting ends */
 };
 

@@ -9,6 +9,7 @@
 #include "broker/daemon/policies.h"
 #include "broker/daemon/reconcile.h"
 #include "broker/daemon/ticket.h"
+#include "broker/daemon/volumes.h"
 #include "broker/daemon/worker.h"
 #include "broker/shared/log.h"
 
@@ -179,6 +180,7 @@ struct broker *broker_new(const char *conf_path, GError **error)
 	g_queue_init(&broker->events);
 	if (load(broker, error)) {
 		broker->ledger = ledger_new(broker->store);
+		broker->volumes = volumes_new(broker);
 		broker->policies = policies_new(broker, error);
 		broker->channels = broker->policies ? channels_new(broker, error) : NULL;
 		if (broker->channels)
@@ -210,6 +212,7 @@ void broker_start(struct broker *broker)
 	broker->stepping = FALSE;
 	policies_apply(broker->policies);
 	channels_look(broker->channels);
+	volumes_start(broker->volumes);
 	for (const struct core_server *server = core_server_next(broker->core, 0); server;
 		server = core_server_next(broker->core, server->id))
 		worker_begin(broker, server);
@@ -229,6 +232,7 @@ void broker_free(struct broker *broker)
 	helper_free(broker->authd);
 	helper_free(broker->netd);
 	agents_free(broker->agents);
+	volumes_free(broker->volumes);
 	channels_free(broker->channels);
 	policies_free(broker->policies);
 	ledger_free(broker->ledger);

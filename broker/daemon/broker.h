@@ -25,6 +25,7 @@ struct channels;
 struct fences;
 struct ledger;
 struct policies;
+struct volumes;
 struct worker;
 
 struct broker {
@@ -40,6 +41,7 @@ struct broker {
 	struct agents *agents;     /* owned */
 	struct policies *policies; /* owned; groups and reservations */
 	struct channels *channels; /* owned; versions of the image */
+	struct volumes *volumes;   /* owned; work on volumes */
 	struct api *api;           /* owned; NULL until it listens */
 	struct fences *fences;     /* owned */
 	GHashTable *workers;       /* server id -> struct worker, owned */

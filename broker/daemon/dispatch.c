@@ -13,6 +13,7 @@
 #include "broker/daemon/ledger.h"
 #include "broker/daemon/reconcile.h"
 #include "broker/daemon/ticket.h"
+#include "broker/daemon/volumes.h"
 #include "broker/daemon/worker.h"
 #include "broker/shared/log.h"
 #include "broker/shared/msg.h"
@@ -314,7 +315,11 @@ static json_t *volume_request(const char *op, const struct core_action *action)
 
 static void volume_attach(struct broker *broker, const struct core_action *action)
 {
-	call(broker, action, volume_request("volume-attach", action), on_volume_attached);
+	const struct core_volume *volume = core_volume_get(broker->core, action->volume);
+	json_t *request = volume_request("volume-attach", action);
+
+	json_object_set_new(request, "copy", json_integer(volume ? volume->copy : 0));
+	call(broker, action, request, on_volume_attached);
 }
 
 static void volume_detach(struct broker *broker, const struct core_action *action)
@@ -479,6 +484,8 @@ static void (*const effects[CORE_ACT_COUNT])(struct broker *, const struct core_
 	[CORE_ACT_VOLUME_CREATE] = volume_create,
 	[CORE_ACT_VOLUME_ATTACH] = volume_attach,
 	[CORE_ACT_VOLUME_DETACH] = volume_detach,
+	[CORE_ACT_VOLUME_WORK] = volumes_work,
+	[CORE_ACT_VOLUME_SWEEP] = volumes_sweep,
 	[CORE_ACT_CLAIM] = claim,
 	[CORE_ACT_RELEASE] = release,
 	[CORE_ACT_TICKET_SET] = ticket_set,

@@ -4,6 +4,7 @@
 #include "broker/daemon/agent.h"
 #include "broker/daemon/fence.h"
 #include "broker/daemon/reconcile.h"
+#include "broker/daemon/volumes.h"
 #include "broker/shared/log.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@
 
 /* carrel-virtd does each of these in order, one call at a time (of resizes a few at once), and them
  * beside each other. */
-enum line_kind { LINE_CONTROL, LINE_IMAGES, LINE_VOLUMES, LINE_RESIZES, LINE_COUNT };
+enum line_kind { LINE_CONTROL, LINE_IMAGES, LINE_VOLUMES, LINE_STORAGE, LINE_RESIZES, LINE_COUNT };
 
 struct line {
 	struct worker *worker; /* borrowed */
@@ -51,6 +52,12 @@ struct line_call {
 
 static void spawn(struct worker *worker);
 
+static void end_process(struct worker *worker)
+{
+	if (worker->pid)
+		kill(worker->pid, SIGKILL);
+}
+
 static void go_down(struct worker *worker, const char *reason)
 {
 	gboolean was_up = worker->state == WORKER_UP;
@@ -62,14 +69,11 @@ static void go_down(struct worker *worker, const char *reason)
 	worker->round++;
 	worker_problem(worker, event.text);
 	channels_server_gone(worker->broker->channels, worker->server);
+	/* Core asks for work on a volume elsewhere now: nothing of it may go on here. */
+	if (!g_queue_is_empty(&worker->lines[LINE_STORAGE].calls))
+		end_process(worker);
 	if (was_up)
 		broker_post(worker->broker, &event);
-}
-
-static void end_process(struct worker *worker)
-{
-	if (worker->pid)
-		kill(worker->pid, SIGKILL);
 }
 
 static gboolean on_watchdog(gpointer data)
@@ -121,12 +125,19 @@ static guint32 number_of(const json_t *message, const char *key)
 
 static struct line *line_of(struct worker *worker, const json_t *request)
 {
+	static const char *const control[] = {"volume-attach", "volume-detach", NULL};
+	static const char *const quick[] = {
+		"volume-create", "volume-show", "volume-drop", "pool-show", NULL};
 	const char *op = json_string_value(json_object_get(request, "op"));
 
+	if (!op)
+		return &worker->lines[LINE_CONTROL];
 	if (!g_strcmp0(op, "image-ensure"))
 		return &worker->lines[LINE_IMAGES];
-	if (!g_strcmp0(op, "volume-create"))
+	if (g_strv_contains(quick, op))
 		return &worker->lines[LINE_VOLUMES];
+	if (g_str_has_prefix(op, "volume-") && !g_strv_contains(control, op))
+		return &worker->lines[LINE_STORAGE];
 	if (!g_strcmp0(op, "desktop-resize"))
 		return &worker->lines[LINE_RESIZES];
 	return &worker->lines[LINE_CONTROL];
@@ -199,6 +210,9 @@ static void on_event(const json_t *event, gpointer data)
 	} else if (!strcmp(name, "image-progress")) {
 		watchdog_arm(&worker->lines[LINE_IMAGES]);
 		channels_progress(worker->broker->channels, worker->server, event);
+	} else if (!strcmp(name, "volume-progress")) {
+		watchdog_arm(&worker->lines[LINE_STORAGE]);
+		volumes_progress(worker->broker->volumes, event);
 	} else if (!strcmp(name, "domain")) {
 		on_domain(worker, event);
 	} else if (!strcmp(name, "agent")) {

@@ -3,10 +3,11 @@
  * One virtualization server's worker process, carrel-virtd: started, watched, replaced.
  *
  * A worker does one control call at a time, in order; sending images, making volumes and resizing
- * desktops are three more such lines beside it. When the first call of a line is not answered
- * within [broker] call_timeout (images: within that time since their last progress; resizes: beyond
- * the time that they are given) the process is killed, its calls fail with "unreachable", core is
- * told SERVER_DOWN, and a new one is started after 0.5 s at first, at most 30 s.
+ * desktops are more such lines beside it, as is work on volumes. When the first call of a line is
+ * not answered within [broker] call_timeout (images and work on volumes: within that time since
+ * their last progress; resizes: beyond the time that they are given) the process is killed, its
+ * calls fail with "unreachable", core is told SERVER_DOWN, and a new one is started after 0.5 s at
+ * first, at most 30 s.
  */
 #ifndef CARREL_WORKER_H
 #define CARREL_WORKER_H

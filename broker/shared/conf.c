@@ -66,6 +66,18 @@ static gboolean parse_int(const char *text, gint64 *value)
 	return g_ascii_string_to_signed(text, 10, G_MININT64, G_MAXINT64, value, NULL);
 }
 
+/* "HH:MM" as minutes of the day. */
+static gboolean parse_time(const char *text, gint64 *minutes)
+{
+	static const char form[] = "00:00";
+
+	for (size_t i = 0; i < sizeof(form); i++)
+		if (form[i] == '0' ? !g_ascii_isdigit(text[i]) : text[i] != form[i])
+			return FALSE;
+	*minutes = (text[0] * 10 + text[1] - 11 * '0') * 60 + text[3] * 10 + text[4] - 11 * '0';
+	return text[0] * 10 + text[1] - 11 * '0' < 24 && text[3] < '6';
+}
+
 static gboolean parse_cidr(const char *text, guint32 *address, guint32 *mask)
 {
 	g_auto(GStrv) parts = g_strsplit(text, "/", 2);
@@ -159,6 +171,10 @@ static const char *value_set(struct conf *conf, enum conf_id id, const char *tex
 				       " to %" G_GINT64_FORMAT,
 				key->min, key->max);
 		conf->ints[id] = number;
+		break;
+	case CONF_TIME:
+		if (!parse_time(text, &conf->ints[id]))
+			return "a time of the day from 00:00 to 23:59";
 		break;
 	case CONF_ENUM:
 		if (!in_choices(key->choices, text))
@@ -481,7 +497,7 @@ const char *conf_string(const struct conf *conf, enum conf_id id)
 
 gint64 conf_int(const struct conf *conf, enum conf_id id)
 {
-	g_assert(conf_table[id].type == CONF_INT);
+	g_assert(conf_table[id].type == CONF_INT || conf_table[id].type == CONF_TIME);
 	return conf->ints[id];
 }
 

@@ -20,6 +20,7 @@ enum conf_type {
 	CONF_NAME,      /* one word that may become part of a path */
 	CONF_INTERFACE, /* name of a network interface */
 	CONF_INT,
+	CONF_TIME, /* "HH:MM"; conf_int gives minutes of the day */
 	CONF_ENUM,
 	CONF_CIDR,
 	CONF_RANGE,

@@ -81,6 +81,12 @@ CONF_KEY(VOLUME_POOL, "volume", "pool", CONF_NAME, "carrel-volumes", 0, 0, NULL,
 	"libvirt storage pool of the users' volumes; the same storage on every server.")
 CONF_KEY(VOLUME_SIZE, "volume", "size_mib", CONF_INT, "8192", 64, 16777216, NULL,
 	"Size of a new user volume, MiB; the file is sparse.")
+CONF_KEY(VOLUME_KEEP_FREE, "volume", "keep_free_mib", CONF_INT, "1024", 0, 16777216, NULL,
+	"Room that new volumes, snapshots and growth leave free in the pool, MiB; what would not is refused.")
+CONF_KEY(VOLUME_SNAPSHOTS, "volume", "snapshots", CONF_INT, "7", 0, 1000, NULL,
+	"Daily snapshots that are kept of each volume; 0 makes none.")
+CONF_KEY(VOLUME_SNAPSHOT_TIME, "volume", "snapshot_time", CONF_TIME, "03:00", 0, 0, NULL,
+	"Time of the day of the daily snapshots of volumes that were used; one in use is copied when its desktop gives it back.")
 CONF_KEY(IMAGE_POOL, "image", "pool", CONF_NAME, "carrel-images", 0, 0, NULL,
 	"libvirt storage pool of the immutable images on each server.")
 CONF_KEY(IMAGE_CANARY, "image", "canary", CONF_INT, "3", 0, 1000, NULL,

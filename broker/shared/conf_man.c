@@ -40,6 +40,9 @@ static void put_allowed(const struct conf_key *key)
 		printf("A whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ".\n",
 			key->min, key->max);
 		break;
+	case CONF_TIME:
+		puts("A time of the day, as 03:00.");
+		break;
 	case CONF_ENUM:
 		printf("One of: %s.\n", list);
 		break;

@@ -49,9 +49,25 @@ static const char handoff_schema[] =
 	"ALTER TABLE session ADD COLUMN move_breaks INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE desktop ADD COLUMN live INTEGER NOT NULL DEFAULT 0;";
 
+/* Version 3: copies and snapshots of volumes, and the work on them. */
+static const char volume_schema[] =
+	"ALTER TABLE volume ADD COLUMN copy INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE volume ADD COLUMN last_copy INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE volume ADD COLUMN changed INTEGER NOT NULL DEFAULT 1;"
+	"ALTER TABLE volume ADD COLUMN due INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE volume ADD COLUMN snapshot_wall_ms INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE volume ADD COLUMN work INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE volume ADD COLUMN work_number INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE volume ADD COLUMN work_mib INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE volume ADD COLUMN work_text TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE volume ADD COLUMN done INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE volume ADD COLUMN done_code TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE volume ADD COLUMN done_text TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE volume ADD COLUMN done_number INTEGER NOT NULL DEFAULT 0;";
+
 /* What leads to each version from the one before it: a new file takes the same way as an old one,
  * so that the columns are the same. */
-static const char *const schemas[] = {first_schema, handoff_schema};
+static const char *const schemas[] = {first_schema, handoff_schema, volume_schema};
 #define SCHEMA_VERSION ((int)G_N_ELEMENTS(schemas))
 
 /* Made also in a file that is older than it: what does not know it does not miss it. */
@@ -257,9 +273,22 @@ static void load_volume(sqlite3_stmt *row, struct loading *loading)
 		.size_mib = u32(row, 3),
 		.state = (enum core_volume_state)sqlite3_column_int(row, 4),
 		.desktop = id_of(row, 5),
-		.attached = sqlite3_column_int(row, 6) != 0};
+		.attached = sqlite3_column_int(row, 6) != 0,
+		.copy = u32(row, 7),
+		.last_copy = u32(row, 8),
+		.changed = sqlite3_column_int(row, 9) != 0,
+		.due = sqlite3_column_int(row, 10) != 0,
+		.snapshot_wall_ms = sqlite3_column_int64(row, 11),
+		.work = (enum core_volume_work)sqlite3_column_int(row, 12),
+		.work_number = u32(row, 13),
+		.work_mib = u32(row, 14),
+		.done = (enum core_volume_work)sqlite3_column_int(row, 16),
+		.done_number = u32(row, 19)};
 
 	text(row, 1, volume.user, sizeof(volume.user));
+	text(row, 15, volume.work_text, sizeof(volume.work_text));
+	text(row, 17, volume.done_code, sizeof(volume.done_code));
+	text(row, 18, volume.done_text, sizeof(volume.done_text));
 	core_load_volume(loading->core, &volume);
 }
 
@@ -320,7 +349,9 @@ gboolean store_load(struct store *store, struct core *core, store_server_func se
 		{"SELECT id, server, session, memory_mib, state, vnc_port, vnc_host, image,"
 		 " live FROM desktop ORDER BY id",
 			load_desktop},
-		{"SELECT id, user, uid, size_mib, state, desktop, attached FROM volume ORDER BY id",
+		{"SELECT id, user, uid, size_mib, state, desktop, attached, copy, last_copy,"
+		 " changed, due, snapshot_wall_ms, work, work_number, work_mib, work_text, done,"
+		 " done_code, done_text, done_number FROM volume ORDER BY id",
 			load_volume},
 		{"SELECT id, user, full_name, uid, gid, state, desktop, volume, sequence,"
 		 " started_wall_ms, client, seat, forward_port, next, move, move_why,"
@@ -382,9 +413,15 @@ gboolean store_put_volume(
 {
 	if (!row)
 		return run(store, error, "DELETE FROM volume WHERE id = ?", "i", (gint64)id);
-	return run(store, error, "INSERT OR REPLACE INTO volume VALUES(?, ?, ?, ?, ?, ?, ?)",
-		"isiiiii", (gint64)id, row->user, (gint64)row->uid, (gint64)row->size_mib,
-		(gint64)row->state, (gint64)row->desktop, (gint64)row->attached);
+	return run(store, error,
+		"INSERT OR REPLACE INTO volume VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		"?, ?, ?, ?, ?)",
+		"isiiiiiiiiiiiiisissi", (gint64)id, row->user, (gint64)row->uid,
+		(gint64)row->size_mib, (gint64)row->state, (gint64)row->desktop,
+		(gint64)row->attached, (gint64)row->copy, (gint64)row->last_copy,
+		(gint64)row->changed, (gint64)row->due, (gint64)row->snapshot_wall_ms,
+		(gint64)row->work, (gint64)row->work_number, (gint64)row->work_mib, row->work_text,
+		(gint64)row->done, row->done_code, row->done_text, (gint64)row->done_number);
 }
 
 static gboolean session_end(struct store *store, uint64_t id, GError **error)

@@ -4,6 +4,7 @@
 #include "broker/shared/log.h"
 #include "broker/virt/domain_info.h"
 #include "broker/virt/domain_xml.h"
+#include "broker/virt/volume_names.h"
 #include "broker/virt/uri.h"
 
 #include <stdlib.h>
@@ -187,11 +188,11 @@ static gboolean disk_free(struct worker *worker, struct virt_conn *conn, const c
 }
 
 /* The path of a whole volume; what has no mark was never finished. Owned by the caller. */
-static char *volume_path(
-	struct worker *worker, struct virt_conn *conn, uint64_t volume, GError **error)
+static char *volume_path(struct worker *worker, struct virt_conn *conn,
+	const struct request *request, GError **error)
 {
 	const char *pool = conf_string(worker->conf, CONF_VOLUME_POOL);
-	g_autofree char *name = volume_name(volume);
+	g_autofree char *name = volume_copy_name(request->volume, request->copy);
 	g_autofree char *mark = g_strconcat(name, MARK_SUFFIX, NULL);
 	g_autoptr(GError) cause = NULL;
 	struct virt_volume found;
@@ -228,7 +229,7 @@ static gboolean volume_attach(struct worker *worker, struct virt_conn *conn,
 	domain_info_free(info);
 	if (!info || there)
 		return there;
-	char *path = volume_path(worker, conn, request->volume, error);
+	char *path = volume_path(worker, conn, request, error);
 	if (!path || !disk_free(worker, conn, path, name, error)) {
 		free(path);
 		return FALSE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The driver on libvirt; the one file that includes its headers.
+ * The driver on libvirt: connections, domains, agents' channels. It and its other half,
+ * driver_libvirt_storage.c, are the only files that include libvirt's headers.
  *
  * Threads. libvirt's default event loop runs in a thread of its own, which does nothing but call
  * callbacks; those only post to the worker's queues. Every other call is made by the lane that has
@@ -12,29 +13,17 @@
  * address that does not answer is found by a TCP probe first, and main.c ends the process when an
  * open takes too long.
  */
-#include "broker/virt/virt.h"
-#include "broker/virt/domain_xml.h"
+#include "broker/virt/driver_libvirt.h"
 #include "broker/virt/uri.h"
 
-#include <errno.h>
-#include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <string.h>
-#include <unistd.h>
 
 #define KEEPALIVE_INTERVAL 2
 #define KEEPALIVE_COUNT 3
 #define PROBE_MS 5000
 /* Below libvirt's limit for the data of one stream packet (262120 bytes). */
 #define CHUNK (256 * 1024 - 64)
-
-/* Counted: its lane has one reference, and each callback that libvirt knows has one. */
-struct virt_conn {
-	virConnectPtr c; /* owned */
-	struct virt_callbacks callbacks;
-	gint closing;                 /* atomic: no callback is passed on any more */
-	int lifecycle_id, removed_id; /* -1 = not registered */
-};
 
 struct virt_channel {
 	virStreamPtr stream; /* owned */
@@ -79,8 +68,7 @@ static enum virt_error classify(virErrorPtr e)
 	return VIRT_ERROR_LIBVIRT;
 }
 
-/* Sets `error` from libvirt's last one; conn NULL means that there is no connection. */
-static gboolean fail(struct virt_conn *conn, GError **error, const char *what, const char *name)
+gboolean libvirt_fail(struct virt_conn *conn, GError **error, const char *what, const char *name)
 {
 	virErrorPtr e = virGetLastError();
 	enum virt_error code = classify(e);
@@ -92,18 +80,6 @@ static gboolean fail(struct virt_conn *conn, GError **error, const char *what, c
 		code = VIRT_ERROR_UNREACHABLE;
 	g_set_error(error, VIRT_ERROR, code, "cannot %s %s: %s", what, name, message);
 	virResetLastError();
-	return FALSE;
-}
-
-static gboolean fail_storage(
-	struct virt_conn *conn, GError **error, const char *what, const char *name)
-{
-	g_autoptr(GError) cause = NULL;
-
-	fail(conn, &cause, what, name);
-	if (cause->code == VIRT_ERROR_LIBVIRT)
-		cause->code = VIRT_ERROR_STORAGE;
-	g_propagate_error(error, g_steal_pointer(&cause));
 	return FALSE;
 }
 
@@ -222,7 +198,7 @@ static struct virt_conn *driver_open(
 		return NULL;
 	c = virConnectOpen(uri);
 	if (!c) {
-		fail(NULL, error, "connect to", uri);
+		libvirt_fail(NULL, error, "connect to", uri);
 		return NULL;
 	}
 	conn = g_atomic_rc_box_new0(struct virt_conn);
@@ -237,7 +213,7 @@ static struct virt_conn *driver_open(
 		    c, on_close, g_atomic_rc_box_acquire(conn), conn_release) < 0)
 		conn_release(conn);
 	if (!events_register(conn)) {
-		fail(conn, error, "receive the events of", uri);
+		libvirt_fail(conn, error, "receive the events of", uri);
 		driver_close(conn);
 		return NULL;
 	}
@@ -251,12 +227,12 @@ static gboolean driver_host(struct virt_conn *conn, struct virt_host *host, GErr
 	char *caps;
 
 	if (virNodeGetInfo(conn->c, &info) < 0)
-		return fail(conn, error, "ask for the host's", "memory");
+		return libvirt_fail(conn, error, "ask for the host's", "memory");
 	host->memory_mib = (uint32_t)MIN(info.memory / 1024, G_MAXUINT32);
 	host->cpus = info.cpus;
 	caps = virConnectGetCapabilities(conn->c);
 	if (!caps)
-		return fail(conn, error, "ask for the host's", "capabilities");
+		return libvirt_fail(conn, error, "ask for the host's", "capabilities");
 	host->kvm = strstr(caps, "<domain type='kvm'") != NULL;
 	free(caps);
 	return TRUE;
@@ -269,7 +245,7 @@ static gboolean driver_domain_create(struct virt_conn *conn, const char *xml, GE
 	virDomainPtr domain = virDomainCreateXML(conn->c, xml, 0);
 
 	if (!domain)
-		return fail(conn, error, "start", "the desktop");
+		return libvirt_fail(conn, error, "start", "the desktop");
 	virDomainFree(domain);
 	return TRUE;
 }
@@ -282,7 +258,7 @@ static gboolean driver_domain_destroy(struct virt_conn *conn, const char *name, 
 	if (domain && virDomainDestroyFlags(domain, 0) < 0 &&
 		virGetLastErrorCode() != VIR_ERR_NO_DOMAIN &&
 		virGetLastErrorCode() != VIR_ERR_OPERATION_INVALID)
-		fail(conn, &cause, "destroy", name);
+		libvirt_fail(conn, &cause, "destroy", name);
 	if (domain)
 		virDomainFree(domain);
 	if (cause) {
@@ -297,7 +273,7 @@ static gboolean driver_domain_destroy(struct virt_conn *conn, const char *name, 
 			virResetLastError();
 			return TRUE;
 		}
-		return fail(conn, error, "look for", name);
+		return libvirt_fail(conn, error, "look for", name);
 	}
 	gboolean off = virDomainIsActive(domain) == 0;
 	virDomainFree(domain);
@@ -315,7 +291,7 @@ static char *driver_domain_xml(struct virt_conn *conn, const char *name, GError 
 	char *xml = domain ? virDomainGetXMLDesc(domain, 0) : NULL;
 
 	if (!xml)
-		fail(conn, error, "find", name);
+		libvirt_fail(conn, error, "find", name);
 	if (domain)
 		virDomainFree(domain);
 	return xml;
@@ -328,7 +304,7 @@ static GPtrArray *driver_domain_list(struct virt_conn *conn, GError **error)
 	GPtrArray *list;
 
 	if (count < 0) {
-		fail(conn, error, "list", "the domains");
+		libvirt_fail(conn, error, "list", "the domains");
 		return NULL;
 	}
 	list = g_ptr_array_new_with_free_func(free);
@@ -342,7 +318,7 @@ static GPtrArray *driver_domain_list(struct virt_conn *conn, GError **error)
 	}
 	free(domains);
 	if (virConnectIsAlive(conn->c) <= 0) {
-		fail(conn, error, "list", "the domains");
+		libvirt_fail(conn, error, "list", "the domains");
 		g_ptr_array_unref(list);
 		return NULL;
 	}
@@ -365,7 +341,7 @@ static gboolean driver_device_change(struct virt_conn *conn, const char *name,
 	else if (domain)
 		result = virDomainDetachDeviceAlias(domain, text, VIR_DOMAIN_AFFECT_LIVE);
 	if (result < 0)
-		fail(conn, error, words[change], name);
+		libvirt_fail(conn, error, words[change], name);
 	if (domain)
 		virDomainFree(domain);
 	return result >= 0;
@@ -381,7 +357,7 @@ static gboolean memory_look(
 	int count = domain ? virDomainMemoryStats(domain, stats, G_N_ELEMENTS(stats), 0) : -1;
 
 	if (count < 0)
-		fail(conn, error, "ask for the memory of", name);
+		libvirt_fail(conn, error, "ask for the memory of", name);
 	if (domain)
 		virDomainFree(domain);
 	*memory = (struct virt_memory){0};
@@ -414,7 +390,7 @@ static gboolean memory_set(struct virt_conn *conn, const char *name, uint32_t mi
 			    : -1;
 
 	if (result < 0)
-		fail(conn, error, "change the memory of", name);
+		libvirt_fail(conn, error, "change the memory of", name);
 	if (domain)
 		virDomainFree(domain);
 	return result >= 0;
@@ -429,208 +405,10 @@ static gboolean memory_listen(
 		       : -1;
 
 	if (result < 0)
-		fail(conn, error, "ask for the memory that is used in", name);
+		libvirt_fail(conn, error, "ask for the memory that is used in", name);
 	if (domain)
 		virDomainFree(domain);
 	return result >= 0;
-}
-
-/* Storage */
-
-static virStorageVolPtr volume_find(
-	struct virt_conn *conn, const char *pool_name, const char *name, GError **error)
-{
-	virStoragePoolPtr pool = virStoragePoolLookupByName(conn->c, pool_name);
-	virStorageVolPtr volume;
-
-	if (!pool) {
-		fail_storage(conn, error, "find the storage pool", pool_name);
-		return NULL;
-	}
-	volume = virStorageVolLookupByName(pool, name);
-	if (!volume && virGetLastErrorCode() == VIR_ERR_NO_STORAGE_VOL) {
-		/* Another server may have made it on the common storage. */
-		virStoragePoolRefresh(pool, 0);
-		volume = virStorageVolLookupByName(pool, name);
-	}
-	if (!volume)
-		fail_storage(conn, error, "find the volume", name);
-	virStoragePoolFree(pool);
-	return volume;
-}
-
-static gboolean driver_volume_get(struct virt_conn *conn, const char *pool, const char *name,
-	struct virt_volume *out, GError **error)
-{
-	virStorageVolPtr volume = volume_find(conn, pool, name, error);
-	virStorageVolInfo info;
-	char *path;
-
-	if (!volume)
-		return FALSE;
-	path = virStorageVolGetInfo(volume, &info) < 0 ? NULL : virStorageVolGetPath(volume);
-	if (!path)
-		fail_storage(conn, error, "look at the volume", name);
-	virStorageVolFree(volume);
-	if (!path)
-		return FALSE;
-	out->path = path;
-	out->capacity = info.capacity;
-	return TRUE;
-}
-
-struct upload {
-	const struct virt_source *source;
-	uint64_t left;
-	GError *error;
-};
-
-static int read_source(virStreamPtr stream, char *data, size_t length, void *opaque)
-{
-	struct upload *upload = opaque;
-	ssize_t n;
-
-	(void)stream;
-	do
-		n = read(upload->source->fd, data, MIN(length, upload->left));
-	while (n < 0 && errno == EINTR);
-	if (n < 0 || (n == 0 && upload->left)) {
-		g_set_error(&upload->error, VIRT_ERROR, VIRT_ERROR_STORAGE,
-			"the source of the upload ended early: %s",
-			n ? g_strerror(errno) : "short");
-		return -1;
-	}
-	upload->left -= (uint64_t)n;
-	if (n && upload->source->sent &&
-		!upload->source->sent(upload->source->user, data, (size_t)n, &upload->error))
-		return -1;
-	return (int)n;
-}
-
-/* Is the source at data or in a hole, and how many bytes of it? Zero bytes are its end. */
-static int find_hole(virStreamPtr stream, int *in_data, long long *length, void *opaque)
-{
-	struct upload *upload = opaque;
-	int fd = upload->source->fd;
-	off_t end = (off_t)upload->source->size;
-	off_t here = lseek(fd, 0, SEEK_CUR);
-	off_t data, next;
-
-	(void)stream;
-	*in_data = 0;
-	*length = 0;
-	if (here < 0 || here >= end)
-		return here < 0 ? -1 : 0;
-	data = lseek(fd, here, SEEK_DATA);
-	if (data < 0 && errno == ENXIO)
-		data = end; /* the rest is a hole */
-	*in_data = data == here;
-	next = *in_data ? lseek(fd, here, SEEK_HOLE) : data;
-	*length = next - here;
-	return next < 0 || lseek(fd, here, SEEK_SET) < 0 ? -1 : 0;
-}
-
-static int skip_hole(virStreamPtr stream, long long length, void *opaque)
-{
-	struct upload *upload = opaque;
-
-	(void)stream;
-	upload->left -= MIN(upload->left, (uint64_t)length);
-	return lseek(upload->source->fd, length, SEEK_CUR) < 0 ? -1 : 0;
-}
-
-static gboolean upload(struct virt_conn *conn, virStorageVolPtr volume,
-	const struct virt_source *source, GError **error)
-{
-	struct upload state = {.source = source, .left = source->size};
-	virStreamPtr stream = virStreamNew(conn->c, 0);
-	const char *name = virStorageVolGetName(volume);
-	int result = -1;
-
-	if (!stream)
-		return fail_storage(conn, error, "send the volume", name);
-	if (virStorageVolUpload(volume, stream, 0, source->size,
-		    source->sparse ? VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM : 0) == 0) {
-		result = source->sparse ? virStreamSparseSendAll(
-						  stream, read_source, find_hole, skip_hole, &state)
-					: virStreamSendAll(stream, read_source, &state);
-		/* SendAll aborts the stream itself when it fails. */
-		if (result == 0)
-			result = virStreamFinish(stream);
-	}
-	if (result < 0) {
-		g_autoptr(GError) cause = NULL;
-
-		fail_storage(conn, &cause, "send the volume", name);
-		/* What stopped the source is the reason, unless the server is lost. */
-		if (state.error && cause->code != VIRT_ERROR_UNREACHABLE)
-			g_propagate_error(error, g_steal_pointer(&state.error));
-		else
-			g_propagate_error(error, g_steal_pointer(&cause));
-	}
-	g_clear_error(&state.error);
-	virStreamFree(stream);
-	return result == 0;
-}
-
-static gboolean driver_volume_put(struct virt_conn *conn, const char *pool_name, const char *name,
-	const struct virt_source *source, GError **error)
-{
-	g_autofree char *xml = volume_xml(name, source->size);
-	virStoragePoolPtr pool = virStoragePoolLookupByName(conn->c, pool_name);
-	virStorageVolPtr volume;
-	gboolean good;
-
-	if (!pool)
-		return fail_storage(conn, error, "find the storage pool", pool_name);
-	volume = virStorageVolCreateXML(pool, xml, 0);
-	virStoragePoolFree(pool);
-	if (!volume)
-		return fail_storage(conn, error, "make the volume", name);
-	good = !source->size || upload(conn, volume, source, error);
-	virStorageVolFree(volume);
-	return good;
-}
-
-static gssize driver_volume_head(struct virt_conn *conn, const char *pool, const char *name,
-	void *buffer, size_t length, GError **error)
-{
-	virStorageVolPtr volume = volume_find(conn, pool, name, error);
-	virStreamPtr stream = volume ? virStreamNew(conn->c, 0) : NULL;
-	size_t done = 0;
-	int n = -1;
-
-	if (stream && virStorageVolDownload(volume, stream, 0, length, 0) == 0) {
-		while (done < length &&
-			(n = virStreamRecv(stream, (char *)buffer + done, length - done)) > 0)
-			done += (size_t)n;
-		if (n < 0)
-			virStreamAbort(stream);
-		else
-			n = virStreamFinish(stream);
-	}
-	if (volume && n < 0)
-		fail_storage(conn, error, "read the volume", name);
-	if (stream)
-		virStreamFree(stream);
-	if (volume)
-		virStorageVolFree(volume);
-	return n < 0 ? -1 : (gssize)done;
-}
-
-static gboolean driver_volume_delete(
-	struct virt_conn *conn, const char *pool, const char *name, GError **error)
-{
-	virStorageVolPtr volume = volume_find(conn, pool, name, error);
-	int result;
-
-	if (!volume)
-		return FALSE;
-	result = virStorageVolDelete(volume, 0);
-	if (result < 0)
-		fail_storage(conn, error, "delete the volume", name);
-	virStorageVolFree(volume);
-	return result == 0;
 }
 
 /* The agent's channel */
@@ -681,7 +459,7 @@ static struct virt_channel *channel_open(struct virt_conn *conn, const char *nam
 		}
 	}
 	if (!channel)
-		fail(conn, error, "open the agent's channel of", name);
+		libvirt_fail(conn, error, "open the agent's channel of", name);
 	g_free(own);
 	if (stream)
 		virStreamFree(stream);
@@ -747,7 +525,7 @@ gboolean virt_libvirt_init(GError **error)
 {
 	virSetErrorFunc(NULL, be_quiet);
 	if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0)
-		return fail(NULL, error, "start", "libvirt's client library");
+		return libvirt_fail(NULL, error, "start", "libvirt's client library");
 	g_thread_unref(g_thread_new("events", run_events, NULL));
 	return TRUE;
 }
@@ -761,10 +539,10 @@ const struct virt_driver virt_libvirt = {
 	.domain_xml = driver_domain_xml,
 	.domain_list = driver_domain_list,
 	.device_change = driver_device_change,
-	.volume_get = driver_volume_get,
-	.volume_put = driver_volume_put,
-	.volume_head = driver_volume_head,
-	.volume_delete = driver_volume_delete,
+	.volume_get = libvirt_volume_get,
+	.volume_put = libvirt_volume_put,
+	.volume_head = libvirt_volume_head,
+	.volume_delete = libvirt_volume_delete,
 };
 
 const struct virt_memory_driver virt_libvirt_memory = {

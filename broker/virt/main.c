@@ -106,7 +106,8 @@ static struct worker *start(const struct options *options, GError **error)
 		const char *name;
 		GThreadFunc run;
 	} lanes[LANE_COUNT] = {{"control", control_run}, {"watch", watch_run},
-		{"images", images_run}, {"volumes", volumes_run}, {"sizes", sizes_run}};
+		{"images", images_run}, {"volumes", volumes_run}, {"storage", storage_run},
+		{"sizes", sizes_run}};
 	struct conf *conf;
 	struct worker *worker;
 
@@ -119,8 +120,8 @@ static struct worker *start(const struct options *options, GError **error)
 		conf_free(conf);
 		return NULL;
 	}
-	worker = worker_new(&virt_libvirt, &virt_libvirt_memory, &virt_libvirt_channel, conf,
-		options->name, options->uri, options->fd);
+	worker = worker_new(&virt_libvirt, &virt_libvirt_storage, &virt_libvirt_memory,
+		&virt_libvirt_channel, conf, options->name, options->uri, options->fd);
 	for (int i = 0; i < LANE_COUNT; i++)
 		g_thread_unref(g_thread_new(lanes[i].name, lanes[i].run, worker));
 	return worker;

@@ -90,3 +90,34 @@ gboolean mkfs_is_fresh(const void *head, size_t length, const char *label, uid_t
 	       !mkfs_was_used(head, length) && !strncmp(super + 0x78, label, 16) &&
 	       !strncmp(super + 0x88, owner, 64);
 }
+
+static uint32_t le32(const unsigned char *p)
+{
+	return le16(p) | (uint32_t)le16(p + 2) << 16;
+}
+
+const char *mkfs_root_owner(int fd, uid_t *owner)
+{
+	unsigned char super[1024], group[64], inode[128];
+
+	if (pread(fd, super, sizeof(super), SUPERBLOCK) != (ssize_t)sizeof(super) ||
+		le16(super + 0x38) != EXT4_MAGIC)
+		return "it has no ext4 file system";
+	const uint32_t log_block = le32(super + 0x18), inode_size = le16(super + 0x58);
+	if (log_block > 6 || inode_size < sizeof(inode))
+		return "its file system is of a kind that is not known here";
+	const uint64_t block = (uint64_t)1024 << log_block;
+	const uint64_t first = (uint64_t)le32(super + 0x14) + 1; /* s_first_data_block */
+	const bool wide = le32(super + 0x60) & 0x80;             /* INCOMPAT_64BIT */
+	if (pread(fd, group, sizeof(group), (off_t)(first * block)) != (ssize_t)sizeof(group))
+		return "it is cut short";
+	uint64_t table = le32(group + 0x8);
+	if (wide)
+		table |= (uint64_t)le32(group + 0x28) << 32;
+	if (table > (uint64_t)INT64_MAX / block - 2 ||
+		pread(fd, inode, sizeof(inode), (off_t)(table * block + inode_size)) !=
+			(ssize_t)sizeof(inode))
+		return "it is cut short";
+	*owner = le16(inode + 0x2) | (uid_t)le16(inode + 0x78) << 16;
+	return NULL;
+}

@@ -33,4 +33,11 @@ gboolean mkfs_was_used(const void *head, size_t length);
  */
 gboolean mkfs_is_fresh(const void *head, size_t length, const char *label, uid_t uid);
 
+/*
+ * Whose is the root folder of the ext4 in a file? NULL and `owner`, or a borrowed sentence that
+ * says what is wrong. `fd` keeps its offset. Inode 2, in the first group's table; fields of
+ * superblock, group descriptor and inode by the same source.
+ */
+const char *mkfs_root_owner(int fd, uid_t *owner);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/virt/request.h"
 #include "broker/virt/virt.h"
+#include "broker/virt/volume_names.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -19,7 +20,15 @@ enum member {
 	M_PASSWORD = 1 << 10,
 	M_MESSAGE = 1 << 11,
 	M_MS = 1 << 12,
+	M_COPY = 1 << 13,
+	M_TO = 1 << 14,
+	M_KEEP = 1 << 15,
+	M_SNAPSHOT = 1 << 16,
+	M_PATH = 1 << 17,
 };
+
+/* May be missing: zero. */
+#define OPTIONAL M_COPY
 
 static const struct {
 	const char *name;
@@ -33,8 +42,21 @@ static const struct {
 	[REQUEST_DESKTOP_RESIZE] = {"desktop-resize", M_DESKTOP | M_MEMORY | M_MS},
 	[REQUEST_DESKTOP_LIST] = {"desktop-list", 0},
 	[REQUEST_VOLUME_CREATE] = {"volume-create", M_VOLUME | M_SIZE | M_UID | M_USER},
-	[REQUEST_VOLUME_ATTACH] = {"volume-attach", M_VOLUME | M_DESKTOP},
+	[REQUEST_VOLUME_ATTACH] = {"volume-attach", M_VOLUME | M_DESKTOP | M_COPY},
 	[REQUEST_VOLUME_DETACH] = {"volume-detach", M_VOLUME | M_DESKTOP},
+	[REQUEST_VOLUME_SHOW] = {"volume-show", M_VOLUME | M_COPY},
+	[REQUEST_VOLUME_DROP] = {"volume-drop", M_VOLUME | M_SNAPSHOT},
+	[REQUEST_POOL_SHOW] = {"pool-show", 0},
+	[REQUEST_VOLUME_SNAPSHOT] = {"volume-snapshot", M_VOLUME | M_COPY | M_SNAPSHOT | M_KEEP},
+	[REQUEST_VOLUME_RESTORE] = {"volume-restore", M_VOLUME | M_COPY | M_TO | M_SNAPSHOT},
+	[REQUEST_VOLUME_CHECK] = {"volume-check", M_VOLUME | M_COPY | M_USER},
+	[REQUEST_VOLUME_REPAIR] = {"volume-repair", M_VOLUME | M_COPY | M_TO | M_SNAPSHOT | M_USER},
+	[REQUEST_VOLUME_GROW] = {"volume-grow", M_VOLUME | M_COPY | M_SIZE},
+	[REQUEST_VOLUME_EXPORT] = {"volume-export", M_VOLUME | M_COPY | M_PATH},
+	[REQUEST_VOLUME_IMPORT] = {"volume-import",
+		M_VOLUME | M_COPY | M_TO | M_PATH | M_SIZE | M_UID | M_USER},
+	[REQUEST_VOLUME_DELETE] = {"volume-delete", M_VOLUME},
+	[REQUEST_VOLUME_SWEEP] = {"volume-sweep", M_VOLUME | M_COPY},
 	[REQUEST_TICKET_SET] = {"ticket-set", M_DESKTOP | M_PASSWORD | M_SECONDS},
 	[REQUEST_TICKET_CLEAR] = {"ticket-clear", M_DESKTOP},
 	[REQUEST_AGENT_SEND] = {"agent-send", M_DESKTOP | M_MESSAGE},
@@ -83,6 +105,11 @@ static gboolean user_ok(const char *text)
 	return *text && strlen(text) <= 95;
 }
 
+static gboolean path_ok(const char *text)
+{
+	return *text == '/' && strlen(text) <= 4000;
+}
+
 /* Printable ASCII without blanks: it travels in XML and over VNC. */
 static gboolean password_ok(const char *text)
 {
@@ -105,6 +132,9 @@ static const struct {
 	{"size_mib", M_SIZE, 8, 16777216, offsetof(struct request, size_mib)},
 	{"uid", M_UID, 1, G_MAXINT32, offsetof(struct request, uid)},
 	{"seconds", M_SECONDS, 1, 3600, offsetof(struct request, seconds)},
+	{"copy", M_COPY, 0, G_MAXINT32, offsetof(struct request, copy)},
+	{"to", M_TO, 1, G_MAXINT32, offsetof(struct request, to)},
+	{"keep", M_KEEP, 0, 1000, offsetof(struct request, keep)},
 	{"ms", M_MS, 1, 3600000, offsetof(struct request, ms)},
 };
 
@@ -118,6 +148,9 @@ static const struct {
 	{"image", M_IMAGE, image_ok, "name@version", offsetof(struct request, image)},
 	{"network", M_NETWORK, network_ok, "none, network:NAME or bridge:NAME",
 		offsetof(struct request, network)},
+	{"snapshot", M_SNAPSHOT, volume_snapshot_ok, "KIND-YYYYMMDDTHHMMSSZ",
+		offsetof(struct request, snapshot)},
+	{"path", M_PATH, path_ok, "an absolute path", offsetof(struct request, path)},
 	{"user", M_USER, user_ok, "1 to 95 bytes", offsetof(struct request, user)},
 	{"password", M_PASSWORD, password_ok, "6 to 8 printable characters",
 		offsetof(struct request, password)},
@@ -215,7 +248,7 @@ struct request *request_new(json_t *json, GError **error)
 		if (!take(request, op, key, value, &seen, error))
 			goto fail;
 	}
-	if (seen != wanted) {
+	if ((seen | OPTIONAL) != (wanted | OPTIONAL) || (seen & ~wanted)) {
 		g_set_error(error, VIRT_ERROR, VIRT_ERROR_BAD_REQUEST,
 			"%s: a member is missing or is not one of this op", op);
 		goto fail;
@@ -224,6 +257,11 @@ struct request *request_new(json_t *json, GError **error)
 fail:
 	request_free(request);
 	return NULL;
+}
+
+const char *request_name(enum request_op op)
+{
+	return (unsigned)op < REQUEST_COUNT ? ops[op].name : "?";
 }
 
 void request_free(struct request *request)

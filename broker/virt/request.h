@@ -17,6 +17,18 @@ enum request_op {
 	REQUEST_VOLUME_CREATE,
 	REQUEST_VOLUME_ATTACH,
 	REQUEST_VOLUME_DETACH,
+	REQUEST_VOLUME_SHOW,
+	REQUEST_VOLUME_DROP,
+	REQUEST_POOL_SHOW,
+	REQUEST_VOLUME_SNAPSHOT,
+	REQUEST_VOLUME_RESTORE,
+	REQUEST_VOLUME_CHECK,
+	REQUEST_VOLUME_REPAIR,
+	REQUEST_VOLUME_GROW,
+	REQUEST_VOLUME_EXPORT,
+	REQUEST_VOLUME_IMPORT,
+	REQUEST_VOLUME_DELETE,
+	REQUEST_VOLUME_SWEEP,
 	REQUEST_TICKET_SET,
 	REQUEST_TICKET_CLEAR,
 	REQUEST_AGENT_SEND,
@@ -35,7 +47,9 @@ struct request {
 	enum request_op op;
 	uint64_t desktop, volume;
 	uint32_t memory_mib, vcpus, size_mib, uid, seconds, ms;
+	uint32_t copy, to, keep;
 	const char *image, *network, *user, *password;
+	const char *snapshot, *path;
 	json_t *message; /* borrowed from json */
 };
 
@@ -44,7 +58,8 @@ struct request {
  * or out of range. Free with request_free.
  */
 struct request *request_new(json_t *json, GError **error);
-void request_free(struct request *request); /* NULL-safe; wipes nothing: json frees its strings */
+const char *request_name(enum request_op op); /* "volume-create"; borrowed */
+void request_free(struct request *request);   /* NULL-safe; wipes nothing: json frees its strings */
 
 /* "name@version": both of letters, digits, '.', '_', '-', not starting with '.' or '-'. Splits it
  * into owned strings. */

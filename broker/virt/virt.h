@@ -57,6 +57,11 @@ struct virt_host {
 struct virt_volume {
 	char *path; /* owned, on the server */
 	uint64_t capacity;
+	uint64_t allocation; /* bytes that it takes of the storage */
+};
+
+struct virt_pool {
+	uint64_t capacity, available; /* bytes */
 };
 
 /* A source of a volume's bytes, read in order. */
@@ -66,6 +71,14 @@ struct virt_source {
 	bool sparse;   /* send holes as holes */
 	/* After each piece that was sent; false ends the upload with an error. May be NULL. */
 	bool (*sent)(void *user, const void *data, size_t length, GError **error);
+	void *user;
+};
+
+/* Where a volume's bytes go, in order. */
+struct virt_sink {
+	int fd; /* borrowed, an empty file at offset 0; holes become holes */
+	/* After each piece; false ends it with an error. May be NULL. */
+	bool (*got)(void *user, size_t length, GError **error);
 	void *user;
 };
 
@@ -110,6 +123,25 @@ struct virt_driver {
 		struct virt_conn *conn, const char *pool, const char *name, GError **error);
 };
 
+/* What is done to volumes beside handing them out. */
+struct virt_storage_driver {
+	/* Looks at the storage itself, not at what was known of it. */
+	gboolean (*pool)(
+		struct virt_conn *conn, const char *pool, struct virt_pool *out, GError **error);
+	/* The names of all volumes, as they are now: owned array of owned strings. */
+	GPtrArray *(*list)(struct virt_conn *conn, const char *pool, GError **error);
+	/* Makes `name` with the bytes of `from`, on the server; the blocks are shared where the
+	 * storage can. What fails may leave a half-made `name`. */
+	gboolean (*copy)(struct virt_conn *conn, const char *pool, const char *from,
+		const char *name, GError **error);
+	/* Never smaller. */
+	gboolean (*resize)(struct virt_conn *conn, const char *pool, const char *name,
+		uint64_t size, GError **error);
+	/* All of the volume into the sink, whose file is as long as the volume afterwards. */
+	gboolean (*fetch)(struct virt_conn *conn, const char *pool, const char *name,
+		const struct virt_sink *sink, GError **error);
+};
+
 struct virt_memory {
 	uint32_t guest_mib;    /* what the guest has now */
 	uint32_t resident_mib; /* what the hypervisor's process holds of the host, rounded up */
@@ -148,6 +180,7 @@ struct virt_channel_driver {
 };
 
 extern const struct virt_driver virt_libvirt;
+extern const struct virt_storage_driver virt_libvirt_storage;
 extern const struct virt_memory_driver virt_libvirt_memory;
 extern const struct virt_channel_driver virt_libvirt_channel;
 

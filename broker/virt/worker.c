@@ -24,7 +24,8 @@ const char *virt_error_code(const GError *error)
 	return codes[error->code];
 }
 
-struct worker *worker_new(const struct virt_driver *driver, const struct virt_memory_driver *memory,
+struct worker *worker_new(const struct virt_driver *driver,
+	const struct virt_storage_driver *storage, const struct virt_memory_driver *memory,
 	const struct virt_channel_driver *channels, struct conf *conf, const char *name,
 	const char *uri, int fd)
 {
@@ -32,6 +33,7 @@ struct worker *worker_new(const struct virt_driver *driver, const struct virt_me
 	g_autofree char *pki = conf_path(conf, CONF_PATH_PKI, "libvirt");
 
 	worker->driver = driver;
+	worker->storage = storage;
 	worker->memory = memory;
 	worker->channels = channels;
 	worker->conf = conf;
@@ -121,6 +123,34 @@ void worker_ok(struct worker *worker, const struct request *request, json_t *mor
 void worker_error(struct worker *worker, const struct request *request, const GError *error)
 {
 	emit(worker, msg_fail(request->id, virt_error_code(error), "%s", error->message));
+}
+
+gboolean worker_finish(struct worker *worker, struct request *request, gboolean good, json_t *more,
+	const GError *error)
+{
+	if (good)
+		worker_ok(worker, request, more);
+	else
+		worker_error(worker, request, error);
+	request_free(request);
+	return good || !g_error_matches(error, VIRT_ERROR, VIRT_ERROR_UNREACHABLE);
+}
+
+void worker_lane_run(struct worker *worker, enum worker_lane lane,
+	gboolean (*handle)(struct worker *, struct virt_conn *, struct request *))
+{
+	for (;;) {
+		struct job *job = worker_next(worker, lane, -1);
+		g_autoptr(GError) error = NULL;
+		struct virt_conn *conn = worker_connect(worker, lane, NULL, &error);
+
+		if (conn)
+			handle(worker, conn, g_steal_pointer(&job->request));
+		else
+			worker_error(worker, job->request, error);
+		worker->driver->close(conn);
+		job_free(job);
+	}
 }
 
 void worker_event(struct worker *worker, json_t *event)
@@ -236,7 +266,20 @@ static enum worker_lane lane_of(enum request_op op)
 	case REQUEST_IMAGE_ENSURE:
 		return LANE_IMAGES;
 	case REQUEST_VOLUME_CREATE:
+	case REQUEST_VOLUME_SHOW:
+	case REQUEST_VOLUME_DROP:
+	case REQUEST_POOL_SHOW:
 		return LANE_VOLUMES;
+	case REQUEST_VOLUME_SNAPSHOT:
+	case REQUEST_VOLUME_RESTORE:
+	case REQUEST_VOLUME_CHECK:
+	case REQUEST_VOLUME_REPAIR:
+	case REQUEST_VOLUME_GROW:
+	case REQUEST_VOLUME_EXPORT:
+	case REQUEST_VOLUME_IMPORT:
+	case REQUEST_VOLUME_DELETE:
+	case REQUEST_VOLUME_SWEEP:
+		return LANE_STORAGE;
 	case REQUEST_DESKTOP_RESIZE:
 		return LANE_SIZES;
 	case REQUEST_AGENT_SEND:

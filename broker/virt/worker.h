@@ -7,7 +7,8 @@
  *   watch    the events connection: domains that come and go, detaches; and the agents connection:
  *            their channels, apart because it breaks more easily (watch.c)
  *   images   a connection for each image-ensure (minutes)
- *   volumes  a connection for each volume-create (seconds)
+ *   volumes  a connection for each volume-create, and for looks at volumes (seconds)
+ *   storage  a connection for each work on a volume: snapshots, checks, ... (minutes)
  *   sizes    a thread and a connection for each desktop-resize (seconds; as long as its VM hangs)
  *   events   libvirt's event loop (driver_libvirt.c): only posts to the queues
  *
@@ -21,7 +22,15 @@
 #include "broker/virt/virt.h"
 #include "images/store/image.h"
 
-enum worker_lane { LANE_CONTROL, LANE_WATCH, LANE_IMAGES, LANE_VOLUMES, LANE_SIZES, LANE_COUNT };
+enum worker_lane {
+	LANE_CONTROL,
+	LANE_WATCH,
+	LANE_IMAGES,
+	LANE_VOLUMES,
+	LANE_STORAGE,
+	LANE_SIZES,
+	LANE_COUNT
+};
 
 enum job_kind {
 	JOB_REQUEST,       /* request */
@@ -48,6 +57,7 @@ struct job {
 
 struct worker {
 	const struct virt_driver *driver;           /* borrowed */
+	const struct virt_storage_driver *storage;  /* borrowed */
 	const struct virt_memory_driver *memory;    /* borrowed */
 	const struct virt_channel_driver *channels; /* borrowed */
 	struct conf *conf;                          /* owned */
@@ -70,7 +80,8 @@ struct worker {
 };
 
 /* Takes `conf` and `fd`; copies the strings. */
-struct worker *worker_new(const struct virt_driver *driver, const struct virt_memory_driver *memory,
+struct worker *worker_new(const struct virt_driver *driver,
+	const struct virt_storage_driver *storage, const struct virt_memory_driver *memory,
 	const struct virt_channel_driver *channels, struct conf *conf, const char *name,
 	const char *uri, int fd);
 /* For tests: the lanes must have no thread. */
@@ -85,6 +96,13 @@ void job_free(struct job *job);
 /* Answers. `more` (stolen, may be NULL) has the further members. */
 void worker_ok(struct worker *worker, const struct request *request, json_t *more);
 void worker_error(struct worker *worker, const struct request *request, const GError *error);
+/* One of the two, and the end of the request, which is freed. FALSE: the connection that it was for
+ * is of no use any more. */
+gboolean worker_finish(struct worker *worker, struct request *request, gboolean good, json_t *more,
+	const GError *error);
+/* A lane with a connection for each request, so that none is idle for hours; never returns. */
+void worker_lane_run(struct worker *worker, enum worker_lane lane,
+	gboolean (*handle)(struct worker *, struct virt_conn *, struct request *));
 /* Sends an event; steals it. */
 void worker_event(struct worker *worker, json_t *event);
 
@@ -113,6 +131,7 @@ gpointer control_run(gpointer data);
 gpointer watch_run(gpointer data);
 gpointer images_run(gpointer data);
 gpointer volumes_run(gpointer data);
+gpointer storage_run(gpointer data);
 gpointer sizes_run(gpointer data);
 
 /*
@@ -122,6 +141,7 @@ gpointer sizes_run(gpointer data);
 gboolean control_handle(struct worker *worker, struct virt_conn *conn, struct request *request);
 gboolean images_handle(struct worker *worker, struct virt_conn *conn, struct request *request);
 gboolean volumes_handle(struct worker *worker, struct virt_conn *conn, struct request *request);
+gboolean storage_handle(struct worker *worker, struct virt_conn *conn, struct request *request);
 
 /* One desktop-resize, begun and answered on its own thread, or refused at once; takes both. */
 void sizes_begin(struct worker *worker, struct virt_conn *conn, struct request *request);

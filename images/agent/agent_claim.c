@@ -109,6 +109,10 @@ static int work_mount(void *context)
 	result = agent_disk_mount(agent->device, agent->home, text, size);
 	if (result != AGENT_DISK_OK)
 		return (int)result;
+	/* Too small is no reason to keep somebody from his work. */
+	if (!agent_disk_grow(agent->device, agent->home, text, size))
+		agent_log("%s", text);
+	text[0] = '\0';
 	if (agent_user_home("/etc/skel", &user, text, size) && make_runtime_dir(agent))
 		return AGENT_DISK_OK;
 	if (!text[0])

@@ -41,6 +41,13 @@ enum agent_disk_result agent_disk_check(const char *device, char *text, size_t s
 enum agent_disk_result agent_disk_mount(
 	const char *device, const char *home, char *text, size_t size);
 
+/*
+ * A volume that was made larger: its mounted file system grows to the end of its device, which is
+ * done by the kernel while it is in use. One that fills it already stays as it is. False, with a
+ * text, when it could not: it is as whole as before, and as small.
+ */
+bool agent_disk_grow(const char *device, const char *home, char *text, size_t size);
+
 /* Flushes and unmounts; OK means that the kernel has let go of the device, certainly. */
 enum agent_disk_result agent_disk_unmount(
 	const char *device, const char *home, char *text, size_t size);

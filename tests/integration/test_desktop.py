@@ -7,6 +7,7 @@ Needs root (the image is built as root). CARREL_TEST_IMAGE may name the folder o
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -113,6 +114,7 @@ def test_an_idle_desktop_rests(boot):
 def test_a_session_and_the_next_one(boot, tmp_path, record_property):
     volume, damaged = tmp_path / "volume", tmp_path / "damaged"
     make_volume(volume)
+    os.truncate(volume, 320 << 20)  # it was made larger, and no desktop has had it since
     make_volume(damaged)
     with open(damaged, "r+b") as file:
         file.seek(1024 + 0x38)
@@ -164,6 +166,8 @@ def test_a_session_and_the_next_one(boot, tmp_path, record_property):
     assert vm.hello() == ("releasing", USER)
     assert vm.claim(USER, UID, VOLUME)["code"] == "state"
     run("e2fsck", "-fn", str(volume))
+    figures = dict(re.findall(r"^(Block (?:count|size)): +(\d+)", run("dumpe2fs", "-h", str(volume)), re.M))
+    assert int(figures["Block count"]) * int(figures["Block size"]) == 320 << 20
     vm.close()
     assert file_on_volume(volume, "mark.txt").splitlines() == \
         [str(UID), f"/home/{USER}", "UTF-8", "refused"]

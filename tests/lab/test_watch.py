@@ -50,10 +50,11 @@ def test_too_much_memory_and_a_volume_in_two_desktops_are_seen():
 
 
 def test_an_open_volume_is_seen(tmp_path):
-    path = tmp_path / "home-31"
+    path, copy = tmp_path / "home-31", tmp_path / "home-32.4"
     path.write_bytes(b"")
-    with open(path, "rb"):
-        assert open_volumes(os.getpid()) == {31}
+    copy.write_bytes(b"")
+    with open(path, "rb"), open(copy, "rb"):
+        assert open_volumes(os.getpid()) == {31, 32}
     assert open_volumes(os.getpid()) == set()
 
 

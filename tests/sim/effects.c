@@ -17,7 +17,8 @@ static unsigned server_index(uint64_t id)
 static void answer(struct world *w, unsigned server, const struct core_event *event)
 {
 	bool creation = event->type == CORE_EV_VOLUME_CREATED ||
-			event->type == CORE_EV_VOLUME_CREATE_FAILED;
+			event->type == CORE_EV_VOLUME_CREATE_FAILED ||
+			event->type == CORE_EV_VOLUME_WORKED;
 	unsigned copies = 1;
 
 	if (!creation && sim_percent(w, w->faults.lose))
@@ -158,6 +159,10 @@ static void do_attach(struct world *w, const struct core_action *op, bool bad)
 		sim_break(w, "a volume that was never made is attached");
 	if (disk->making)
 		sim_break(w, "a volume is attached while it is being made");
+	if (!(disk->copies >> w->store.volumes[op->volume].copy & 1))
+		sim_break(w, "a copy of a volume is attached that is not there, or not complete");
+	if (w->store.volumes[op->volume].work != VOLUME_WORK_NONE)
+		sim_break(w, "a volume is attached while it is worked on");
 	for (unsigned i = 0; i < SIM_VMS; i++) {
 		if (vm->exists && w->vms[i].exists && w->vms[i].disk == op->volume &&
 			i != op->desktop)
@@ -205,9 +210,60 @@ static void do_create(struct world *w, const struct core_action *op, unsigned se
 		event = fail(CORE_EV_VOLUME_CREATE_FAILED, "storage");
 	else
 		disk->made = true;
+	disk->copies = disk->made;
 	event.volume = op->volume;
 	event.server = server + 1;
 	answer(w, server, &event);
+}
+
+/* What was asked: the work, in percent; the copy that it leads to, in position. */
+static void do_work(struct world *w, const struct core_action *op, unsigned server, bool bad)
+{
+	struct sim_disk *disk = &w->disks[op->volume];
+	enum core_volume_work work = (enum core_volume_work)op->percent;
+	struct core_event event = {.type = CORE_EV_VOLUME_WORKED, .flag = true};
+
+	for (unsigned i = 0; i < SIM_VMS; i++) {
+		if (w->vms[i].exists && w->vms[i].disk == op->volume)
+			sim_break(w, "a volume is worked on while a VM has it");
+	}
+	/* Half-deleted: there is nothing to work on. */
+	bad |= work != VOLUME_WORK_DELETE && work != VOLUME_WORK_IMPORT &&
+	       !(disk->copies >> w->store.volumes[op->volume].copy & 1);
+	if (bad)
+		event = fail(CORE_EV_VOLUME_WORKED, sim_percent(w, 50) ? "storage" : "unreachable");
+	/* What has failed may all the same have been done. */
+	bool really = !bad || sim_percent(w, 50);
+	if (work == VOLUME_WORK_DELETE && really)
+		disk->copies = 0;
+	else if (op->position != w->store.volumes[op->volume].copy && really)
+		disk->copies |= 1ull << op->position;
+	event.copy = op->position;
+	event.volume = op->volume;
+	event.number = op->number;
+	w->worked += !bad;
+	answer(w, server, &event);
+}
+
+/* In position: the copy that is the volume. */
+static void do_sweep(struct world *w, const struct core_action *op)
+{
+	w->disks[op->volume].copies &= ~0ull << op->position;
+}
+
+/* What the daemon reads in the row when it begins. */
+static void work_begin(struct world *w, struct core_action *op)
+{
+	const struct core_volume *v = &w->store.volumes[op->volume];
+	bool anew = v->work == VOLUME_WORK_RESTORE || v->work == VOLUME_WORK_REPAIR ||
+		    v->work == VOLUME_WORK_IMPORT;
+
+	if (op->type == CORE_ACT_VOLUME_WORK && v->work == VOLUME_WORK_NONE)
+		sim_break(w, "work on a volume begins that is not in the store");
+	if (v->last_copy > 63)
+		sim_break(w, "the simulator has too few copies");
+	op->percent = (uint32_t)v->work;
+	op->position = op->type == CORE_ACT_VOLUME_WORK && anew ? v->last_copy : v->copy;
 }
 
 static void do_claim(struct world *w, const struct core_action *op, bool bad)
@@ -296,6 +352,12 @@ static void apply(struct world *w, const struct core_action *op)
 	case CORE_ACT_VOLUME_CREATE:
 		do_create(w, op, server, bad);
 		break;
+	case CORE_ACT_VOLUME_WORK:
+		do_work(w, op, server, bad);
+		break;
+	case CORE_ACT_VOLUME_SWEEP:
+		do_sweep(w, op);
+		break;
 	case CORE_ACT_CLAIM:
 		do_claim(w, op, bad);
 		break;
@@ -378,6 +440,7 @@ static void unreachable(struct world *w, const struct core_action *op, unsigned 
 		[CORE_ACT_VOLUME_CREATE] = CORE_EV_VOLUME_CREATE_FAILED,
 		[CORE_ACT_VOLUME_ATTACH] = CORE_EV_VOLUME_ATTACH_FAILED,
 		[CORE_ACT_VOLUME_DETACH] = CORE_EV_VOLUME_DETACH_FAILED,
+		[CORE_ACT_VOLUME_WORK] = CORE_EV_VOLUME_WORKED,
 		[CORE_ACT_CLAIM] = CORE_EV_CLAIM_FAILED,
 		[CORE_ACT_RELEASE] = CORE_EV_RELEASE_FAILED,
 		[CORE_ACT_TICKET_SET] = CORE_EV_TICKET_FAILED,
@@ -469,6 +532,8 @@ void effect_begin(struct world *w, const struct core_action *op)
 	item->op = *op;
 	item->server = server;
 	item->connection = w->servers[server].epoch;
+	if (op->type == CORE_ACT_VOLUME_WORK || op->type == CORE_ACT_VOLUME_SWEEP)
+		work_begin(w, &item->op);
 }
 
 void effect_finish(struct world *w, const struct sim_item *item)

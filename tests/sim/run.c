@@ -147,6 +147,21 @@ static void admin_moves(struct world *w)
 	world_step(w, &event);
 }
 
+static void admin_works(struct world *w)
+{
+	struct core_event event = {.type = CORE_EV_VOLUME_WORK,
+		.volume = 1 + sim_random(w, core_counters(w->core).volume + 1),
+		.memory_mib = (uint32_t)sim_random(w, 4096),
+		.work = (enum core_volume_work)sim_random(w, VOLUME_WORK_COUNT)};
+	const struct core_volume *v = core_volume_get(w->core, event.volume);
+
+	/* The books have room for so many. */
+	if (v && v->last_copy < 40 &&
+		(event.work != VOLUME_WORK_DELETE ||
+			core_counters(w->core).volume + SIM_USERS < SIM_DISKS))
+		world_step(w, &event);
+}
+
 static void config_changes(struct world *w)
 {
 	struct core_event event = {.type = CORE_EV_CONFIG, .config = &w->config};
@@ -202,8 +217,10 @@ void run_chance(struct world *w)
 		viewer_does(w, CORE_EV_VIEWER_GONE);
 	else if (dice < 65)
 		viewer_does(w, CORE_EV_LOGOUT);
-	else if (dice < 72)
+	else if (dice < 70)
 		viewer_does(w, CORE_EV_RECONNECT);
+	else if (dice < 72)
+		admin_works(w);
 	else if (dice < 76)
 		guest_logs_out(w, some_vm(w));
 	else if (dice < 79)
@@ -221,6 +238,8 @@ void run_chance(struct world *w)
 		time_jumps(w);
 	else if (dice < 95 && sim_percent(w, 40))
 		policy_random(w);
+	else if (dice < 95)
+		step(w, CORE_EV_VOLUME_SNAPSHOTS, 0);
 	else if (dice >= 95)
 		nonsense(w);
 	for (unsigned i = 0; i < w->server_count; i++) {
@@ -306,6 +325,8 @@ static void check_settled(struct world *w)
 		v = core_volume_next(w->core, v->id)) {
 		if (v->desktop != 0 || v->attached)
 			sim_break(w, "a lease is left over");
+		if (v->work != VOLUME_WORK_NONE || (v->due && v->state == VOLUME_READY))
+			sim_break(w, "work on a volume is left over");
 	}
 	for (unsigned i = 0; i < SIM_FORWARDS; i++) {
 		if (w->forwards[i].there)

@@ -24,7 +24,7 @@ int main(int argc, char **argv)
 	uint64_t runs = !replay && argc > 1 ? strtoull(argv[1], NULL, 0) : DEFAULT_RUNS;
 	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
 	uint64_t steps = 0, readies = 0, refusals = 0, crashes = 0;
-	uint64_t queued = 0, kept = 0, members = 0, moved = 0, shrunk = 0, fenced = 0;
+	uint64_t queued = 0, kept = 0, members = 0, moved = 0, shrunk = 0, fenced = 0, worked = 0;
 
 	if (replay)
 		runs = 1;
@@ -48,6 +48,7 @@ int main(int argc, char **argv)
 		moved += world.moved;
 		shrunk += world.shrunk;
 		fenced += world.fenced;
+		worked += world.worked;
 	}
 	world_clear(&world);
 	printf("sim: %" PRIu64 " runs, %" PRIu64 " steps, %" PRIu64 " times ready, %" PRIu64
@@ -55,12 +56,12 @@ int main(int argc, char **argv)
 	       "sim: %" PRIu64 " words to those who wait, %" PRIu64
 	       " logins past kept seats, %" PRIu64 " to one\n"
 	       "sim: %" PRIu64 " hand-offs done, %" PRIu64 " in place, %" PRIu64
-	       " servers fenced\n",
+	       " servers fenced, %" PRIu64 " works on volumes\n",
 		runs, steps, readies, refusals, crashes, queued, kept, members, moved, shrunk,
-		fenced);
+		fenced, worked);
 	if (!replay && runs >= 100 &&
 		(readies == 0 || crashes == 0 || queued == 0 || kept == 0 || members == 0 ||
-			moved == 0 || shrunk == 0 || fenced == 0)) {
+			moved == 0 || shrunk == 0 || fenced == 0 || worked == 0)) {
 		fprintf(stderr, "sim: the runs have not tried what they are for\n");
 		return 1;
 	}

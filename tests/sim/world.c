@@ -50,6 +50,7 @@ static void store_write(struct world *w, const struct core_action *a)
 {
 	struct sim_store *store = &w->store;
 	const struct core_desktop *d;
+	const struct core_volume *v;
 
 	switch (a->type) {
 	case CORE_ACT_PERSIST_SERVER:
@@ -65,7 +66,8 @@ static void store_write(struct world *w, const struct core_action *a)
 		store->sessions[a->session] = *core_session_get(w->core, a->session);
 		break;
 	case CORE_ACT_PERSIST_VOLUME:
-		store->volumes[a->volume] = *core_volume_get(w->core, a->volume);
+		v = core_volume_get(w->core, a->volume);
+		store->volumes[a->volume] = v ? *v : (struct core_volume){0};
 		break;
 	case CORE_ACT_PERSIST_CHANNELS:
 		store->channels = *core_channels(w->core);

@@ -34,6 +34,7 @@ struct sim_vm {
 struct sim_disk {
 	bool made, used; /* used: was in a VM once, so it must never be made again */
 	unsigned making; /* server + 1 that is at it */
+	uint64_t copies; /* those in the pool that are complete, a bit each */
 };
 
 struct sim_forward {
@@ -122,7 +123,8 @@ struct world {
 	struct sim_store store;
 	struct sim_item *queue; /* a heap by time, then order */
 	size_t queue_count, queue_capacity;
-	unsigned long readies, refusals, crashes, queued, kept, members, moved, shrunk, fenced;
+	unsigned long readies, refusals, crashes, queued, kept, members, moved, shrunk, fenced,
+		worked;
 };
 
 uint64_t sim_random(struct world *w, uint64_t below); /* 0 .. below-1 */

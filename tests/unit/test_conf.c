@@ -82,7 +82,8 @@ static void test_values(void **state)
 	struct conf *conf = parse("# comment\r\n\n[site]\nname = 컴퓨터실 3\n"
 				  "[network]\nclient_address=192.168.7.1/23  \r\n"
 				  "client_range = 192.168.6.10 - 192.168.7.0\n"
-				  "[paths]\nrun = /run/here\n[broker]\nport = 8443 \n",
+				  "[paths]\nrun = /run/here\n[broker]\nport = 8443 \n"
+				  "[volume]\nsnapshot_time = 23:59\n",
 		problems);
 	guint32 address, mask, first, last;
 
@@ -90,6 +91,7 @@ static void test_values(void **state)
 	assert_non_null(conf);
 	assert_string_equal(conf_string(conf, CONF_SITE_NAME), "컴퓨터실 3");
 	assert_int_equal(conf_int(conf, CONF_BROKER_PORT), 8443);
+	assert_int_equal(conf_int(conf, CONF_VOLUME_SNAPSHOT_TIME), 23 * 60 + 59);
 	conf_cidr(conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
 	assert_int_equal(address, 0xc0a80701);
 	assert_int_equal(mask, 0xfffffe00);
@@ -140,6 +142,10 @@ static void test_values_out_of_bounds(void **state)
 	refused("[network]\nclient_address = 10.77.0.1/31\n", 2, "prefix");
 	refused("[network]\nclient_address = 10.77.0.256/24\n", 2, "prefix");
 	refused("[network]\nclient_range = 10.77.0.9-10.77.0.8\n", 2, "from low to high");
+	refused("[volume]\nsnapshot_time = 3:00\n", 2, "from 00:00 to 23:59");
+	refused("[volume]\nsnapshot_time = 24:00\n", 2, "from 00:00 to 23:59");
+	refused("[volume]\nsnapshot_time = 03:60\n", 2, "from 00:00 to 23:59");
+	refused("[volume]\nsnapshot_time = 03:000\n", 2, "from 00:00 to 23:59");
 	refused("[network]\nclient_interface = eth1\"; drop\n", 2, "the name of an interface");
 	refused("[network]\nclient_interface = a234567890123456\n", 2, "15 letters");
 	refused("[desktop]\nimage = ../etc\n", 2, "a name of letters");

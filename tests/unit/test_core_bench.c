@@ -52,6 +52,7 @@ bool good_answer(const struct core_action *a, struct core_event *e)
 		[CORE_ACT_VOLUME_CREATE] = CORE_EV_VOLUME_CREATED,
 		[CORE_ACT_VOLUME_ATTACH] = CORE_EV_VOLUME_ATTACHED,
 		[CORE_ACT_VOLUME_DETACH] = CORE_EV_VOLUME_DETACHED,
+		[CORE_ACT_VOLUME_WORK] = CORE_EV_VOLUME_WORKED,
 		[CORE_ACT_CLAIM] = CORE_EV_CLAIMED,
 		[CORE_ACT_RELEASE] = CORE_EV_RELEASED,
 		[CORE_ACT_TICKET_SET] = CORE_EV_TICKET_SET,
@@ -66,7 +67,8 @@ bool good_answer(const struct core_action *a, struct core_event *e)
 		.volume = a->volume,
 		.login = a->login,
 		.memory_mib = a->memory_mib,
-		.number = a->number};
+		.number = a->number,
+		.flag = a->type == CORE_ACT_VOLUME_WORK};
 	if (a->type == CORE_ACT_DESKTOP_START) {
 		e->vnc_port = (uint16_t)(5900 + a->desktop);
 		snprintf(e->vnc_host, sizeof(e->vnc_host), "10.78.0.%u", (unsigned)a->server);

@@ -53,6 +53,8 @@ static struct core_event any_event(uint64_t *seed, uint64_t *logins)
 	e.memory_mib = (uint32_t)(3000 + next(seed, 6000));
 	e.vnc_port = (uint16_t)(5900 + next(seed, 3));
 	e.flag = next(seed, 2);
+	e.work = (enum core_volume_work)next(seed, VOLUME_WORK_COUNT);
+	e.copy = (uint32_t)next(seed, 4);
 	e.percent = (uint32_t)next(seed, 300);
 	snprintf(e.user, sizeof(e.user), "%s", next(seed, 3) ? "" : "u");
 	if (e.type == CORE_EV_LOGIN || e.type == CORE_EV_AUTHENTICATED)

@@ -96,6 +96,12 @@ static void test_options_of_moves(void **state)
 			"2048", 0},
 		{"carrel session end alice --to two", "session end", "--to", "two", NULL, 0},
 		{"carrel server lost one --yes", "server lost", NULL, NULL, NULL, 0},
+		{"carrel volume grow alice --size 20G", "volume grow", NULL, NULL, "20G", 0},
+		{"carrel volume show alice --log", "volume show", NULL, NULL, NULL, 0},
+		{"carrel volume check alice --log", "volume check", "--log", NULL, NULL, 0},
+		{"carrel volume snapshot alice --repair", "volume snapshot", "--repair", NULL, NULL,
+			0},
+		{"carrel volume export alice --yes", "volume export", "--yes", NULL, NULL, 0},
 	};
 
 	(void)state;

@@ -90,7 +90,20 @@ static const struct core_volume volume = {.id = 7,
 	.size_mib = 512,
 	.state = VOLUME_READY,
 	.desktop = 41,
-	.attached = true};
+	.attached = true,
+	.copy = 2,
+	.last_copy = 3,
+	.changed = true,
+	.due = true,
+	.snapshot_wall_ms = 1700000000456,
+	.work = VOLUME_WORK_GROW,
+	.work_number = 11,
+	.work_mib = 1024,
+	.work_text = "daily",
+	.done = VOLUME_WORK_CHECK,
+	.done_number = 10,
+	.done_code = "damaged",
+	.done_text = "e2fsck says so"};
 static const struct core_session session = {.id = 9,
 	.user = "김철수",
 	.full_name = "김철수 \"교수\"",
@@ -144,6 +157,18 @@ static void test_rows_come_back(void **state)
 	assert_true(v->attached);
 	assert_int_equal(v->desktop, 41);
 	assert_int_equal(v->size_mib, 512);
+	assert_int_equal(v->copy, 2);
+	assert_int_equal(v->last_copy, 3);
+	assert_true(v->changed && v->due);
+	assert_int_equal(v->snapshot_wall_ms, 1700000000456);
+	assert_int_equal(v->work, VOLUME_WORK_GROW);
+	assert_int_equal(v->work_number, 11);
+	assert_int_equal(v->work_mib, 1024);
+	assert_string_equal(v->work_text, "daily");
+	assert_int_equal(v->done, VOLUME_WORK_CHECK);
+	assert_int_equal(v->done_number, 10);
+	assert_string_equal(v->done_code, "damaged");
+	assert_string_equal(v->done_text, "e2fsck says so");
 	const struct core_session *n = core_session_get(f->core, 9);
 	assert_non_null(n);
 	assert_string_equal(n->user, "김철수");
@@ -268,11 +293,11 @@ static void test_a_newer_file_is_refused(void **state)
 	struct fixture *f = *state;
 	g_autoptr(GError) error = NULL;
 
-	exec(f, "PRAGMA user_version = 3");
+	exec(f, "PRAGMA user_version = 4");
 	assert_null(store_open(f->path, &error));
 	assert_int_equal(error->code, STORE_ERROR_VERSION);
-	assert_non_null(strstr(error->message, "version 3,"));
-	assert_non_null(strstr(error->message, "knows up to 2"));
+	assert_non_null(strstr(error->message, "version 4,"));
+	assert_non_null(strstr(error->message, "knows up to 3"));
 }
 
 /* A file as the first version of Carrel left it: a user at work, a standby desktop, history. */
@@ -351,6 +376,9 @@ static void test_an_old_file_is_brought_up(void **state)
 	assert_string_equal(core_desktop_get(f->core, 41)->image, "lite@20260301.1");
 	assert_false(core_desktop_get(f->core, 41)->live);
 	assert_int_equal(core_volume_get(f->core, 7)->desktop, 41);
+	assert_int_equal(core_volume_get(f->core, 7)->copy, 0);
+	assert_int_equal(core_volume_get(f->core, 7)->work, VOLUME_WORK_NONE);
+	assert_true(core_volume_get(f->core, 7)->changed); /* it was never copied */
 	assert_true(store_token_find(f->store, "aa", &token, NULL));
 	/* It is like a new one from here on: what is written in it comes back. */
 	assert_true(put_all(f->store, NULL, NULL));

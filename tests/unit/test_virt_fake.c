@@ -24,6 +24,7 @@ void fake_reset(void)
 		.domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, disks_free),
 		.volumes = g_hash_table_new_full(
 			g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_byte_array_unref),
+		.available = (uint64_t)100 << 30,
 		.guest_mib = 512,
 		.target_mib = 512,
 		.used_mib = 100,
@@ -284,6 +285,7 @@ static gboolean fake_volume_get(struct virt_conn *conn, const char *pool, const 
 		return set_error(error, VIRT_ERROR_NOT_FOUND);
 	volume->path = g_strdup_printf("/%s/%s", pool, name);
 	volume->capacity = bytes->len;
+	volume->allocation = bytes->len;
 	return TRUE;
 }
 
@@ -353,6 +355,97 @@ const struct virt_driver fake_driver = {
 	.volume_put = fake_volume_put,
 	.volume_head = fake_volume_head,
 	.volume_delete = fake_volume_delete,
+};
+
+static gboolean fake_pool(
+	struct virt_conn *conn, const char *pool, struct virt_pool *out, GError **error)
+{
+	(void)conn;
+	(void)pool;
+	if (planned("pool"))
+		return set_error(error, fake.fail_code);
+	*out = (struct virt_pool){.capacity = (uint64_t)200 << 30, .available = fake.available};
+	return TRUE;
+}
+
+static GPtrArray *fake_list(struct virt_conn *conn, const char *pool, GError **error)
+{
+	GPtrArray *list = g_ptr_array_new_with_free_func(g_free);
+	g_autofree char *prefix = key_of(pool, "");
+	GHashTableIter iter;
+	gpointer key;
+
+	(void)conn;
+	if (planned("list")) {
+		g_ptr_array_unref(list);
+		set_error(error, fake.fail_code);
+		return NULL;
+	}
+	g_hash_table_iter_init(&iter, fake.volumes);
+	while (g_hash_table_iter_next(&iter, &key, NULL))
+		if (g_str_has_prefix(key, prefix))
+			g_ptr_array_add(list, g_strdup((char *)key + strlen(prefix)));
+	return list;
+}
+
+static gboolean fake_copy(struct virt_conn *conn, const char *pool, const char *from,
+	const char *name, GError **error)
+{
+	const GByteArray *bytes = fake_volume_look(pool, from);
+	int plan = planned("copy");
+
+	(void)conn;
+	if (plan == 1)
+		return set_error(error, fake.fail_code);
+	if (!bytes || fake_volume_look(pool, name))
+		return set_error(error, bytes ? VIRT_ERROR_EXISTS : VIRT_ERROR_NOT_FOUND);
+	fake_volume(pool, name, bytes->data, plan ? bytes->len / 2 : bytes->len);
+	return plan ? set_error(error, fake.fail_code) : TRUE;
+}
+
+static gboolean fake_resize(
+	struct virt_conn *conn, const char *pool, const char *name, uint64_t size, GError **error)
+{
+	GByteArray *bytes = (GByteArray *)fake_volume_look(pool, name);
+	int plan = planned("resize");
+	guint old = bytes ? bytes->len : 0;
+
+	(void)conn;
+	if (plan == 1 || !bytes)
+		return set_error(error, bytes ? fake.fail_code : VIRT_ERROR_NOT_FOUND);
+	if (size > old) {
+		g_byte_array_set_size(bytes, (guint)size);
+		memset(bytes->data + old, 0, size - old);
+	}
+	return plan ? set_error(error, fake.fail_code) : TRUE;
+}
+
+static gboolean fake_fetch(struct virt_conn *conn, const char *pool, const char *name,
+	const struct virt_sink *sink, GError **error)
+{
+	const GByteArray *bytes = fake_volume_look(pool, name);
+
+	(void)conn;
+	if (planned("fetch") || !bytes)
+		return set_error(error, bytes ? fake.fail_code : VIRT_ERROR_NOT_FOUND);
+	for (guint at = 0; at < bytes->len;) {
+		ssize_t n = write(sink->fd, bytes->data + at, bytes->len - at);
+
+		if (n <= 0)
+			return set_error(error, VIRT_ERROR_STORAGE);
+		at += (guint)n;
+		if (sink->got && !sink->got(sink->user, (size_t)n, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+const struct virt_storage_driver fake_storage = {
+	.pool = fake_pool,
+	.list = fake_list,
+	.copy = fake_copy,
+	.resize = fake_resize,
+	.fetch = fake_fetch,
 };
 
 const struct virt_memory_driver fake_memory = {

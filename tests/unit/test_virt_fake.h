@@ -27,11 +27,13 @@ struct fake {
 	unsigned vanishes, starves;
 	/* A look hangs while this is locked by the test. */
 	GMutex hung;
+	uint64_t available; /* bytes in the pool */
 	struct virt_callbacks callbacks;
 };
 
 extern struct fake fake;
 extern const struct virt_driver fake_driver;
+extern const struct virt_storage_driver fake_storage;
 extern const struct virt_memory_driver fake_memory;
 
 void fake_reset(void);

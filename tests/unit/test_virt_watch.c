@@ -120,7 +120,7 @@ static int set_up(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	carreld = pair[0];
 	opened = g_async_queue_new_full(g_free);
-	worker = worker_new(&fake_driver, &fake_memory, &channels,
+	worker = worker_new(&fake_driver, &fake_storage, &fake_memory, &channels,
 		conf_parse("test", "", 0, problems), "s1", "qemu:///system", pair[1]);
 	worker_lane_up(worker, LANE_CONTROL);
 	g_thread_unref(g_thread_new("watch", watch_run, worker));

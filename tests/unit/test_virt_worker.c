@@ -41,8 +41,8 @@ static int set_up(void **state)
 	g_autoptr(GPtrArray) problems = conf_problems_new();
 	struct conf *conf = conf_parse("test", text, strlen(text), problems);
 	assert_non_null(conf);
-	bench->worker =
-		worker_new(&fake_driver, &fake_memory, NULL, conf, "s1", "qemu:///system", pair[1]);
+	bench->worker = worker_new(&fake_driver, &fake_storage, &fake_memory, NULL, conf, "s1",
+		"qemu:///system", pair[1]);
 	bench->conn = worker_connect(bench->worker, LANE_CONTROL, NULL, NULL);
 	*state = bench;
 	return 0;

@@ -8,6 +8,15 @@ import socket
 import threading
 
 MSG_MAX = 65536
+# Of works on volumes, exactly what carrel-virtd wants to be told (broker/virt/request.c).
+MEMBERS = {
+    "volume-show": "volume copy", "volume-drop": "volume snapshot", "pool-show": "",
+    "volume-snapshot": "volume copy snapshot keep", "volume-restore": "volume copy to snapshot",
+    "volume-check": "volume copy user", "volume-repair": "volume copy to snapshot user",
+    "volume-grow": "volume copy size_mib", "volume-export": "volume copy path",
+    "volume-import": "volume copy to path size_mib uid user", "volume-delete": "volume",
+    "volume-sweep": "volume copy", "volume-attach": "volume desktop copy",
+}
 
 
 class Peer:
@@ -164,6 +173,7 @@ class Server(Peer):
         self.host = host
         self.desktops = {}
         self.volumes = set()
+        self.snapshots = {}  # volume -> names
         self.images = set()
         self.tickets = {}
         self.failures = {}   # op -> (code, message)
@@ -190,6 +200,8 @@ class Server(Peer):
 
     def answer(self, request, connection):
         op, desktop = request["op"], request.get("desktop")
+        if op in MEMBERS and set(MEMBERS[op].split()) != set(request) - {"id", "op"}:
+            return fail("bad-request", "%s with the members %s" % (op, ", ".join(sorted(request))))
         if op in self.hanging:
             return None
         if op in self.failures:
@@ -215,6 +227,20 @@ class Server(Peer):
             self.desktops.pop(desktop, None)
         elif op == "volume-create":
             self.volumes.add(request["volume"])
+        elif op == "pool-show":
+            return ok(pool="carrel-volumes", capacity=100 << 30, available=40 << 30)
+        elif op == "volume-show":
+            return ok(name="home-%d" % request["volume"], size=8 << 30, allocation=5 << 20,
+                      snapshots=[{"name": n, "size": 8 << 30, "allocation": 1 << 20}
+                                 for n in self.snapshots.get(request["volume"], [])])
+        elif op in ("volume-snapshot", "volume-restore", "volume-check", "volume-repair", "volume-grow",
+                    "volume-export", "volume-import", "volume-delete"):
+            assert request["volume"] not in [vm["volume"] for vm in self.desktops.values()], "in use"
+            return self.volume_work(request)
+        elif op == "volume-drop":
+            if request["snapshot"] not in self.snapshots.get(request["volume"], []):
+                return fail("not-found", "there is no such snapshot")
+            self.snapshots[request["volume"]].remove(request["snapshot"])
         elif op == "volume-attach":
             holders = [d for d, vm in self.desktops.items() if vm["volume"] == request["volume"]]
             assert request["volume"] in self.volumes and not holders, "attached twice"
@@ -228,6 +254,21 @@ class Server(Peer):
         elif op == "ticket-clear":
             self.tickets.pop(desktop, None)
         return ok()
+
+    def volume_work(self, request):
+        op, volume = request["op"], request["volume"]
+        if op == "volume-snapshot":
+            self.snapshots.setdefault(volume, []).append(request["snapshot"])
+        elif op == "volume-restore" and request["snapshot"] not in self.snapshots.get(volume, []):
+            return fail("not-found", "there is no %s" % request["snapshot"])
+        elif op == "volume-check":
+            return ok(damaged=False)
+        elif op == "volume-grow":
+            return ok(size_mib=request["size_mib"])
+        elif op == "volume-delete":
+            self.volumes.discard(volume)
+            self.snapshots.pop(volume, None)
+        return ok(copy=request["to"]) if "to" in request else ok()
 
     def after(self, request, connection):
         op, desktop = request["op"], request.get("desktop")

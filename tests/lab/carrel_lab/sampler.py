@@ -18,7 +18,7 @@ from .errors import LabError
 from .state import process_stat
 
 PERIOD = 0.1
-VOLUME = re.compile(r"/home-(\d+)( \(deleted\))?$")
+VOLUME = re.compile(r"/home-(\d+)(\.\d+)?( \(deleted\))?$")
 SIZE_UNITS = {"": 1, "m": 1, "k": 1 / 1024, "g": 1024}
 
 

@@ -136,10 +136,11 @@ class Servers:
 
     def volume_file(self, user):
         """The file of a user's volume, on the storage that the servers share."""
-        row = self.lab.admin.rows("SELECT id FROM volume WHERE user = ?", user)
+        row = self.lab.admin.rows("SELECT id, copy FROM volume WHERE user = ?", user)
         if not row:
             raise LabError(f"{user} has no volume yet")
-        return self.lab.path("volumes", f"home-{row[0][0]}")
+        number, copy = row[0]
+        return self.lab.path("volumes", f"home-{number}.{copy}" if copy else f"home-{number}")
 
     def down(self):
         if not self.lab.state.same_boot():
