@@ -105,7 +105,7 @@ def test_a_version_that_does_not_work_is_taken_back(site):
 def test_killed_promotions_leave_one_version_or_the_other(site, kills):
     """At moments spread over what a promotion takes, and a little beyond."""
     began = time.monotonic()
-    site.cli("image", "promote", NEW, "--no-wait")
+    site.cli("image", "promote", NEW)
     spread = 2 * (time.monotonic() - began)
     whole = [{"stable": NEW, "testing": "", "previous": OLD}]
     old, new = NEW, OLD

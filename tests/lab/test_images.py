@@ -9,6 +9,7 @@ import pytest
 from conftest import CAPACITY, HALVING, ONE_SIZE, PASSWORDS, put_in_order
 
 from carrel_lab import expect, home
+from carrel_lab.errors import wait_until
 from carrel_lab.sampler import desktop_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
@@ -93,7 +94,8 @@ def test_versions_are_tried_promoted_and_taken_back(pair):
     seats["carol"].leave()
     pair.admin.carrel("session", "end", "carol")
     seats["carol"].enter("carol", PASSWORDS["carol"])
-    assert image_of(pair, "carol") == good and channels(pair)["canary"] == 0
+    assert image_of(pair, "carol") == good
+    wait_until(lambda: channels(pair)["canary"] == 0, 30, "her first picture has proved the version")
     assert image_of(pair, "alice") == first and home.whole(seats["alice"])
     pair.admin.carrel("image", "rollback")
     assert channels(pair)["stable"] == first

@@ -39,8 +39,9 @@ def makes_sense(phase, step, victim):
             victim.endswith("-new") and step in ("authenticating", "placing"))
     if phase == "logout":
         return not victim.endswith("-new")
-    return not (victim.endswith("-new") and step == "announce") and not (
-        victim == "qemu-new" and step == "prepare")
+    # What is led to does not exist yet, or has not begun to; what was left is gone for good.
+    return not (victim.endswith("-new") and step == "announce") and (victim, step) not in (
+        ("qemu-new", "prepare"), ("qemu-old", "switch"))
 
 
 def matrix():

@@ -217,7 +217,7 @@ class Lab:
     def _sign(self, path):
         """Puts PATH.new in the place of the manifest `path`, with its signature beside it."""
         signature = run(self.built("carrel-image-sign"), "--key",
-                        self.path("pki", "image-signing.key"), path + ".new")
+                        self.path("pki", "image-signing.key"), path + ".new").stdout
         with open(path + ".sig", "w", encoding="utf-8") as f:
             f.write(signature)
         os.rename(path + ".sig", os.path.join(os.path.dirname(path), "manifest.sig"))
