@@ -31,7 +31,7 @@ layers_tree() {
 
 # The parts of the recipe's packages, one a line, Debian's essential ones first.
 layers_parts() {
-	echo '?essential usr-is-merged'
+	echo "$essential"
 	recipe_lines packages | cut -f2 | awk '
 		$0 == "---" { if (part != "") print part; part = ""; next }
 		{ part = part (part == "" ? "" : " ") $0 }

@@ -7,6 +7,9 @@
 # checked against it.
 
 aptconf=$cache/apt.conf
+# What every image has. apt counts itself among the essential ones; an immutable system has no use
+# for it.
+essential='?and(?essential,?not(?exact-name(apt))) usr-is-merged'
 debs=$cache/debs
 
 apt_configure() {
@@ -64,7 +67,7 @@ packages_ask_apt() {
 	[ -n "$kernel_package" ] || die "$AT_kernel: apt knows no kernel for $RECIPE_kernel: run apt-get update, or name another package"
 	mkdir -p "$work/none/partial" # apt does not name what its cache has, so here it has nothing
 	# shellcheck disable=SC2086 # a list
-	APT_CONFIG=$aptconf apt-get -qq --yes -o "Dir::Cache::archives=$work/none" --print-uris install '?essential' usr-is-merged $names \
+	APT_CONFIG=$aptconf apt-get -qq --yes -o "Dir::Cache::archives=$work/none" --print-uris install $essential $names \
 		>"$work/uris" 2>"$work/apt.err" || packages_refused
 	(cd "$work" && APT_CONFIG=$aptconf apt-get -qq --print-uris download "$kernel_package") \
 		>"$work/uris.kernel" 2>>"$work/apt.err" || die "the kernel cannot be resolved: $(cat "$work/apt.err")"
@@ -149,10 +152,13 @@ packages_repository() {
 	mv "$repository/pool/$kernel_deb" "$repository/kernel/"
 	(
 		cd "$repository"
-		apt-ftparchive --db "$cache/packages.db" packages pool >"$suite/main/binary-amd64/Packages"
-		apt-ftparchive --db "$cache/packages.db" packages kernel >"$work/index.kernel"
+		for part in pool kernel; do
+			apt-ftparchive --db "$cache/packages.db" -o APT::FTPArchive::MD5=false -o APT::FTPArchive::SHA1=false \
+				-o APT::FTPArchive::SHA512=false packages $part >"$work/index.$part"
+		done
 	)
-	cat "$suite/main/binary-amd64/Packages" "$work/index.kernel" >"$work/index"
+	cat "$work/index.pool" "$work/index.kernel" >"$work/index"
+	mv "$work/index.pool" "$suite/main/binary-amd64/Packages"
 	apt-ftparchive -o "APT::FTPArchive::Release::Suite=$RECIPE_suite" \
 		-o "APT::FTPArchive::Release::Codename=$RECIPE_suite" \
 		-o APT::FTPArchive::Release::Components=main \
