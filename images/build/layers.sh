@@ -26,6 +26,8 @@ layers_tree() {
 	done
 	mkdir "$work/tree"
 	zstd -dc "$layers/$below.tar.zst" | tar -x -p --xattrs --xattrs-include='*' -C "$work/tree"
+	# of the machine that installed
+	rm -f "$work/tree/etc/hostname" "$work/tree/etc/resolv.conf" "$work/tree/etc/apt/sources.list"
 	layers_verify
 }
 
@@ -113,7 +115,6 @@ layers_run() {
 		--dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		--dpkgopt='path-include=/usr/share/locale/locale.alias' \
 		--dpkgopt='path-include=/usr/share/locale/ko/*' \
-		--customize-hook='rm -f "$1/etc/hostname" "$1/etc/resolv.conf"' \
 		"$@" "$RECIPE_suite" "$work/layer.tar" "deb [trusted=yes] copy:$repository $RECIPE_suite main" &&
 		zstd -q -f -3 "$work/layer.tar" -o "$layers/$layer.part" && rm "$work/layer.tar"
 }

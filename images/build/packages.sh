@@ -18,7 +18,7 @@ apt_configure() {
 	cat >"$aptconf" <<-EOF
 	Dir::State::status "$cache/dpkg-status";
 	Dir::Cache::archives "$debs";
-	Dir::Cache::pkgcache "";
+	Dir::Cache::pkgcache "$cache/pkgcache.bin";
 	Dir::Cache::srcpkgcache "";
 	Acquire::ForceHash "SHA256";
 	APT::Install-Recommends "false";
@@ -59,10 +59,10 @@ packages_read_lock() {
 
 packages_ask_apt() {
 	# shellcheck disable=SC2016 # apt expands it
-	if ! apt-get indextargets --format '$(CODENAME)' 2>/dev/null | grep -qx "$RECIPE_suite"; then
+	if ! APT_CONFIG=$aptconf apt-get indextargets --format '$(CODENAME)' 2>/dev/null | grep -qx "$RECIPE_suite"; then
 		die "$AT_suite: apt on this machine knows no suite $RECIPE_suite: run apt-get update, or add the suite to its sources"
 	fi
-	kernel_package=$(apt-cache depends --no-recommends --no-suggests "$RECIPE_kernel" 2>/dev/null |
+	kernel_package=$(APT_CONFIG=$aptconf apt-cache depends --no-recommends --no-suggests "$RECIPE_kernel" 2>/dev/null |
 		sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
 	[ -n "$kernel_package" ] || die "$AT_kernel: apt knows no kernel for $RECIPE_kernel: run apt-get update, or name another package"
 	mkdir -p "$work/none/partial" # apt does not name what its cache has, so here it has nothing

@@ -13,7 +13,7 @@ tab=$(printf '\t')
 recipe_chain() {
 	chain='' asked=$2 seen=$nl folder=$1 trail=
 	while :; do
-		[ -r "$folder/recipe" ] || die "$asked: there is no recipe $folder (a folder with a file named recipe)"
+		[ -r "$folder/recipe" ] || die "$asked: $folder has no file named recipe"
 		folder=$(readlink -f "$folder")
 		trail="$trail${trail:+ -> }${folder##*/}"
 		case $seen in *"$nl$folder$nl"*) die "$asked: the bases of this recipe go in a circle: $trail" ;; esac

@@ -22,6 +22,7 @@ die() {
 		full=$(say_full)
 		printf '%s\n' "$*" >>"$log" || :
 		cp "$log" "$kept" 2>/dev/null || kept=
+		[ -z "${new-}" ] || rm -rf "$new"
 	fi
 	printf 'carrel-image-build: %s%s\n' "${full:+$full; nothing was published and what was there is as it was. }" "$*" >&3
 	[ -z "$kept" ] || printf 'carrel-image-build: the whole log is %s\n' "$kept" >&3
@@ -30,14 +31,16 @@ die() {
 
 # Says which folder is full when that is why the build fails, else nothing.
 say_full() {
-	for folder in "$cache" "$out"; do
-		left=$(df --output=avail -k "$folder" | tail -n 1)
-		if [ "$left" -lt 4096 ] || tail -n 400 "$log" | grep -q 'No space left on device'; then
-			printf 'the disk of %s is full (%s MB are free): make room there or give another folder' \
-				"$folder" $((left / 1024))
-			return
-		fi
+	folder=
+	for f in "$cache" "$out"; do
+		[ "$(df --output=avail -k "$f" | tail -n 1)" -ge 4096 ] || folder=$f
 	done
+	# what failed has cleaned up behind itself: the installer, which works in the cache
+	if [ -z "$folder" ] && tail -n 400 "$log" | grep -q 'No space left on device'; then
+		folder=$cache
+	fi
+	[ -z "$folder" ] || printf 'the disk of %s is full (%s MB are free): make room there or give another folder' \
+		"$folder" $(($(df --output=avail -k "$folder" | tail -n 1) / 1024))
 }
 
 # Runs a command, its output into the log; WHAT goes on the screen with percent of TOTAL events
