@@ -118,7 +118,8 @@ packages_fetch() {
 	[ -s "$work/missing" ] || return 0
 	set --
 	while read -r sum _ file address; do
-		rm -f "$debs/$file"
+		# what apt-ftparchive remembers is of the file that was there
+		[ ! -e "$debs/$file" ] || rm -f "$debs/$file" "$cache/packages.db"
 		case $address in file:*) address=copy:${address#file:} ;; esac
 		set -- "$@" "$address" "$debs/$file" "SHA256:$sum"
 	done <"$work/missing"
