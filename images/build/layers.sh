@@ -25,7 +25,8 @@ layers_tree() {
 		grep -qxF "${file##*/}" "$layers"/*.used || rm -f "$file"
 	done
 	mkdir "$work/tree"
-	zstd -dc "$layers/$below.tar.zst" | tar -x -p --xattrs --xattrs-include='*' -C "$work/tree"
+	# /dev is the kernel's in a desktop, and device files are not for everybody to make
+	zstd -dc "$layers/$below.tar.zst" | tar -x -p --xattrs --xattrs-include='*' --exclude='./dev/*' -C "$work/tree"
 	# of the machine that installed
 	rm -f "$work/tree/etc/hostname" "$work/tree/etc/resolv.conf" "$work/tree/etc/apt/sources.list"
 	layers_verify

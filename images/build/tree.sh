@@ -8,6 +8,8 @@ tree_build() {
 	say "tree: overlay, hooks"
 	tree_overlay
 	tree_keyboard
+	# for the programs that hooks run in it; the mount is the build's own
+	mount --rbind /dev "$work/tree/dev"
 	tree_hooks '[0-4]'
 	recipe_items mask >"$work/mask"
 	while read -r what name; do
@@ -21,6 +23,7 @@ tree_build() {
 	tree_anonymous
 	tree_hooks '[5-9]'
 	tree_session
+	umount -l "$work/tree/dev"
 	say "tree: $(du -sm "$work/tree" | cut -f1) MB"
 }
 

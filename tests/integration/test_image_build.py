@@ -4,10 +4,12 @@ recipes inherit, mistakes are told with file and line, and nothing that stops a 
 version behind."""
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -336,6 +338,31 @@ def test_two_at_once(own, tmp_path):
     said, _ = second.communicate(timeout=60)
     assert second.returncode == 0 and "is up to date" in said
     assert len(versions(out)) == 2
+
+
+@pytest.mark.skipif(not shutil.which("newuidmap"), reason="uidmap is not installed")
+def test_as_an_ordinary_user(warm):
+    """The bytes are those that root gets. The user's range of ids is known in a mount namespace alone."""
+    tiny, made, _ = warm
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        folder = pathlib.Path(name)
+        write(folder / "subids", "nobody:200000:65536\n")
+        for part in ("out", "cache"):
+            (folder / part).mkdir()
+        shutil.copytree(tiny.folder, folder / "tiny", ignore=shutil.ignore_patterns("out", "cache"))
+        run("chown", "-R", "nobody:nogroup", folder)
+        arguments = tiny.arguments(folder / "out", folder / "cache", "--version", VERSION)
+        arguments = [a.replace(str(tiny.folder), str(folder / "tiny")) for a in arguments]
+        lock = folder / "tiny/packages.lock"
+        lock.write_text(lock.read_text().replace(str(tiny.folder), str(folder / "tiny")))
+        binds = "".join(f"mount --bind {folder}/subids {file}; " for file in ("/etc/subuid", "/etc/subgid"))
+        result = subprocess.run(["unshare", "--mount", "sh", "-ec", binds + "exec setpriv --reuid nobody "
+                                 "--regid nogroup --clear-groups \"$@\"", "sh", *arguments],
+                                capture_output=True, text=True, check=False)
+        ok(result)
+        assert not (folder / "cache/work").exists()
+        for file in ("vmlinuz", "initrd", "root.erofs"):
+            assert (folder / "out/tiny" / VERSION / file).read_bytes() == (made / "tiny" / VERSION / file).read_bytes()
 
 
 def test_full_disk(own, tmp_path):
