@@ -95,6 +95,7 @@ pack_version() {
 	mv "$work/version" "$new"
 	sync -f "$new"
 	mv -T "$new" "$out/$RECIPE_name/$version"
+	rm -f "$cache/failed-$label.log"
 	pack_publish "$version"
 }
 

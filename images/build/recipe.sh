@@ -61,6 +61,7 @@ recipe_key() { # PLACE LINE
 	case $2 in *=*) ;; *) die "$1: \"$2\" is not of the form key = value" ;; esac
 	key=$(printf '%s' "${2%%=*}" | tr -d ' \t')
 	value=$(printf '%s' "${2#*=}" | sed -e 's/^[[:space:]]*//' -e 's/[[:space:]]*$//')
+	[ "$key" != base ] || die "$1: base can only be given in the file of a recipe, once"
 	case " $recipe_keys " in
 	*" $key "*) ;;
 	*) die "$1: unknown key \"$key\"; known keys: base $recipe_keys" ;;
@@ -78,10 +79,15 @@ recipe_load() {
 	while IFS= read -r folder; do
 		[ -n "$folder" ] || continue
 		unset RECIPE_name
-		number=0
+		number=0 based=no
 		while IFS= read -r line || [ -n "$line" ]; do
 			number=$((number + 1))
-			case $(printf '%s' "$line" | tr -d ' \t') in '' | '#'* | base=*) continue ;; esac
+			case $(printf '%s' "$line" | tr -d ' \t') in
+			'' | '#'*) continue ;;
+			base=*)
+				[ $based = yes ] || { based=yes && continue; }
+				;;
+			esac
 			recipe_key "$folder/recipe:$number" "$line"
 		done <"$folder/recipe"
 		recipe=$folder # in the end the recipe itself, not a base

@@ -224,7 +224,10 @@ def test_bases_that_are_no_recipes(own):
     assert "child/recipe:1: there is no recipe \"nosuch\"" in refused(tiny.build(out, cache), out)
     (child / "recipe").write_text("name = child\nbase = ../tiny\n")
     assert "child/recipe:2: base is \"../tiny\"" in refused(tiny.build(out, cache), out)
+    (child / "recipe").write_text("base = tiny\nname = child\nbase = tiny\n")
+    assert "child/recipe:3: base can only be given in the file of a recipe, once" in refused(tiny.build(out, cache), out)
     (child / "recipe").write_text("name = child\nbase = tiny\n")
+    assert "--set: base can only" in refused(tiny.build(out, cache, "--set", "base=tiny"), out)
     with open(child.parent / "tiny/recipe", "a", encoding="utf-8") as f:
         f.write("base = child\n")
     assert re.search(r"tiny/recipe:\d+: the bases of this recipe go in a circle: child -> tiny -> child",
