@@ -24,9 +24,10 @@ layers_tree() {
 	for file in "$layers"/*.tar.zst; do
 		grep -qxF "${file##*/}" "$layers"/*.used || rm -f "$file"
 	done
-	mkdir "$work/tree"
+	[ -d "$work/tree" ] || layers_unpack "$below" "$work/tree"
 	# /dev is the kernel's in a desktop, and device files are not for everybody to make
-	zstd -dc "$layers/$below.tar.zst" | tar -x -p --xattrs --xattrs-include='*' --exclude='./dev/*' -C "$work/tree"
+	rm -rf "$work/tree/dev"
+	mkdir "$work/tree/dev"
 	# of the machine that installed
 	rm -f "$work/tree/etc/hostname" "$work/tree/etc/resolv.conf" "$work/tree/etc/apt/sources.list"
 	layers_verify
@@ -44,6 +45,7 @@ layers_parts() {
 # An apt that knows the repository of the locked packages and nothing else.
 layers_apt() {
 	layers=$cache/layers
+	mkfifo "$work/fifo"
 	mkdir -p "$layers" "$work/apt/lists/partial" "$work/apt/archives/partial"
 	echo "deb [trusted=yes] copy:$repository $RECIPE_suite main" >"$work/apt/sources"
 	cat >"$work/apt/conf" <<-EOF
@@ -82,6 +84,30 @@ layers_list() {
 	} | sha256sum | cut -c1-24)
 }
 
+# The files of a layer into FOLDER, which is made.
+layers_unpack() { # LAYER FOLDER
+	mkdir "$2"
+	zstd -dc "$layers/$1.tar.zst" | tar -x -p --xattrs --xattrs-include='*' --exclude='./dev/*' -C "$2"
+}
+
+# "$work/new" into the cache as the layer, and away; as the topmost it is the image's tree. Times are
+# brought to one that is not later than SOURCE_DATE_EPOCH, in the tree as in the archive.
+layers_store() {
+	tar -c --sort=name --format=posix --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime \
+		--xattrs --xattrs-include='*' --numeric-owner --clamp-mtime --mtime="@$SOURCE_DATE_EPOCH" \
+		-C "$work/new" . >"$work/fifo" &
+	zstd -q -1 <"$work/fifo" >"$layers/$layer.part"
+	wait $! || die "a layer cannot be stored"
+	sync "$layers/$layer.part"
+	mv "$layers/$layer.part" "$layers/$layer.tar.zst"
+	if [ "$layer_number" = "$layer_last" ]; then
+		mv "$work/new" "$work/tree"
+		find "$work/tree" -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+	else
+		rm -rf "$work/new"
+	fi
+}
+
 # Makes the layer when the cache lacks it; it is the one below from then on.
 layers_make() {
 	echo "$layer.tar.zst" >>"$work/used"
@@ -91,33 +117,31 @@ layers_make() {
 		else
 			layers_next
 		fi
-		sync "$layers/$layer.part"
-		mv "$layers/$layer.part" "$layers/$layer.tar.zst"
+		layers_store
 	fi
 	below=$layer
 	mv "$work/layer" "$work/layer.below"
 }
 
-# mmdebstrap with what all layers have in common, compressed into the cache.
+# mmdebstrap into "$work/new", with what all layers have in common.
 layers_mmdebstrap() { # WHAT COUNT ARGUMENTS
 	layer_what="packages: installing $1" layer_count=$2
 	shift 2
-	mkdir -p "$work/tmp"
+	mkdir "$work/new"
 	progress "$layer_what" $((2 * layer_count)) '^(Unpacking|Setting up) ' layers_run "$@" ||
 		die "packages cannot be installed: $(grep -E '^(E|dpkg): ' "$log" | cut -c1-400 | tail -n 3)"
 }
 
 # shellcheck disable=SC2016 # the hooks' own variables
 layers_run() {
-	TMPDIR=$work/tmp mmdebstrap --mode=root --format=tar --verbose \
+	mmdebstrap --mode=root --format=directory --verbose \
 		--aptopt='APT::Install-Recommends "false"' --aptopt='APT::Sandbox::User "root"' \
 		--aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		--dpkgopt='path-include=/usr/share/locale/locale.alias' \
 		--dpkgopt='path-include=/usr/share/locale/ko/*' \
-		"$@" "$RECIPE_suite" "$work/layer.tar" "deb [trusted=yes] copy:$repository $RECIPE_suite main" &&
-		zstd -q -f -3 "$work/layer.tar" -o "$layers/$layer.part" && rm "$work/layer.tar"
+		"$@" "$RECIPE_suite" "$work/new" "deb [trusted=yes] copy:$repository $RECIPE_suite main"
 }
 
 layers_first() {
