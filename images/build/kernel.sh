@@ -5,7 +5,6 @@
 # twice as quick from the uncompressed kernel (by its PVH entry), so that is what the image has.
 
 kernel_unpack() {
-	kernel_deb=$(awk -v p="$kernel_package" 'index($3, p "_") == 1 {print $3}' "$work/lock")
 	kernel_dir=$cache/kernel-${kernel_deb%.deb}
 	if [ ! -e "$kernel_dir/complete" ]; then
 		say "kernel: unpacking $kernel_package"
@@ -43,9 +42,9 @@ kernel_initrd() {
 	install -m 755 "$init" "$tree/init"
 	strip "$tree/init"
 	: >"$work/depends"
-	for module in $(lines "$recipe/modules"); do
+	for module in $(recipe_items modules); do
 		modprobe -d "$kernel_dir" -S "$kernel_release" --show-depends "$module" >>"$work/depends" 2>/dev/null ||
-			die "$recipe/modules: the kernel $kernel_release has no module $module"
+			die "$(recipe_where modules "$module"): the kernel $kernel_release has no module \"$module\""
 	done
 	sed -n 's/^insmod \([^ ]*\).*/\1/p' "$work/depends" | awk '!seen[$0]++' >"$work/modules"
 	while read -r path; do

@@ -32,61 +32,87 @@ manifest_file() {
 		"$(sha256sum "$work/version/$2" | cut -d' ' -f1)"
 }
 
-# FILE: its signature, beside it.
-sign_file() {
-	"$signer" --key "$sign" "$1" >"$work/sig" || die "$1 cannot be signed"
-	chmod 644 "$work/sig"
-	mv "$work/sig" "${1%/*}/manifest.sig"
+# A member that names FILE with its sum.
+manifest_sum() { # NAME FILE
+	printf '"%s":{"file":"%s","sha256":"%s"}' "$1" "$2" "$(sha256sum "$work/version/$2" | cut -d' ' -f1)"
 }
 
-# The current version, when its signature is none of this key: what was built unsigned, or before
-# the key was changed.
-sign_again() {
-	beside=$current/manifest.sig
-	"$signer" --key "$sign" "$current/manifest.json" >"$work/expected" || die "$current/manifest.json cannot be signed"
-	if [ -r "$beside" ] && cmp -s "$work/expected" "$beside"; then
+manifest_make() {
+	printf '{"name":"%s","version":"%s","kind":"%s","inputs":"%s",\n' "$RECIPE_name" "$version" \
+		"$RECIPE_kind" "$inputs"
+	printf ' "files":{%s,\n  %s,\n  %s},\n' "$(manifest_file kernel vmlinuz)" \
+		"$(manifest_file initrd initrd)" "$(manifest_file root root.erofs)"
+	printf ' "root":{"format":"erofs","data_blocks":%s,"block_size":4096,"root_hash":"%s","salt":"%s"},\n' \
+		"$data_blocks" "$root_hash" "$salt"
+	printf ' "recipe":"%s","packages":%s,\n %s,\n %s,\n' "$(recipe_hash)" "$count" \
+		"$(manifest_sum lock packages.lock)" "$(manifest_sum sbom sbom.json)"
+	printf ' "memory_min_mib":%s,"handoff":"%s","cmdline":"%s carrel.upper=%s"}\n' "$RECIPE_memory_min" \
+		"$RECIPE_handoff" "$RECIPE_cmdline" "$RECIPE_upper"
+}
+
+# Chooses the version's name; held against other builds into OUT from here to its appearance.
+pack_name() {
+	mkdir -p "$out/$RECIPE_name"
+	exec 8>"$out/$RECIPE_name/.lock"
+	flock 8
+	if [ -n "$version" ]; then
+		[ ! -e "$out/$RECIPE_name/$version" ] || die "--version $version: $out/$RECIPE_name has that version; versions never change"
 		return
 	fi
-	say "signing version $(basename "$(readlink "$current")")"
-	sign_file "$(readlink -f "$current")/manifest.json"
-}
-
-# Puts the version under OUT (a rename makes it appear whole) and publishes it.
-pack_version() {
-	mkdir "$work/version"
-	cp "$kernel_dir/vmlinux" "$work/version/vmlinuz"
-	mv "$work/initrd" "$work/version/initrd"
-	mv "$root" "$work/version/root.erofs"
 	n=1
 	day=$(date -u +%Y%m%d)
 	while [ -e "$out/$RECIPE_name/$day.$n" ]; do
 		n=$((n + 1))
 	done
 	version=$day.$n
-	{
-		printf '{"name":"%s","version":"%s","kind":"%s","inputs":"%s",\n' "$RECIPE_name" "$version" \
-			"$RECIPE_kind" "$inputs"
-		printf ' "files":{%s,\n  %s,\n  %s},\n' "$(manifest_file kernel vmlinuz)" \
-			"$(manifest_file initrd initrd)" "$(manifest_file root root.erofs)"
-		printf ' "root":{"format":"erofs","data_blocks":%s,"block_size":4096,"root_hash":"%s","salt":"%s"},\n' \
-			"$data_blocks" "$root_hash" "$salt"
-		printf ' "handoff":"%s","cmdline":"%s carrel.upper=%s"}\n' "$RECIPE_handoff" "$RECIPE_cmdline" "$RECIPE_upper"
-	} >"$work/manifest.json"
-	chmod 644 "$work/version"/* "$work/manifest.json"
-	[ -z "$sign" ] || sign_file "$work/manifest.json"
-	mkdir -p "$out/$RECIPE_name"
-	rm -rf "$out/$RECIPE_name/.new"
-	cp -R "$work/version" "$out/$RECIPE_name/.new"
-	cp "$work/manifest.json" "$out/$RECIPE_name/.new/.manifest"
-	[ -z "$sign" ] || cp "$work/manifest.sig" "$out/$RECIPE_name/.new/"
-	sync -f "$out/$RECIPE_name"
-	mv "$out/$RECIPE_name/.new" "$out/$RECIPE_name/$version"
-	mv "$out/$RECIPE_name/$version/.manifest" "$out/$RECIPE_name/$version/manifest.json"
-	if [ "$publish" = yes ]; then
-		ln -sfn "$version" "$out/$RECIPE_name/.current"
-		mv -T "$out/$RECIPE_name/.current" "$out/$RECIPE_name/current"
-	fi
-	say "version $version: kernel $(size_mb "$out/$RECIPE_name/$version/vmlinuz") MB, initrd $(
-		size_mb "$out/$RECIPE_name/$version/initrd") MB, root $(
-		size_mb "$out/$RECIPE_name/$version/root.erofs") MB"
+}
+
+# The signature of the manifest FILE on standard output.
+pack_sign() { # FILE
+	"$signer" --key "$sign" "$1" || die "the manifest cannot be signed with $sign"
+}
+
+# Puts the version under OUT and publishes it: all of it is in a hidden folder, on the disk, before
+# one rename makes it appear whole.
+pack_version() {
+	mkdir "$work/version"
+	cp "$kernel_dir/vmlinux" "$work/version/vmlinuz"
+	mv "$work/initrd" "$work/version/initrd"
+	mv "$root" "$work/version/root.erofs"
+	cp "$work/lock" "$work/version/packages.lock"
+	sbom_make "$work/version/sbom.json"
+	pack_name
+	manifest_make >"$work/version/manifest.json"
+	[ -z "$sign" ] || pack_sign "$work/version/manifest.json" >"$work/version/manifest.sig"
+	say "version $version: kernel $(size_mb "$work/version/vmlinuz") MB, initrd $(
+		size_mb "$work/version/initrd") MB, root $(size_mb "$work/version/root.erofs") MB, $count packages, $(
+		[ -n "$sign" ] && echo "signed" || echo "not signed")"
+	printf 'built %s in %s s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" $(($(date +%s) - started)) >>"$log"
+	cp "$log" "$work/version/build.log"
+	chmod 644 "$work/version"/*
+	new=$out/$RECIPE_name/.new
+	rm -rf "$new"
+	mv "$work/version" "$new"
+	sync -f "$new"
+	mv -T "$new" "$out/$RECIPE_name/$version"
+	rm -f "$cache/failed-$label.log"
+	pack_publish "$version"
+}
+
+pack_publish() { # VERSION
+	[ "$publish" = yes ] || return 0
+	ln -sfn "$1" "$out/$RECIPE_name/.current"
+	mv -T "$out/$RECIPE_name/.current" "$out/$RECIPE_name/current"
+}
+
+# A published version with these inputs gets the signature that it lacks (or has of another key).
+pack_sign_current() {
+	[ -n "$sign" ] || return 0
+	folder=$out/$RECIPE_name/$(readlink "$current")
+	pack_sign "$folder/manifest.json" >"$work/manifest.sig"
+	cmp -s "$work/manifest.sig" "$folder/manifest.sig" && return 0
+	cp "$work/manifest.sig" "$folder/.manifest.sig"
+	chmod 644 "$folder/.manifest.sig"
+	mv "$folder/.manifest.sig" "$folder/manifest.sig"
+	say "version ${folder##*/} is signed now"
 }

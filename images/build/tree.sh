@@ -1,67 +1,58 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=sh disable=SC2154 # variables of carrel-image-build
 #
-# The file tree "$work/tree". What the packages alone make is kept in the cache, so that a change of
-# the recipe's own files takes seconds.
+# The file tree "$work/tree": what the packages make (layers.sh), and on top what is the recipe's own.
 
 tree_build() {
-	tree_base
+	layers_tree
+	say "tree: overlay, hooks"
 	tree_overlay
+	tree_keyboard
+	# for the programs that hooks run in it; the mount is the build's own
+	mount --rbind /dev "$work/tree/dev"
 	tree_hooks '[0-4]'
-	lines "$recipe/mask" | while read -r what name; do
+	recipe_items mask >"$work/mask"
+	while read -r what name; do
 		tree_mask "$what" "$name"
-	done
-	lines "$recipe/trim" | while read -r pattern; do
+	done <"$work/mask"
+	recipe_items trim >"$work/trim"
+	while read -r pattern; do
 		# shellcheck disable=SC2086 # a pattern
 		rm -rf "$work/tree"$pattern
-	done
+	done <"$work/trim"
 	tree_anonymous
 	tree_hooks '[5-9]'
+	tree_session
+	umount -l "$work/tree/dev"
 	say "tree: $(du -sm "$work/tree" | cut -f1) MB"
 }
 
-# Hooks that begin with 0 to 4 run before, the others after files are left out.
+# The hooks of the bases run first. Those that begin with 0 to 4 run before, the others after files
+# are left out.
 tree_hooks() {
-	# shellcheck disable=SC2231 # a pattern
-	for hook in "$recipe"/hooks/$1*.sh; do
-		[ -x "$hook" ] || continue
-		"$hook" "$work/tree" >"$work/hook.log" 2>&1 ||
-			die "hook $(basename "$hook") failed: $(tail -n 5 "$work/hook.log")"
-	done
-}
-
-tree_base() {
-	key=$({
-		grep -v "/${kernel_package}_" "$work/lock" | cut -d' ' -f1,3
-		lines "$recipe/packages"
-		sed -n '/^tree_base/,/^}/p' "$lib/tree.sh"
-	} | sha256sum | cut -c1-24)
-	base=$cache/base-$RECIPE_name-$key.tar
-	if [ ! -e "$base" ]; then
-		say "tree: installing packages"
-		rm -f "$cache/base-$RECIPE_name-"*.tar
-		packages_repository
-		# shellcheck disable=SC2046,SC2086 # lists
-		mmdebstrap --mode=root --variant=essential --format=tar --quiet \
-			--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
-			--aptopt='APT::Install-Recommends "false"' --aptopt='APT::Sandbox::User "root"' \
-			--aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
-			--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-			--dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-			--dpkgopt='path-include=/usr/share/locale/locale.alias' \
-			--dpkgopt='path-include=/usr/share/locale/ko/*' \
-			--include="usr-is-merged,$(echo $names | tr ' ' ',')" \
-			"$RECIPE_suite" "$base.part" "deb [trusted=yes] copy:$repository $RECIPE_suite main" \
-			>"$work/mmdebstrap.log" 2>&1 ||
-			die "packages cannot be installed: $(grep '^E:' "$work/mmdebstrap.log" | cut -c1-400 | tail -n 3)"
-		mv "$base.part" "$base"
-	fi
-	mkdir "$work/tree"
-	tar -x -p --xattrs --xattrs-include='*' -C "$work/tree" -f "$base"
+	while IFS= read -r folder; do
+		# shellcheck disable=SC2231 # a pattern
+		for hook in "$folder"/hooks/$1*.sh; do
+			[ -e "$hook" ] || continue
+			printf 'hook %s\n' "$hook" >>"$log"
+			"$hook" "$work/tree" >"$work/hook.log" 2>&1 || {
+				cat "$work/hook.log" >>"$log"
+				die "hook $hook failed: $(tail -n 5 "$work/hook.log")"
+			}
+			cat "$work/hook.log" >>"$log"
+		done
+	done <<-END
+	$chain
+	END
 }
 
 tree_overlay() {
-	cp -R --no-preserve=ownership,timestamps "$recipe/overlay/." "$work/tree/"
+	while IFS= read -r folder; do
+		[ ! -d "$folder/overlay" ] ||
+			cp -R --no-preserve=ownership,timestamps "$folder/overlay/." "$work/tree/"
+	done <<-END
+	$chain
+	END
 	install -D -m 755 "$agent" "$work/tree/usr/libexec/carrel/carrel-agent"
 	install -m 755 "${agent%/*}/carrel-waitscreen" "${agent%/*}/carrel-ximwait" "$work/tree/usr/libexec/carrel/"
 	# the modules of the initramfs are loaded by then; their list answers modprobe's questions
@@ -69,6 +60,46 @@ tree_overlay() {
 	mkdir -p "$modules"
 	cp "$kernel_dir/lib/modules/$kernel_release"/modules.builtin* "$kernel_dir/lib/modules/$kernel_release/modules.order" "$modules/"
 	depmod -b "$work/tree" "$kernel_release"
+	echo desktop >"$work/tree/etc/hostname"
+}
+
+# The X layout of the recipe's key "keyboard": LAYOUT or LAYOUT(VARIANT).
+tree_keyboard() {
+	layout=${RECIPE_keyboard%%"("*}
+	variant=$(printf '%s' "$RECIPE_keyboard" | sed -n 's/.*(\(.*\))/\1/p')
+	if [ -d "$work/tree/usr/share/X11/xkb/symbols" ] && [ ! -f "$work/tree/usr/share/X11/xkb/symbols/$layout" ]; then
+		die "${AT_keyboard-}: keyboard is \"$RECIPE_keyboard\"; the image has no X layout $layout"
+	fi
+	mkdir -p "$work/tree/etc/X11/xorg.conf.d"
+	{
+		printf 'Section "InputClass"\n\tIdentifier "keyboard"\n\tMatchIsKeyboard "on"\n'
+		printf '\tOption "XkbModel" "pc105"\n\tOption "XkbLayout" "%s"\n' "$layout"
+		[ -z "$variant" ] || printf '\tOption "XkbVariant" "%s"\n' "$variant"
+		printf 'EndSection\n'
+	} >"$work/tree/etc/X11/xorg.conf.d/20-carrel-keyboard.conf"
+}
+
+# The desktop session: the key is the name of one that a package has (/usr/share/xsessions), or a
+# command. /usr/libexec/carrel/session, which the agent runs, ends in it.
+tree_session() {
+	command=$RECIPE_session
+	entry="$work/tree/usr/share/xsessions/$RECIPE_session.desktop"
+	case $RECIPE_session in
+	*[!A-Za-z0-9._-]*) ;;
+	*) [ ! -f "$entry" ] || command=$(sed -n 's/^Exec=//p' "$entry" | head -n 1) ;;
+	esac
+	program=${command%% *}
+	case $program in
+	/*) tree_has_program "$program" ;;
+	*) tree_has_program "/usr/bin/$program" || tree_has_program "/bin/$program" ;;
+	esac || die "$AT_session: session is \"$RECIPE_session\"; the image has neither a session of that name nor a program $program"
+	printf '#!/bin/sh\nexec %s\n' "$command" >"$work/tree/usr/libexec/carrel/session-command"
+	chmod 755 "$work/tree/usr/libexec/carrel/session-command"
+}
+
+# A link's target is a path of the image, not of this machine.
+tree_has_program() {
+	chroot "$work/tree" /bin/sh -c '[ -x "$0" ]' "$1"
 }
 
 # One line of the recipe's mask file.
@@ -82,7 +113,6 @@ tree_mask() {
 			ln -sf /dev/null "$work/tree/etc/systemd/system-generators/${g##*/}"
 		done
 		;;
-	*) die "$recipe/mask: \"$1\" is not known; allowed: unit, udev, generators" ;;
 	esac
 }
 

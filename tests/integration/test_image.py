@@ -101,3 +101,20 @@ def test_manifest_tells_the_truth(tmp_path):
     again = build("--out", out, "--cache", cache, "--sign", key)
     assert again.returncode == 0 and "is up to date" in again.stdout
     assert os.path.realpath(os.path.join(out, "desktop-lite", "current")) == version
+
+
+@pytest.mark.full
+@needs_root
+def test_desktop_lite_exactly_again(tmp_path):
+    """From the lock of the version that the lab uses, with a cache of its own that fetches every package
+    from the lock's addresses."""
+    out, cache = os.path.join(TOP, "build", "images"), os.path.join(TOP, "build", "cache")
+    key = os.path.join(TOP, "build", "pki", "image-signing.key")
+    assert build("--out", out, "--cache", cache, "--sign", key).returncode == 0
+    version = os.path.realpath(os.path.join(out, "desktop-lite", "current"))
+    name = os.path.basename(version)
+    again = build("--out", tmp_path / "out", "--cache", tmp_path / "cache", "--sign", key, "--lock",
+                  os.path.join(version, "packages.lock"), "--version", name)
+    assert again.returncode == 0, again.stdout + again.stderr
+    for file in ("vmlinuz", "initrd", "root.erofs", "sbom.json", "manifest.json", "manifest.sig"):
+        subprocess.run(["cmp", os.path.join(version, file), tmp_path / "out/desktop-lite" / name / file], check=True)
