@@ -14,17 +14,17 @@
 /* Where a version is used: "current", the channels of carreld, "in use". `usage` may be NULL. */
 static json_t *uses_of(const struct version *version, const char *current, const json_t *answer)
 {
-	json_t *uses = json_array(), *channel;
+	static const char *const channels[] = {"stable", "testing", "previous"};
+	json_t *uses = json_array();
 	g_autofree char *id = version_id(version);
 	const json_t *item;
-	const char *name;
 	size_t i;
 
 	if (!g_strcmp0(current, version->version))
 		json_array_append_new(uses, json_string("current"));
-	json_object_foreach (json_object_get(answer, "channels"), name, channel)
-		if (!g_strcmp0(json_string_value(channel), id))
-			json_array_append_new(uses, json_string(name));
+	for (i = 0; i < G_N_ELEMENTS(channels); i++)
+		if (!strcmp(show_string(json_object_get(answer, "channels"), channels[i]), id))
+			json_array_append_new(uses, json_string(channels[i]));
 	json_array_foreach (json_object_get(answer, "keep"), i, item)
 		if (!json_array_size(uses) && !g_strcmp0(json_string_value(item), id))
 			json_array_append_new(uses, json_string("in use"));
@@ -448,13 +448,14 @@ int command_image_unpin(const struct context *context)
 	return with_store(context, take_pin);
 }
 
+/* The admin's PATH may lead to another one, which he is testing. */
 static char *builder(void)
 {
 	const char *installed = CARREL_PREFIX "/sbin/carrel-image-build";
+	char *found = g_find_program_in_path("carrel-image-build");
 
-	return g_file_test(installed, G_FILE_TEST_IS_EXECUTABLE)
-		       ? g_strdup(installed)
-		       : g_find_program_in_path("carrel-image-build");
+	return found || !g_file_test(installed, G_FILE_TEST_IS_EXECUTABLE) ? found
+									   : g_strdup(installed);
 }
 
 static int build(const struct context *context, const struct image_store *store)

@@ -63,7 +63,7 @@ static gboolean add_open(struct export *self, int file, const char *name, const 
 		return FALSE;
 	if (!sha256 || !strcmp(g_checksum_get_string(sum), sha256))
 		return TRUE;
-	return fail(error, path, "is not what its manifest says (sha256)");
+	return fail(error, path, "is not what the manifest says (sha256): build the image again");
 }
 
 /* `sha256` NULL: no sum is known. */

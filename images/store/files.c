@@ -111,23 +111,65 @@ static gboolean root_is_good(const struct version *version, const char *path,
 	return FALSE;
 }
 
+static gboolean take_owners(GPtrArray *list, const char *folder, GError **error)
+{
+	for (guint i = 0; i < list->len; i++) {
+		struct file *file = list->pdata[i];
+		g_autofree char *real = g_strconcat(folder, file->path, NULL);
+		struct stat about;
+
+		if (lstat(real, &about) < 0) {
+			g_set_error(error, DISK_ERROR, DISK_ERROR_FILE, "%s: %s", real,
+				g_strerror(errno));
+			return FALSE;
+		}
+		file->uid = about.st_uid;
+		file->gid = about.st_gid;
+	}
+	return TRUE;
+}
+
+/*
+ * fsck.erofs 1.5 gives a file its owner after its mode, and the kernel takes the set-user-id bit
+ * away with that: so the modes are of a tree without owners, and the owners of another one.
+ */
+static GPtrArray *load_erofs(
+	const char *image, const char *target, const struct disk_progress *progress, GError **error)
+{
+	g_autofree char *extract = g_strconcat("--extract=", target, NULL);
+	const char *modes[] = {
+		"fsck.erofs", extract, "--preserve-perms", "--no-preserve-owner", image, NULL};
+	const char *owners[] = {"fsck.erofs", extract, "--preserve", image, NULL};
+	GPtrArray *list =
+		disk_run(modes, "erofs-utils", error) ? files_in(target, progress, error) : NULL;
+
+	if (!list || (disk_remove(target, error) && disk_run(owners, "erofs-utils", error) &&
+			     take_owners(list, target, error)))
+		return list;
+	g_ptr_array_free(list, TRUE);
+	return NULL;
+}
+
+static GPtrArray *load_squashfs(
+	const char *image, const char *target, const struct disk_progress *progress, GError **error)
+{
+	const char *argv[] = {"unsquashfs", "-quiet", "-no-progress", "-dest", target, image, NULL};
+
+	return disk_run(argv, "squashfs-tools", error) ? files_in(target, progress, error) : NULL;
+}
+
 GPtrArray *files_load(const struct version *version, const char *scratch,
 	const struct disk_progress *progress, GError **error)
 {
 	const char *name = version->image->files[IMAGE_ROOT].name;
 	g_autofree char *image = g_build_filename(version->folder, name, NULL);
 	g_autofree char *target = g_build_filename(scratch, "root", NULL);
-	g_autofree char *extract = g_strconcat("--extract=", target, NULL);
-	const char *const erofs[] = {"fsck.erofs", extract, "--preserve", image, NULL};
-	const char *const squashfs[] = {
-		"unsquashfs", "-quiet", "-no-progress", "-dest", target, image, NULL};
-	GPtrArray *list = NULL;
+	GPtrArray *list;
 
 	if (!root_is_good(version, image, progress, error))
 		return NULL;
-	if (version->image->erofs ? disk_run(erofs, "erofs-utils", error)
-				  : disk_run(squashfs, "squashfs-tools", error))
-		list = files_in(target, progress, error);
+	list = version->image->erofs ? load_erofs(image, target, progress, error)
+				     : load_squashfs(image, target, progress, error);
 	if (!disk_remove(target, list ? error : NULL) && list) {
 		g_ptr_array_free(list, TRUE);
 		list = NULL;

@@ -16,8 +16,7 @@
 GHashTable *gc_usage(const json_t *answer, GError **error)
 {
 	const json_t *keep = json_object_get(answer, "keep"), *item;
-	json_t *channel;
-	const char *name;
+	static const char *const names[] = {"previous", "testing", "stable"};
 	size_t i;
 	GHashTable *usage;
 
@@ -32,10 +31,13 @@ GHashTable *gc_usage(const json_t *answer, GError **error)
 		if (json_is_string(item))
 			g_hash_table_replace(
 				usage, g_strdup(json_string_value(item)), g_strdup("in use"));
-	json_object_foreach (json_object_get(answer, "channels"), name, channel)
-		if (json_is_string(channel) && *json_string_value(channel))
-			g_hash_table_replace(
-				usage, g_strdup(json_string_value(channel)), g_strdup(name));
+	for (i = 0; i < G_N_ELEMENTS(names); i++) {
+		const char *id = json_string_value(
+			json_object_get(json_object_get(answer, "channels"), names[i]));
+
+		if (id && *id)
+			g_hash_table_replace(usage, g_strdup(id), g_strdup(names[i]));
+	}
 	return usage;
 }
 

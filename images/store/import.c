@@ -309,9 +309,7 @@ static gboolean appear(struct import *self, const char *scratch, const char *fol
 {
 	g_autofree char *parent = g_path_get_dirname(folder);
 
-	if (!sign(self, error) ||
-		!write_file(
-			scratch, "manifest.sig", self->signature, strlen(self->signature), error) ||
+	if (!write_file(scratch, "manifest.sig", self->signature, strlen(self->signature), error) ||
 		!write_file(
 			scratch, "manifest.json", self->manifest, self->manifest_length, error) ||
 		!disk_sync_folder(scratch, error))
@@ -373,7 +371,7 @@ static char *import(struct import *self, gboolean *known, GError **error)
 		self->options->images, self->version->name, self->version->version, NULL);
 	if (!look_for_it(self, folder, known, error))
 		return NULL;
-	if (!*known && !receive(self, self->version->name, folder, error))
+	if (!*known && (!sign(self, error) || !receive(self, self->version->name, folder, error)))
 		return NULL;
 	return version_id(self->version);
 }
