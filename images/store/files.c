@@ -2,7 +2,6 @@
 #include "images/store/files.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -92,7 +91,7 @@ GPtrArray *files_in(const char *folder, const struct disk_progress *progress, GE
 		g_ptr_array_free(walk.list, TRUE);
 		return NULL;
 	}
-	qsort(walk.list->pdata, walk.list->len, sizeof(void *), by_path);
+	g_ptr_array_sort(walk.list, by_path);
 	return walk.list;
 }
 

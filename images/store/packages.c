@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "images/store/packages.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "images/store/image.h"
@@ -93,7 +92,7 @@ GPtrArray *packages_parse(const char *text, gsize length, GError **error)
 		g_ptr_array_add(list, package);
 		text += size + 1;
 	}
-	qsort(list->pdata, list->len, sizeof(void *), by_name);
+	g_ptr_array_sort(list, by_name);
 	for (guint i = 1; i < list->len; i++)
 		if (!compare(list->pdata[i - 1], list->pdata[i]))
 			return fail(list, error, line, "a package is there twice");

@@ -43,7 +43,7 @@ gboolean version_split(const char *id, char **name, char **version, GError **err
 
 static char **take_strings(GPtrArray *list, int (*compare)(const void *, const void *))
 {
-	qsort(list->pdata, list->len, sizeof(void *), compare);
+	g_ptr_array_sort(list, compare);
 	g_ptr_array_add(list, NULL);
 	return (char **)g_ptr_array_free(list, FALSE);
 }
