@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+import fakes.site
 import signing
 import tiny_image
 from tiny_image import Carreld, make_version, packages, usage
@@ -470,3 +471,36 @@ def test_build_hands_all_on(site):
     result = site.carrel("build", env=path)
     assert result.returncode == 2 and "RECIPE" in result.stderr
     assert "carrel image build RECIPE" in site.carrel("build", "--help", env=path).stdout
+
+
+@pytest.fixture
+def real(tmp_path, certificate):
+    """A real carreld with one server; its images have no files but the manifest."""
+    made = fakes.site.Site(tmp_path, certificate).start()
+    try:
+        made.add_server()
+        for day in ("20260401.1", "20260402.1", "20260403.1", "20260404.1"):
+            made.publish(f"desktop-lite@{day}")
+        yield made
+    finally:
+        made.end()
+
+
+def test_gc_and_list_with_the_real_carreld(real):
+    first, second, third, fourth = (f"desktop-lite@2026040{day}.1" for day in "1234")
+    real.cli("image", "publish", first)
+    real.cli("image", "promote", first, "--canary", "0")
+    real.cli("image", "publish", second)
+    listed = json.loads(real.cli("image", "list", "--json").stdout)
+    uses = {f"{entry['name']}@{entry['version']}": entry["use"] for entry in listed["images"]}
+    old = fakes.site.IMAGE
+    assert listed["carreld"] and uses == {
+        first: ["stable"], second: ["testing"], third: [], fourth: ["current"], old: ["previous"]}
+    done = json.loads(real.cli("image", "gc", "--keep", "0", "--json").stdout)
+    assert [entry["image"] for entry in done["removed"]] == [third]
+    assert {entry["image"]: entry["why"] for entry in done["kept"]} == {
+        first: "stable", second: "testing", fourth: "current", old: "previous"}
+    assert "testing" in real.cli("image", "show", second).stdout
+    # the way back is still there, and what was removed cannot be taken into use
+    real.cli("image", "rollback")
+    assert third in real.cli("image", "publish", third, status=1).stderr
