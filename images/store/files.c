@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 
 #include "images/store/check.h"
+#include "images/store/erofs.h"
 
 static void file_free(struct file *file)
 {
@@ -110,40 +111,42 @@ static gboolean root_is_good(const struct version *version, const char *path,
 	return FALSE;
 }
 
-static gboolean take_owners(GPtrArray *list, const char *folder, GError **error)
+/* Modes and owners from the image itself. */
+static gboolean take_owners(GPtrArray *list, const char *image, GError **error)
 {
-	for (guint i = 0; i < list->len; i++) {
-		struct file *file = list->pdata[i];
-		g_autofree char *real = g_strconcat(folder, file->path, NULL);
-		struct stat about;
+	g_autoptr(GMappedFile) map = g_mapped_file_new(image, FALSE, error);
+	g_autoptr(GHashTable) known =
+		map ? erofs_read((const guint8 *)g_mapped_file_get_contents(map),
+			      g_mapped_file_get_length(map), error)
+		    : NULL;
 
-		if (lstat(real, &about) < 0) {
-			g_set_error(error, DISK_ERROR, DISK_ERROR_FILE, "%s: %s", real,
-				g_strerror(errno));
+	for (guint i = 0; known && i < list->len; i++) {
+		struct file *file = list->pdata[i];
+		const struct erofs_file *own = g_hash_table_lookup(known, file->path);
+
+		if (!own) {
+			g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_BAD,
+				"%s: fsck.erofs has unpacked %s, which is not in it", image,
+				file->path);
 			return FALSE;
 		}
-		file->uid = about.st_uid;
-		file->gid = about.st_gid;
+		file->mode = own->mode;
+		file->uid = own->uid;
+		file->gid = own->gid;
 	}
-	return TRUE;
+	return known != NULL;
 }
 
-/*
- * fsck.erofs 1.5 gives a file its owner after its mode, and the kernel takes the set-user-id bit
- * away with that: so the modes are of a tree without owners, and the owners of another one.
- */
 static GPtrArray *load_erofs(
 	const char *image, const char *target, const struct disk_progress *progress, GError **error)
 {
 	g_autofree char *extract = g_strconcat("--extract=", target, NULL);
-	const char *modes[] = {
-		"fsck.erofs", extract, "--preserve-perms", "--no-preserve-owner", image, NULL};
-	const char *owners[] = {"fsck.erofs", extract, "--preserve", image, NULL};
-	GPtrArray *list =
-		disk_run(modes, "erofs-utils", error) ? files_in(target, progress, error) : NULL;
+	const char *argv[] = {"fsck.erofs", extract, "--no-preserve", image, NULL};
+	GPtrArray *list = NULL;
 
-	if (!list || (disk_remove(target, error) && disk_run(owners, "erofs-utils", error) &&
-			     take_owners(list, target, error)))
+	if (disk_run(argv, "erofs-utils", error))
+		list = files_in(target, progress, error);
+	if (!list || take_owners(list, image, error))
 		return list;
 	g_ptr_array_free(list, TRUE);
 	return NULL;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What comes in with a version from another boot server: headers of a tar archive, a manifest with
- * all its members, a lock of packages; and the file of pins. The first byte says which. */
+ * all its members, a lock of packages, a file system; and the file of pins. The first byte says
+ * which. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "images/store/erofs.h"
 #include "images/store/packages.h"
 #include "images/store/pins.h"
 #include "images/store/tar.h"
@@ -69,6 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 'M':
 		fuzz_manifest(text, size - 1);
 		break;
+	case 'E': {
+		g_autoptr(GHashTable) files = erofs_read(data + 1, size - 1, NULL);
+		break;
+	}
 	case 'P':
 		json_decref(pins_parse(text, size - 1, NULL));
 		break;
