@@ -92,8 +92,10 @@ char *versions_current(const char *images, const char *name)
 {
 	g_autofree char *link = g_build_filename(images, name, "current", NULL);
 	g_autofree char *target = g_file_read_link(link, NULL);
+	/* A link that somebody made by hand may be a whole path. */
+	g_autofree char *version = target ? g_path_get_basename(target) : NULL;
 
-	return target && image_version_is_good(target) ? g_steal_pointer(&target) : NULL;
+	return version && image_version_is_good(version) ? g_steal_pointer(&version) : NULL;
 }
 
 static guint64 bytes_in(const char *folder)

@@ -241,6 +241,9 @@ def test_gc_keeps_three_unless_told(five):
         five.publish("lab", "20260102.2")
         five.good("gc", "--keep", "0")
         assert five.versions() == ["20260102.2"]
+        five.publish("lab", five.images / "lab/20260102.2")
+        five.good("gc", "--keep", "0")
+        assert five.versions() == ["20260102.2"]
         assert "--keep" in five.refused("gc", "--keep", "-1", status=2)
         assert "--keep" in five.refused("gc", "--keep", "two", status=2)
 
