@@ -30,7 +30,8 @@ static void print_help(const struct command *command)
 	       "  --from DATE, --until DATE  with group and reservation; see carrel(1)\n"
 	       "  --to SERVER, --size SIZE, --wait [SECONDS], --yes, --log, --repair\n"
 	       "                    with session, desktop, server and volume; see carrel(1)\n"
-	       "  --group NAME, --none, --canary N, --within MINUTES, --reason TEXT, --no-wait\n"
+	       "  --group NAME, --none, --canary N, --within MINUTES, --reason TEXT, --no-wait,\n"
+	       "  --packages, --files, --keep N, --dry-run, --offline, --yes, --trust PUBKEY\n"
 	       "                    with image; see carrel(1)\n"
 	       "  --help, --version\n",
 		list);
@@ -105,6 +106,7 @@ int main(int argc, char **argv)
 	/* Names in other scripts come in, and go out, in the terminal's encoding. */
 	setlocale(LC_CTYPE, "C.UTF-8");
 	g_option_context_add_main_entries(parser, options, NULL);
+	image_args_cut_build(&image, &argc, argv);
 	if (plan_args_wanted(argv))
 		g_option_context_add_group(parser, plan_args_group(&plan));
 	else if (policy_args_wanted(argv))

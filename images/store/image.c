@@ -34,6 +34,11 @@ static gboolean is_hex(const char *text, gsize length)
 	       strspn(text, "0123456789abcdef") == n;
 }
 
+gboolean image_name_is_good(const char *name)
+{
+	return matches(name, "^[a-z0-9][a-z0-9-]{0,31}$");
+}
+
 gboolean image_version_is_good(const char *version)
 {
 	return matches(version, "^[0-9]{8}\\.[0-9]{1,4}$");
@@ -81,6 +86,7 @@ static gboolean parse_root(json_t *root, struct image *image, GError **error)
 			error, "root.data_blocks of 4096 bytes do not fit into the file");
 	if (!is_hex(hash, 64) || !is_hex(salt, 0))
 		return set_problem(error, "root.root_hash and root.salt must be lower case hex");
+	image->erofs = !strcmp(format, "erofs");
 	image->data_blocks = (guint64)blocks;
 	image->root_hash = g_strdup(hash);
 	image->salt = g_strdup(salt);
@@ -95,7 +101,7 @@ static gboolean parse_head(json_t *root, struct image *image, GError **error)
 		return set_problem(error, "name, version, kind and cmdline are needed");
 	if (strcmp(kind, "client") && strcmp(kind, "desktop"))
 		return set_problem(error, "kind must be client or desktop");
-	if (!matches(name, "^[a-z0-9][a-z0-9-]{0,31}$"))
+	if (!image_name_is_good(name))
 		return set_problem(error, "name must be of a-z, 0-9 and -");
 	if (!image_version_is_good(version))
 		return set_problem(error, "version must be YYYYMMDD.N");
@@ -148,8 +154,7 @@ static char *read_text(const char *path, gsize *length, GError **error)
 	return NULL;
 }
 
-/* The text of the manifest in `folder`, once its signature is good. */
-static char *read_signed(const char *folder, const char *public_key, gsize *length, GError **error)
+char *image_read_signed(const char *folder, const char *public_key, gsize *length, GError **error)
 {
 	g_autofree char *path = g_build_filename(folder, "manifest.json", NULL);
 	g_autofree char *beside = g_build_filename(folder, "manifest.sig", NULL);
@@ -188,7 +193,7 @@ struct image *image_load(const char *images, const char *name, const char *versi
 {
 	g_autofree char *folder = g_build_filename(images, name, version, NULL);
 	gsize length;
-	g_autofree char *text = read_signed(folder, public_key, &length, error);
+	g_autofree char *text = image_read_signed(folder, public_key, &length, error);
 	g_autoptr(GError) cause = NULL;
 	struct image *image = text ? image_parse(text, length, &cause) : NULL;
 

@@ -38,6 +38,7 @@ struct image {
 	char *name, *version;
 	struct image_file files[IMAGE_FILE_COUNT];
 	guint64 data_blocks; /* of 4096 bytes; the dm-verity tree stands behind them */
+	gboolean erofs;      /* the root's format; else squashfs */
 	char *root_hash, *salt;
 	char *cmdline; /* as built: without what says where the root is */
 	gboolean live; /* its desktops can be shrunk while they run */
@@ -46,11 +47,17 @@ struct image {
 /* "kernel", "initrd", "root": the key in the manifest, and the ending of a volume's name. */
 const char *image_file_key(enum image_file_id id);
 
+/* Lower case letters, digits and '-'. */
+gboolean image_name_is_good(const char *name);
+
 /* YYYYMMDD.N */
 gboolean image_version_is_good(const char *version);
 
 /* Reads and checks the text of a manifest, not its signature. NULL with IMAGE_ERROR_BAD. */
 struct image *image_parse(const char *text, gsize length, GError **error);
+
+/* The text of the manifest in `folder`, once its signature is good; the caller frees it. */
+char *image_read_signed(const char *folder, const char *public_key, gsize *length, GError **error);
 
 /*
  * The image of the folder `images`/`name`/`version`, whose manifest must be signed by the key in

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* carrel's tables: commands and columns; and that the manual page has each command. */
 #include "broker/ctl/command.h"
+#include "broker/ctl/image_args.h"
 #include "broker/ctl/move_args.h"
 #include "broker/ctl/table.h"
 
@@ -150,6 +151,68 @@ static void test_other_commands_have_no_such_options(void **state)
 		assert_false(move_args_wanted(lines[i]));
 }
 
+static void test_options_of_images(void **state)
+{
+	static const struct {
+		const char *line, *command, *stray;
+	} lines[] = {
+		{"carrel image gc --keep 2 --dry-run --offline --yes", "image gc", NULL},
+		{"carrel image list --keep 0", "image list", "--keep"},
+		{"carrel image pin a --reason exam", "image pin", NULL},
+		{"carrel image unpin a --reason exam", "image unpin", "--reason"},
+		{"carrel image diff a b --files --packages", "image diff", NULL},
+		{"carrel image import x --trust k", "image import", NULL},
+		{"carrel image export a x --trust k", "image export", "--trust"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+		struct image_args args = {0};
+		g_autoptr(GOptionContext) parser = g_option_context_new(NULL);
+		g_auto(GStrv) argv = g_strsplit(lines[i].line, " ", -1);
+
+		assert_true(image_args_wanted(argv));
+		g_option_context_add_group(parser, image_args_group(&args));
+		assert_true(g_option_context_parse_strv(parser, &argv, NULL));
+		assert_int_equal(
+			g_strcmp0(image_args_stray(&args, lines[i].command), lines[i].stray), 0);
+		image_args_clear(&args);
+	}
+}
+
+/* What follows "image build" is the builder's, except a first word that asks for help. */
+static void test_words_of_the_builder(void **state)
+{
+	static const struct {
+		const char *line, *left, *build;
+	} lines[] = {
+		{"carrel -c x image build lab --set a=b -h", "carrel -c x image build",
+			"lab --set a=b -h"},
+		{"carrel image build", "carrel image build", ""},
+		{"carrel image build --help", "carrel image build --help", NULL},
+		{"carrel image list build", "carrel image list build", NULL},
+		{"carrel user add image build", "carrel user add image build", NULL},
+		{"carrel image", "carrel image", NULL},
+		{"carrel", "carrel", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+		struct image_args args = {0};
+		g_auto(GStrv) words = g_strsplit(lines[i].line, " ", -1);
+		int argc = (int)g_strv_length(words);
+		g_autofree char **argv = g_memdup2(words, ((gsize)argc + 1) * sizeof(char *));
+
+		image_args_cut_build(&args, &argc, argv);
+		g_autofree char *left = g_strjoinv(" ", argv);
+		g_autofree char *build = args.build ? g_strjoinv(" ", args.build) : NULL;
+		assert_string_equal(left, lines[i].left);
+		assert_int_equal(g_strv_length(argv), argc);
+		assert_int_equal(g_strcmp0(build, lines[i].build), 0);
+		image_args_clear(&args);
+	}
+}
+
 static void test_columns_line_up_with_wide_letters(void **state)
 {
 	static const char *const headers[] = {"USER", ">UID", "NOTE", NULL};
@@ -186,6 +249,8 @@ int main(void)
 		cmocka_unit_test(test_options_of_moves),
 		cmocka_unit_test(test_seconds_of_a_wait),
 		cmocka_unit_test(test_other_commands_have_no_such_options),
+		cmocka_unit_test(test_options_of_images),
+		cmocka_unit_test(test_words_of_the_builder),
 		cmocka_unit_test(test_columns_line_up_with_wide_letters),
 		cmocka_unit_test(test_widths),
 	};
