@@ -10,9 +10,10 @@ $(call program,carrel-virtd,broker/virt/main.c $(VIRT_DRIVER),virt imagestore sh
 $(call program,lab-reaper,tests/lab/reaper.c)
 
 $(call unit_test,test_virt_text,tests/unit/test_virt_text.c,virt imagestore shared,$(VIRT_PKGS))
-$(call unit_test,test_virt_worker,tests/unit/test_virt_worker.c tests/unit/test_virt_fake.c,virt imagestore shared,$(VIRT_PKGS))
+$(call unit_test,test_virt_worker,tests/unit/test_virt_worker.c tests/unit/test_virt_fake.c tests/unit/test_virt_image.c,virt imagestore shared,$(VIRT_PKGS))
 $(call unit_test,test_virt_watch,tests/unit/test_virt_watch.c tests/unit/test_virt_fake.c,virt imagestore shared,$(VIRT_PKGS))
 $(call unit_test,test_virt_storage,tests/unit/test_virt_storage.c tests/unit/test_virt_fake.c,virt imagestore shared,$(VIRT_PKGS))
+$(call unit_test,test_virt_delivery,tests/unit/test_virt_delivery.c tests/unit/test_virt_fake.c tests/unit/test_virt_image.c,virt imagestore shared,$(VIRT_PKGS))
 
 VIRT_FUZZ := broker/virt/worker.c $(filter-out broker/virt/worker.c,$(VIRT_SRC)) images/store/image.c images/store/signature.c $(SHARED_SRC)
 $(call fuzz_target,virt_lines,tests/fuzz/virt_lines.c broker/virt/lines.c,$(VIRT_PKGS))

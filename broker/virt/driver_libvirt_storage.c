@@ -123,7 +123,7 @@ static int skip_hole(virStreamPtr stream, long long length, void *opaque)
 	return lseek(upload->source->fd, length, SEEK_CUR) < 0 ? -1 : 0;
 }
 
-static gboolean upload(struct virt_conn *conn, virStorageVolPtr volume,
+static gboolean upload(struct virt_conn *conn, virStorageVolPtr volume, uint64_t offset,
 	const struct virt_source *source, GError **error)
 {
 	struct upload state = {.source = source, .left = source->size};
@@ -133,7 +133,7 @@ static gboolean upload(struct virt_conn *conn, virStorageVolPtr volume,
 
 	if (!stream)
 		return fail_storage(conn, error, "send the volume", name);
-	if (virStorageVolUpload(volume, stream, 0, source->size,
+	if (virStorageVolUpload(volume, stream, offset, source->size,
 		    source->sparse ? VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM : 0) == 0) {
 		result = source->sparse ? virStreamSparseSendAll(
 						  stream, read_source, find_hole, skip_hole, &state)
@@ -171,7 +171,7 @@ gboolean libvirt_volume_put(struct virt_conn *conn, const char *pool_name, const
 	virStoragePoolFree(pool);
 	if (!volume)
 		return fail_storage(conn, error, "make the volume", name);
-	good = !source->size || upload(conn, volume, source, error);
+	good = !source->size || upload(conn, volume, 0, source, error);
 	virStorageVolFree(volume);
 	return good;
 }
@@ -303,8 +303,8 @@ static gboolean storage_copy(struct virt_conn *conn, const char *pool_name, cons
 	return volume != NULL;
 }
 
-static gboolean storage_resize(
-	struct virt_conn *conn, const char *pool, const char *name, uint64_t size, GError **error)
+static gboolean storage_resize(struct virt_conn *conn, const char *pool, const char *name,
+	uint64_t size, bool smaller, GError **error)
 {
 	virStorageVolPtr volume = volume_find(conn, pool, name, error);
 	virStorageVolInfo info;
@@ -315,8 +315,10 @@ static gboolean storage_resize(
 	result = virStorageVolGetInfo(volume, &info);
 	if (result == 0 && info.capacity < size)
 		result = virStorageVolResize(volume, size, 0);
+	else if (result == 0 && smaller && info.capacity > size)
+		result = virStorageVolResize(volume, size, VIR_STORAGE_VOL_RESIZE_SHRINK);
 	if (result < 0)
-		fail_storage(conn, error, "make the volume larger:", name);
+		fail_storage(conn, error, "change the size of the volume", name);
 	virStorageVolFree(volume);
 	return result == 0;
 }
@@ -399,10 +401,77 @@ static gboolean storage_fetch(struct virt_conn *conn, const char *pool, const ch
 	return result == 0;
 }
 
+static gboolean storage_make(struct virt_conn *conn, const char *pool_name, const char *name,
+	uint64_t size, GError **error)
+{
+	g_autofree char *xml = volume_xml(name, size);
+	virStoragePoolPtr pool = virStoragePoolLookupByName(conn->c, pool_name);
+	virStorageVolPtr volume = pool ? virStorageVolCreateXML(pool, xml, 0) : NULL;
+
+	if (!volume)
+		fail_storage(conn, error, "make the volume", name);
+	else
+		virStorageVolFree(volume);
+	if (pool)
+		virStoragePoolFree(pool);
+	return volume != NULL;
+}
+
+static gboolean storage_patch(struct virt_conn *conn, const char *pool, const char *name,
+	uint64_t offset, const struct virt_source *source, GError **error)
+{
+	virStorageVolPtr volume = volume_find(conn, pool, name, error);
+	gboolean good = volume && upload(conn, volume, offset, source, error);
+
+	if (volume)
+		virStorageVolFree(volume);
+	return good;
+}
+
+struct reading {
+	bool (*got)(void *user, const void *data, size_t length);
+	void *user;
+};
+
+static int give(virStreamPtr stream, const char *data, size_t length, void *opaque)
+{
+	const struct reading *reading = opaque;
+
+	(void)stream;
+	return reading->got(reading->user, data, length) ? (int)length : -1;
+}
+
+static gboolean storage_read(struct virt_conn *conn, const char *pool, const char *name,
+	bool (*got)(void *user, const void *data, size_t length), void *user, GError **error)
+{
+	virStorageVolPtr volume = volume_find(conn, pool, name, error);
+	virStreamPtr stream = volume ? virStreamNew(conn->c, 0) : NULL;
+	struct reading reading = {got, user};
+	int result = -1;
+
+	if (!volume)
+		return FALSE;
+	if (stream && virStorageVolDownload(volume, stream, 0, 0, 0) == 0) {
+		/* It aborts the stream itself when it fails. */
+		result = virStreamRecvAll(stream, give, &reading);
+		if (result == 0)
+			result = virStreamFinish(stream);
+	}
+	if (result < 0)
+		fail_storage(conn, error, "read the volume", name);
+	if (stream)
+		virStreamFree(stream);
+	virStorageVolFree(volume);
+	return result == 0;
+}
+
 const struct virt_storage_driver virt_libvirt_storage = {
 	.pool = storage_pool,
 	.list = storage_list,
 	.copy = storage_copy,
 	.resize = storage_resize,
+	.make = storage_make,
+	.patch = storage_patch,
+	.read = storage_read,
 	.fetch = storage_fetch,
 };

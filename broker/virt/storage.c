@@ -175,7 +175,7 @@ static json_t *finish_copy(struct work *work, const char *name, uint64_t size, G
 {
 	if (size < work->volume.capacity) {
 		if (!work->worker->storage->resize(
-			    work->conn, work->pool, name, work->volume.capacity, error))
+			    work->conn, work->pool, name, work->volume.capacity, false, error))
 			return NULL;
 		size = work->volume.capacity;
 	}
@@ -210,7 +210,8 @@ static json_t *do_grow(struct work *work, GError **error)
 	/* It may have been done by a try whose answer was lost. */
 	if ((work->volume.capacity >= size ||
 		    pool_room(work->worker, work->conn, size - work->volume.capacity, error)) &&
-		work->worker->storage->resize(work->conn, work->pool, work->own, size, error))
+		work->worker->storage->resize(
+			work->conn, work->pool, work->own, size, false, error))
 		answer = json_pack(
 			"{s:I}", "size_mib", (json_int_t)(MAX(size, work->volume.capacity) >> 20));
 	return answer;

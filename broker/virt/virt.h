@@ -134,9 +134,20 @@ struct virt_storage_driver {
 	 * storage can. What fails may leave a half-made `name`. */
 	gboolean (*copy)(struct virt_conn *conn, const char *pool, const char *from,
 		const char *name, GError **error);
-	/* Never smaller. */
+	/* Smaller only where that is said. */
 	gboolean (*resize)(struct virt_conn *conn, const char *pool, const char *name,
-		uint64_t size, GError **error);
+		uint64_t size, bool smaller, GError **error);
+	/* Makes a raw volume of `size` bytes with nothing in it. */
+	gboolean (*make)(struct virt_conn *conn, const char *pool, const char *name, uint64_t size,
+		GError **error);
+	/* Writes the source's bytes over those of the volume from `offset` on; when TRUE is
+	 * returned the server has them. */
+	gboolean (*patch)(struct virt_conn *conn, const char *pool, const char *name,
+		uint64_t offset, const struct virt_source *source, GError **error);
+	/* Gives every byte of the volume, in order, to `got`; FALSE from it ends that. */
+	gboolean (*read)(struct virt_conn *conn, const char *pool, const char *name,
+		bool (*got)(void *user, const void *data, size_t length), void *user,
+		GError **error);
 	/* All of the volume into the sink, whose file is as long as the volume afterwards. */
 	gboolean (*fetch)(struct virt_conn *conn, const char *pool, const char *name,
 		const struct virt_sink *sink, GError **error);

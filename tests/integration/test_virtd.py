@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """carrel-virtd against a real libvirtd with QEMU (software emulation) behind TLS."""
 
+import hashlib
+import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import time
@@ -57,6 +60,69 @@ def test_damaged_image_is_refused(virtd, server, folder):
     stored = server.dir / "root/var/lib/carrel/images"
     assert not (stored / f"{virtd_image.NAME}@{version}.complete").exists()
     assert virtd.code("image-ensure", image="nothing@20260101.1") == "no-image"
+
+
+def other_version(folder, version, change):
+    """Another version of the tiny image, whose root `change` has changed; "name@version"."""
+    source = folder / "images" / virtd_image.NAME / version
+    shutil.copytree(source.with_name(virtd_image.VERSION), source)
+    with open(source / "root.img", "r+b") as root:
+        change(root)
+    data = (source / "root.img").read_bytes()
+    manifest = json.loads((source / "manifest.json").read_text())
+    manifest["version"] = version
+    manifest["files"]["root"] |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (source / "manifest.json").write_text(json.dumps(manifest))
+    signing.sign(source, folder / "pki")
+    return f"{virtd_image.NAME}@{version}"
+
+
+def sent(folder, image, file):
+    """Bytes that the last delivery of that file has sent."""
+    lines = re.findall(rf"image-sent .*image={image} file={file} bytes=(\d+)",
+                       (folder / "virtd.log").read_text())
+    return int(lines[-1])
+
+
+def stored_root(server, image):
+    return server.dir / "root/var/lib/carrel/images" / f"{image}.root"
+
+
+def test_only_what_the_server_lacks_is_sent(virtd, server, folder):
+    def change(root):
+        root.seek(1 << 20)
+        root.write(b"X")
+        root.seek(0, os.SEEK_END)
+        root.write(b"longer")
+
+    image = other_version(folder, "20260101.3", change)
+    virtd.good("image-ensure", image=image)
+    source = folder / "images" / virtd_image.NAME / "20260101.3/root.img"
+    assert stored_root(server, image).read_bytes() == source.read_bytes()
+    assert sent(folder, image, "kernel") == 0 and sent(folder, image, "root") == 4096 + 6
+
+
+def test_interrupted_delivery_goes_on(workers, server, folder):
+    size = 192 << 20
+    image = other_version(folder, "20260101.4", lambda root: root.write(os.urandom(size)))
+    note = folder / f"state/uploads/s1.{image}.root"
+    worker = workers()
+    worker.event("server-up")
+    worker.send("image-ensure", image=image)
+    deadline = time.monotonic() + 60
+    while not (note.exists() and int(note.read_text().split()[1]) >= 32 << 20):
+        assert time.monotonic() < deadline, "nothing has arrived in 60 s"
+        time.sleep(0.002)
+    worker.process.kill()
+    worker.process.wait()
+    assert not stored_root(server, image).with_suffix(".complete").exists()
+    other = workers()
+    other.event("server-up")
+    other.good("image-ensure", image=image)
+    source = folder / "images" / virtd_image.NAME / "20260101.4/root.img"
+    assert stored_root(server, image).read_bytes() == source.read_bytes()
+    assert sent(folder, image, "root") <= size - (32 << 20) and not note.exists()
+    other.close()
 
 
 @pytest.fixture(scope="module")

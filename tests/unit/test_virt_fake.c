@@ -403,8 +403,8 @@ static gboolean fake_copy(struct virt_conn *conn, const char *pool, const char *
 	return plan ? set_error(error, fake.fail_code) : TRUE;
 }
 
-static gboolean fake_resize(
-	struct virt_conn *conn, const char *pool, const char *name, uint64_t size, GError **error)
+static gboolean fake_resize(struct virt_conn *conn, const char *pool, const char *name,
+	uint64_t size, bool smaller, GError **error)
 {
 	GByteArray *bytes = (GByteArray *)fake_volume_look(pool, name);
 	int plan = planned("resize");
@@ -416,6 +416,8 @@ static gboolean fake_resize(
 	if (size > old) {
 		g_byte_array_set_size(bytes, (guint)size);
 		memset(bytes->data + old, 0, size - old);
+	} else if (smaller) {
+		g_byte_array_set_size(bytes, (guint)size);
 	}
 	return plan ? set_error(error, fake.fail_code) : TRUE;
 }
@@ -440,11 +442,59 @@ static gboolean fake_fetch(struct virt_conn *conn, const char *pool, const char 
 	return TRUE;
 }
 
+static gboolean fake_make(
+	struct virt_conn *conn, const char *pool, const char *name, uint64_t size, GError **error)
+{
+	g_autofree char *zeros = g_malloc0(size);
+
+	(void)conn;
+	if (planned("make") || fake_volume_look(pool, name))
+		return set_error(
+			error, fake_volume_look(pool, name) ? VIRT_ERROR_EXISTS : fake.fail_code);
+	fake_volume(pool, name, zeros, size);
+	return TRUE;
+}
+
+/* One that is planned to fail writes half of it. */
+static gboolean fake_patch(struct virt_conn *conn, const char *pool, const char *name,
+	uint64_t offset, const struct virt_source *source, GError **error)
+{
+	GByteArray *bytes = (GByteArray *)fake_volume_look(pool, name);
+	int plan = fake.patches_before_failure == 0 ? planned("patch") : 0;
+	g_autofree char *buffer = g_malloc(source->size);
+
+	(void)conn;
+	fake.patches_before_failure -= fake.patches_before_failure > 0;
+	if (!bytes || offset + source->size > bytes->len)
+		return set_error(error, bytes ? VIRT_ERROR_STORAGE : VIRT_ERROR_NOT_FOUND);
+	if (read(source->fd, buffer, source->size) != (ssize_t)source->size)
+		return set_error(error, VIRT_ERROR_STORAGE);
+	memcpy(bytes->data + offset, buffer, plan ? source->size / 2 : source->size);
+	if (plan)
+		return set_error(error, fake.fail_code);
+	fake.sent += source->size;
+	return source->sent(source->user, buffer, source->size, error);
+}
+
+static gboolean fake_read(struct virt_conn *conn, const char *pool, const char *name,
+	bool (*got)(void *user, const void *data, size_t length), void *user, GError **error)
+{
+	const GByteArray *bytes = fake_volume_look(pool, name);
+
+	(void)conn;
+	if (planned("read") || !bytes)
+		return set_error(error, bytes ? fake.fail_code : VIRT_ERROR_NOT_FOUND);
+	return got(user, bytes->data, bytes->len) ? TRUE : set_error(error, VIRT_ERROR_STORAGE);
+}
+
 const struct virt_storage_driver fake_storage = {
 	.pool = fake_pool,
 	.list = fake_list,
 	.copy = fake_copy,
 	.resize = fake_resize,
+	.make = fake_make,
+	.patch = fake_patch,
+	.read = fake_read,
 	.fetch = fake_fetch,
 };
 

@@ -27,7 +27,9 @@ struct fake {
 	unsigned vanishes, starves;
 	/* A look hangs while this is locked by the test. */
 	GMutex hung;
-	uint64_t available; /* bytes in the pool */
+	uint64_t available;              /* bytes in the pool */
+	uint64_t sent;                   /* bytes that were patched into volumes */
+	unsigned patches_before_failure; /* so many go well before fail_call "patch" holds */
 	struct virt_callbacks callbacks;
 };
 

@@ -4,8 +4,8 @@
 #include "broker/shared/msg.h"
 #include "broker/virt/domain_xml.h"
 #include "broker/virt/worker.h"
-#include "images/store/signature.h"
 #include "tests/unit/test_virt_fake.h"
+#include "tests/unit/test_virt_image.h"
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -36,8 +36,8 @@ static int set_up(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	bench->fd = pair[0];
 	bench->folder = g_dir_make_tmp("carrel-virt-XXXXXX", NULL);
-	g_autofree char *text =
-		g_strdup_printf("[paths]\nimages = %s\npki = %s\n", bench->folder, bench->folder);
+	g_autofree char *text = g_strdup_printf("[paths]\nimages = %s\npki = %s\nstate = %s\n",
+		bench->folder, bench->folder, bench->folder);
 	g_autoptr(GPtrArray) problems = conf_problems_new();
 	struct conf *conf = conf_parse("test", text, strlen(text), problems);
 	assert_non_null(conf);
@@ -51,22 +51,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct bench *bench = *state;
-	g_autofree char *name = g_build_filename(bench->folder, "lite", NULL);
-	g_autofree char *version = g_build_filename(name, "20260101.1", NULL);
-	static const char *const files[] = {"manifest.json", "manifest.sig", "k", "i", "r"};
-
-	for (unsigned i = 0; i < G_N_ELEMENTS(files); i++) {
-		g_autofree char *path = g_build_filename(version, files[i], NULL);
-
-		g_unlink(path);
-	}
-	g_autofree char *secret = g_build_filename(bench->folder, IMAGE_PRIVATE_KEY, NULL);
-	g_autofree char *key = g_build_filename(bench->folder, IMAGE_PUBLIC_KEY, NULL);
-	g_unlink(secret);
-	g_unlink(key);
-	g_rmdir(version);
-	g_rmdir(name);
-	g_rmdir(bench->folder);
+	image_remove(bench->folder);
 	worker_free(bench->worker);
 	close(bench->fd);
 	g_free(bench->folder);
@@ -287,15 +272,6 @@ static void write_file(struct bench *bench, const char *name, const char *text)
 	assert_true(g_file_set_contents(path, text, -1, NULL));
 }
 
-/* RFC 8032, 7.1, test 3, as OpenSSL writes its keys. */
-static const char private_key[] =
-	"-----BEGIN PRIVATE KEY-----\n"
-	"MC4CAQAwBQYDK2VwBCIEIMWqjfQ/n4N77bdELzHct7Fm04U1B28JS4XOOi4LRFj3\n"
-	"-----END PRIVATE KEY-----\n";
-static const char public_key[] = "-----BEGIN PUBLIC KEY-----\n"
-				 "MCowBQYDK2VwAyEA/FHNjmIYoaONpH7QAjDwWAgW7RO6MwOsXeuRFUiQgCU=\n"
-				 "-----END PUBLIC KEY-----\n";
-
 #define ROOT_SIZE 8192
 
 /* What the root file holds; its last byte as given. */
@@ -307,44 +283,11 @@ static void write_root(struct bench *bench, char last, gsize length)
 	write_file(bench, "r", text);
 }
 
-/* Image lite@20260101.1, signed, with the files k, i, r; the first two of three bytes. */
 static void image(struct bench *bench)
 {
-	static const char *const files[] = {"k", "i", "r"};
-	static const char *const keys[] = {"kernel", "initrd", "root"};
-	GString *text = g_string_new(
-		"{\"name\":\"lite\",\"version\":\"20260101.1\",\"kind\":\"desktop\","
-		"\"cmdline\":\"quiet\",\"root\":{\"format\":\"erofs\",\"block_size\":4096,"
-		"\"data_blocks\":1,\"root_hash\":"
-		"\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\","
-		"\"salt\":\"00\"},\"files\":{");
-	g_autofree char *folder = g_build_filename(bench->folder, "lite", "20260101.1", NULL);
-	g_autofree char *secret = g_build_filename(bench->folder, IMAGE_PRIVATE_KEY, NULL);
-	g_autofree char *key = g_build_filename(bench->folder, IMAGE_PUBLIC_KEY, NULL);
+	g_autofree char *root = g_strnfill(ROOT_SIZE, 'r');
 
-	write_file(bench, "k", "abc");
-	write_file(bench, "i", "abc");
-	write_root(bench, 'r', ROOT_SIZE);
-	for (int i = 0; i < 3; i++) {
-		g_autofree char *path = g_build_filename(folder, files[i], NULL);
-		g_autofree char *data = NULL;
-		gsize length;
-
-		assert_true(g_file_get_contents(path, &data, &length, NULL));
-		g_autofree char *sum =
-			g_compute_checksum_for_string(G_CHECKSUM_SHA256, data, (gssize)length);
-		g_string_append_printf(text,
-			"%s\"%s\":{\"file\":\"%s\",\"size\":%zu,\"sha256\":\"%s\"}", i ? "," : "",
-			keys[i], files[i], length, sum);
-	}
-	g_string_append(text, "}}");
-	assert_true(g_file_set_contents(secret, private_key, -1, NULL));
-	assert_true(g_file_set_contents(key, public_key, -1, NULL));
-	g_autofree char *signature = signature_make(secret, text->str, text->len, NULL);
-	assert_non_null(signature);
-	write_file(bench, "manifest.json", text->str);
-	write_file(bench, "manifest.sig", signature);
-	g_string_free(text, TRUE);
+	image_write(bench->folder, "20260101.1", root, ROOT_SIZE);
 }
 
 static void image_is_whole_or_unused(void **state)
