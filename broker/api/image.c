@@ -63,6 +63,13 @@ void image_cancel(struct call *call)
 	answer(call, good, error);
 }
 
+/* The servers answer later; what they have removed is seen in GET /v1/images. */
+void image_sweep(struct call *call)
+{
+	channels_sweep(channels_of(call));
+	answer(call, TRUE, NULL);
+}
+
 void image_try(struct call *call)
 {
 	g_autoptr(GError) error = NULL;

@@ -166,6 +166,7 @@ const struct route routes[] = {
 	{DOOR_ADMIN, "POST", "/v1/images/promote", promote_shape, FALSE, image_promote},
 	{DOOR_ADMIN, "POST", "/v1/images/rollback", rollback_shape, FALSE, image_rollback},
 	{DOOR_ADMIN, "POST", "/v1/images/cancel", NULL, FALSE, image_cancel},
+	{DOOR_ADMIN, "POST", "/v1/images/sweep", NULL, FALSE, image_sweep},
 	{DOOR_ADMIN, "POST", "/v1/images/try", try_shape, FALSE, image_try},
 	{DOOR_ADMIN, "DELETE", "/v1/images/trials/*", NULL, FALSE, image_untry},
 	{DOOR_ADMIN, "GET", "/v1/volumes", NULL, FALSE, volume_list},

@@ -97,6 +97,7 @@ void image_publish(struct call *call);
 void image_promote(struct call *call);
 void image_rollback(struct call *call);
 void image_cancel(struct call *call);
+void image_sweep(struct call *call);
 void image_try(struct call *call);
 void image_untry(struct call *call);
 void volume_list(struct call *call);

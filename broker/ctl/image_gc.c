@@ -2,6 +2,7 @@
 /* carrel image gc. */
 #include "broker/ctl/image_store.h"
 #include "broker/ctl/plan_args.h"
+#include "broker/ctl/request.h"
 #include "broker/ctl/show.h"
 #include "broker/ctl/image_args.h"
 #include "images/store/gc.h"
@@ -91,6 +92,17 @@ static void show_report(const struct gc_report *report, gboolean dry_run)
 	json_decref(answer);
 }
 
+/* What is gone here is of no use to the servers either, where nobody runs it. */
+static gboolean sweep_servers(const struct context *context, GError **error)
+{
+	json_t *answer = request_send(context, "POST", "/v1/images/sweep", NULL, error);
+
+	if (!answer)
+		g_prefix_error(error, "the servers keep what is gone here: ");
+	json_decref(answer);
+	return answer != NULL;
+}
+
 static int collect(const struct context *context, const struct gc_options *options)
 {
 	struct gc_report report;
@@ -104,6 +116,8 @@ static int collect(const struct context *context, const struct gc_options *optio
 	else if (report.removed->len || report.leftovers->len || report.restored->len)
 		print_gone(&report, options->dry_run);
 	gc_report_clear(&report);
+	if (good && !options->dry_run && options->ask)
+		good = sweep_servers(context, &error);
 	return good ? EXIT_DONE : show_failed(error);
 }
 

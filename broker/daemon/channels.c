@@ -415,6 +415,38 @@ void channels_progress(struct channels *channels, guint64 server, const json_t *
 	holding->total = json_integer_value(json_object_get(event, "total"));
 }
 
+void channels_forgotten(struct channels *channels, guint64 server, const char *image)
+{
+	g_hash_table_remove(holding_of(channels, server)->images, image);
+}
+
+gboolean channels_useless(const struct channels *channels, const char *image)
+{
+	const char *at = strchr(image, '@');
+	GPtrArray *wanted = channels_wanted(channels);
+	gboolean used = g_ptr_array_find_with_equal_func(wanted, image, g_str_equal, NULL);
+
+	g_ptr_array_unref(wanted);
+	if (used || !at || !image_version_is_good(at + 1))
+		return FALSE;
+	g_autofree char *name = g_strndup(image, (gsize)(at - image));
+	g_autofree char *path =
+		g_build_filename(conf_string(channels->broker->conf, CONF_PATH_IMAGES), name,
+			at + 1, "manifest.json", NULL);
+	return !g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
+void channels_sweep(struct channels *channels)
+{
+	GHashTableIter iter;
+	gpointer value;
+
+	g_hash_table_iter_init(&iter, channels->broker->workers);
+	while (g_hash_table_iter_next(&iter, NULL, &value))
+		if (worker_state(value) == WORKER_UP)
+			reconcile_sweep_images(value);
+}
+
 void channels_server_gone(struct channels *channels, guint64 server)
 {
 	g_hash_table_remove(channels->holdings, &server);

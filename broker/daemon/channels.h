@@ -65,6 +65,12 @@ const json_t *channels_trials(const struct channels *channels);
 /* A server has got the version, or has not (`why` is not NULL); has got so much of a file. */
 void channels_sent(struct channels *channels, guint64 server, const char *image, const char *why);
 void channels_progress(struct channels *channels, guint64 server, const json_t *event);
+/* A server has not got it any more. */
+void channels_forgotten(struct channels *channels, guint64 server, const char *image);
+/* Is a version in use nowhere, and not on this machine's disk any more? */
+gboolean channels_useless(const struct channels *channels, const char *image);
+/* Every server that is up removes what is useless there. */
+void channels_sweep(struct channels *channels);
 /* A server is gone, or down: it gets what it lacks when it is back. */
 void channels_server_gone(struct channels *channels, guint64 server);
 

@@ -64,6 +64,7 @@ static void on_desktop_list(const json_t *answer, gpointer data)
 	broker_post(round->broker,
 		&(struct core_event){.type = CORE_EV_RECONCILE_DONE, .server = round->server});
 	worker_prepared(worker);
+	reconcile_sweep_images(worker);
 }
 
 static void list(struct worker *worker)
@@ -169,6 +170,16 @@ struct sending {
 	char image[CORE_NAME_MAX];
 };
 
+static struct sending *sending_new(struct worker *worker, const char *image)
+{
+	g_autofree struct round *round = round_new(worker);
+	struct sending *sending = g_new0(struct sending, 1);
+
+	sending->round = *round;
+	g_strlcpy(sending->image, image, sizeof(sending->image));
+	return sending;
+}
+
 static void on_sent(const json_t *answer, gpointer data)
 {
 	const struct sending *sending = data;
@@ -189,12 +200,46 @@ static void on_sent(const json_t *answer, gpointer data)
 
 void reconcile_send_image(struct worker *worker, const char *image)
 {
-	g_autofree struct round *round = round_new(worker);
-	struct sending *sending = g_new0(struct sending, 1);
+	worker_call(worker, ensure_request(image), on_sent, sending_new(worker, image));
+}
 
-	sending->round = *round;
-	g_strlcpy(sending->image, image, sizeof(sending->image));
-	worker_call(worker, ensure_request(image), on_sent, sending);
+static void on_removed(const json_t *answer, gpointer data)
+{
+	const struct sending *sending = data;
+	struct worker *worker = round_worker(&sending->round);
+
+	if (!worker)
+		return;
+	if (helper_ok(answer))
+		channels_forgotten(
+			sending->round.broker->channels, sending->round.server, sending->image);
+	else
+		log_event(LOG_WARN, "image-remove", "server", worker_name(worker), "image",
+			sending->image, "reason", helper_message(answer), NULL);
+}
+
+static void on_images(const json_t *answer, gpointer data)
+{
+	const struct round *round = data;
+	struct worker *worker = round_worker(round);
+	size_t i;
+	const json_t *item;
+
+	if (!worker || !helper_ok(answer))
+		return; /* what is too much there does no harm */
+	json_array_foreach (json_object_get(answer, "images"), i, item) {
+		const char *image = json_string_value(item);
+
+		if (image && channels_useless(round->broker->channels, image))
+			worker_call(worker,
+				json_pack("{s:s, s:s}", "op", "image-remove", "image", image),
+				on_removed, sending_new(worker, image));
+	}
+}
+
+void reconcile_sweep_images(struct worker *worker)
+{
+	worker_call(worker, json_pack("{s:s}", "op", "image-list"), on_images, round_new(worker));
 }
 
 /* --- forwards --- */

@@ -16,6 +16,10 @@ void reconcile_server(struct worker *worker);
 /* Sends a version of the image to a server that is up; channels_sent hears of the end. */
 void reconcile_send_image(struct worker *worker, const char *image);
 
+/* Removes from a server that is up what it has of versions that are in use nowhere and are not on
+ * this machine's disk any more. */
+void reconcile_sweep_images(struct worker *worker);
+
 /* For the connection to carrel-netd; its data is the struct broker. */
 const struct helper_ops *reconcile_netd_ops(void);
 

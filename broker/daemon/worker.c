@@ -132,7 +132,7 @@ static struct line *line_of(struct worker *worker, const json_t *request)
 
 	if (!op)
 		return &worker->lines[LINE_CONTROL];
-	if (!g_strcmp0(op, "image-ensure"))
+	if (op && g_str_has_prefix(op, "image-"))
 		return &worker->lines[LINE_IMAGES];
 	if (g_strv_contains(quick, op))
 		return &worker->lines[LINE_VOLUMES];

@@ -36,6 +36,8 @@ static const struct {
 } ops[REQUEST_COUNT] = {
 	[REQUEST_PING] = {"ping", 0},
 	[REQUEST_IMAGE_ENSURE] = {"image-ensure", M_IMAGE},
+	[REQUEST_IMAGE_LIST] = {"image-list", 0},
+	[REQUEST_IMAGE_REMOVE] = {"image-remove", M_IMAGE},
 	[REQUEST_DESKTOP_START] = {"desktop-start",
 		M_DESKTOP | M_IMAGE | M_MEMORY | M_VCPUS | M_NETWORK},
 	[REQUEST_DESKTOP_DESTROY] = {"desktop-destroy", M_DESKTOP},

@@ -264,6 +264,8 @@ static enum worker_lane lane_of(enum request_op op)
 {
 	switch (op) {
 	case REQUEST_IMAGE_ENSURE:
+	case REQUEST_IMAGE_LIST:
+	case REQUEST_IMAGE_REMOVE:
 		return LANE_IMAGES;
 	case REQUEST_VOLUME_CREATE:
 	case REQUEST_VOLUME_SHOW:

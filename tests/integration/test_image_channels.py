@@ -210,3 +210,20 @@ def test_a_group_tries_it(site):
     assert "tries the image" in site.cli("group", "remove", "room", status=1).stderr
     site.cli("image", "try", NEW, "--none")
     site.cli("group", "remove", "room")
+
+
+def test_servers_lose_what_nobody_needs(site):
+    """What is gone from the boot server's disk, and is in use nowhere."""
+    for image in (NEW, NEWER):
+        site.cli("image", "promote", image)
+    assert channels(site)["previous"] == NEW
+    assert OLD in site.server.images
+    site.cli("image", "gc", "--keep", "0")
+    for server in (site.server, site.second):
+        server.wait(lambda: server.images == {NEW, NEWER})
+    # Also a server that was away meanwhile.
+    site.second.images.add(OLD)
+    site.second.close()
+    site.wait_status(lambda s: {x["name"]: x["state"] for x in s["servers"]}["two"] != "up")
+    site.second.open()
+    site.second.wait(lambda: site.second.images == {NEW, NEWER})

@@ -125,6 +125,17 @@ def test_interrupted_delivery_goes_on(workers, server, folder):
     other.close()
 
 
+def test_images_are_listed_and_removed(virtd, server):
+    image = f"{virtd_image.NAME}@20260101.3"
+    stored = stored_root(server, image)
+    assert image in virtd.good("image-list")["images"]
+    for _ in range(2):  # what is not there any more is no error
+        virtd.good("image-remove", image=image)
+    assert image not in virtd.good("image-list")["images"]
+    assert not stored.exists() and not stored.with_suffix(".complete").exists()
+    assert virtd_image.IMAGE in virtd.good("image-list")["images"]
+
+
 @pytest.fixture(scope="module")
 def desktop(virtd):
     """Desktop 7 runs and its agent has said hello."""

@@ -208,6 +208,10 @@ class Server(Peer):
             return fail(*self.failures[op])
         if op == "image-ensure":
             self.images.add(request["image"])
+        elif op == "image-list":
+            return ok(images=sorted(self.images))
+        elif op == "image-remove":
+            self.images.discard(request["image"])
         elif op == "desktop-list":
             return ok(desktops=[dict(desktop=d, running=True, vnc_host=self.host,
                                      vnc_port=vm["vnc_port"], memory_mib=vm["memory_mib"])
