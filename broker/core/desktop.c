@@ -78,8 +78,7 @@ static bool desktop_start(struct core *core, struct desktop *d)
 	d->booting = true;
 	timer_after(core, &d->object, core->config.boot_timeout_ms);
 	if (s && s->row.state == SESSION_WAITING)
-		timer_after(core, &s->object,
-			(int64_t)core->config.boot_timeout_ms + core->config.claim_timeout_ms);
+		timer_after(core, &s->object, give_ms(core));
 	emit_desktop(core, d);
 	struct core_action *a = emit(core, CORE_ACT_DESKTOP_START);
 	a->desktop = d->object.id;

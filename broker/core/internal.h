@@ -233,6 +233,8 @@ void table_clear(struct table *table);
 void table_sweep(struct core *core, struct table *table);
 void timer_set(struct core *core, struct object *object, int64_t deadline_ms); /* 0 = none */
 void timer_after(struct core *core, struct object *object, int64_t ms);
+/* How long a session waits for its desktop to boot and to open its user's home. */
+int64_t give_ms(const struct core *core);
 
 #define EACH(type, var, table_)                                                                    \
 	for (struct type *var = table_next((table_), 0); var;                                      \

@@ -84,9 +84,7 @@ static void load_desktop(struct core *core, struct desktop *d)
 		if (!wanted)
 			desktop_destroy(core, d, false);
 		else
-			timer_after(core, &d->object,
-				(int64_t)core->config.boot_timeout_ms +
-					core->config.claim_timeout_ms);
+			timer_after(core, &d->object, give_ms(core));
 		d->attach_unsure = wanted;
 		break;
 	case DESKTOP_ACTIVE:
@@ -111,7 +109,7 @@ static void load_move(struct core *core, struct session *s)
 {
 	const struct desktop *d = table_live(&core->desktops, s->row.desktop);
 	const struct volume *v = table_live(&core->volumes, s->row.volume);
-	int64_t wait = (int64_t)core->config.boot_timeout_ms + core->config.claim_timeout_ms;
+	int64_t wait = give_ms(core);
 
 	timer_after(core, &s->object, wait);
 	if (s->row.state == SESSION_MOVING) {

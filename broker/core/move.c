@@ -148,8 +148,7 @@ static void replace(struct core *core, struct session *s, struct desktop *old, s
 		"desktop %u, which nobody had claimed, by one of %u MiB", (unsigned)old->object.id,
 		memory_mib);
 	if (s->row.state == SESSION_WAITING)
-		timer_after(core, &s->object,
-			(int64_t)core->config.boot_timeout_ms + core->config.claim_timeout_ms);
+		timer_after(core, &s->object, give_ms(core));
 	session_advance(core, s);
 	move_advance(core, s);
 }
@@ -264,8 +263,7 @@ static void forward(struct core *core, struct session *s)
 		return;
 	}
 	session_state(core, s, SESSION_WAITING);
-	timer_after(core, &s->object,
-		(int64_t)core->config.boot_timeout_ms + core->config.claim_timeout_ms);
+	timer_after(core, &s->object, give_ms(core));
 	session_advance(core, s);
 }
 

@@ -251,8 +251,7 @@ void session_place(struct core *core, struct session *s)
 		move_plan(core, &plan, MOVE_WHY_ROOM);
 	session_give(core, s, c, &plan);
 	session_state(core, s, SESSION_WAITING);
-	timer_after(core, &s->object,
-		(int64_t)core->config.boot_timeout_ms + core->config.claim_timeout_ms);
+	timer_after(core, &s->object, give_ms(core));
 	session_advance(core, s);
 }
 

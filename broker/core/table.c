@@ -127,3 +127,8 @@ void timer_after(struct core *core, struct object *object, int64_t ms)
 
 	timer_set(core, object, deadline > 0 ? deadline : 1);
 }
+
+int64_t give_ms(const struct core *core)
+{
+	return (int64_t)core->config.boot_timeout_ms + core->config.claim_timeout_ms;
+}
