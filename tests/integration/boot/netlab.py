@@ -97,7 +97,12 @@ class Netlab:
     def path(self, *names):
         return os.path.join(self.dir, *names)
 
+    def _drop_namespaces(self):
+        for name in (self.sw, self.srv):
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
     def up(self):
+        self._drop_namespaces()  # what an earlier, crashed run left
         for name in (self.sw, self.srv):
             run("ip", "netns", "add", name)
             run("ip", "-n", name, "link", "set", "lo", "up")
@@ -212,8 +217,7 @@ class Netlab:
         for pc in self.pcs:
             pc.off()
         self.stop_all()
-        for name in (self.sw, self.srv):
-            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+        self._drop_namespaces()
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
