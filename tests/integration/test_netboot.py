@@ -15,7 +15,7 @@ import netlab  # noqa: E402
 
 pytestmark = pytest.mark.skipif(netlab.lacks() is not None, reason=str(netlab.lacks()))
 
-BOOT_S = 120  # a virtual PC on a busy machine
+BOOT_S = 180  # a virtual PC on a busy machine
 
 
 @pytest.fixture(scope="module")
