@@ -55,7 +55,7 @@ static const char worker_script[] =
 	"say(event='server-up', memory_mib=9000, cpus=6, kvm=False)\n"
 	"while data := s.recv(65536):\n"
 	"    r = json.loads(data)\n"
-	"    if r['op'] in ('desktop-list', 'image-ensure'):\n"
+	"    if r['op'] in ('desktop-list', 'image-ensure', 'image-list'):\n"
 	"        say(id=r['id'], ok=True, desktops=[])\n"
 	"    if r['op'] != 'desktop-resize':\n"
 	"        continue\n"
