@@ -221,9 +221,9 @@ def test_gc_leaves_what_is_needed(five):
     with five.carreld(usage(["lab@20260101.1"], previous="lab@20260102.1")) as carreld:
         planned = five.json("gc", "--keep", "1", "--dry-run")
         assert five.versions() == sorted(VERSIONS)
-        assert carreld.asked == 1
+        assert carreld.asked == 1 and carreld.swept == 0
         done = five.json("gc", "--keep", "1")
-        assert carreld.asked == 3
+        assert carreld.asked == 3 and carreld.swept == 1
         again = five.good("gc", "--keep", "1")
     assert planned["removed"] == done["removed"] and planned["freed"] == done["freed"] > 0
     assert [entry["image"] for entry in done["removed"]] == ["lab@20260102.10", "lab@20260102.2"]

@@ -88,10 +88,11 @@ def make_version(images, pki, name, version, form="erofs", kind="desktop", tree=
 
 class Carreld(socketserver.ThreadingUnixStreamServer):
     """Answers GET /v1/images on a Unix socket. `answers` are given one after the other, the last one
-    from then on; one that can be called is called first."""
+    from then on; one that can be called is called first. Counts how often the servers are to remove
+    what is gone."""
 
     def __init__(self, path, *answers):
-        self.answers, self.asked = list(answers), 0
+        self.answers, self.asked, self.swept = list(answers), 0, 0
         carreld = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -99,8 +100,16 @@ class Carreld(socketserver.ThreadingUnixStreamServer):
                 answer = carreld.answers[min(carreld.asked, len(carreld.answers) - 1)]
                 carreld.asked += 1
                 status, body = answer() if callable(answer) else answer
+                self.reply(status if self.path == "/v1/images" else 404, body)
+
+            def do_POST(self):
+                known = self.path == "/v1/images/sweep"
+                carreld.swept += known
+                self.reply(200 if known else 404, {})
+
+            def reply(self, status, body):
                 data = json.dumps(body).encode()
-                self.send_response(status if self.path == "/v1/images" else 404)
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
