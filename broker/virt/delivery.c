@@ -35,13 +35,14 @@
 struct delivery {
 	struct worker *worker; /* borrowed, as all that follows but what says owned */
 	struct virt_conn *conn;
-	const struct image *version;
+	const struct image *base; /* what is there already, or NULL */
 	const struct image_file *file;
+	enum image_file_id id;
 	const char *key, *pool;
 	char *image, *path, *volume, *note; /* owned; note: the file that says how far it is */
 	int fd;                             /* owned; the file */
 	GChecksum *sum;                     /* owned; of what is sent or read; NULL = not wanted */
-	char *base;                         /* owned; the version that was there, or NULL */
+	bool copied;                        /* it was made from `base` */
 	uint64_t done, total, sent;         /* bytes; sent: over the wire in all */
 	gint64 told;                        /* monotonic, us */
 };
@@ -186,7 +187,7 @@ static gboolean send_whole(struct delivery *d, GError **error)
 {
 	struct virt_volume volume;
 
-	g_clear_pointer(&d->base, g_free);
+	d->copied = false;
 	note_write(d, 0);
 	if (!marks_delete(d->worker, d->conn, d->pool, d->volume, error) ||
 		!d->worker->storage->make(d->conn, d->pool, d->volume, d->file->size, error))
@@ -284,29 +285,6 @@ GArray *delivery_differences(int old, int new, uint64_t size, GError **error)
 	return ranges;
 }
 
-/* The newest other version of the image that is whole on the server; NULL = there is none. */
-static char *find_base(struct delivery *d, GError **error)
-{
-	g_autofree char *prefix = g_strconcat(d->version->name, "@", NULL);
-	GPtrArray *names = d->worker->storage->list(d->conn, d->pool, error);
-	const char *best = NULL;
-
-	for (guint i = 0; names && i < names->len; i++) {
-		char *name = names->pdata[i];
-
-		if (!g_str_has_prefix(name, prefix) || !g_str_has_suffix(name, MARK_SUFFIX))
-			continue;
-		name[strlen(name) - strlen(MARK_SUFFIX)] = '\0';
-		if (strcmp(name, d->image) != 0 && image_version_is_good(name + strlen(prefix)) &&
-			(!best || strverscmp(name, best) > 0))
-			best = name;
-	}
-	char *base = g_strdup(best);
-	if (names)
-		g_ptr_array_unref(names);
-	return base;
-}
-
 static uint64_t bytes_of(const GArray *ranges)
 {
 	uint64_t bytes = 0;
@@ -316,17 +294,14 @@ static uint64_t bytes_of(const GArray *ranges)
 	return bytes;
 }
 
-/* What has to be written over a copy of that version; NULL = it is no use. */
-static GArray *plan(struct delivery *d, enum image_file_id id, const char *base)
+/* What has to be written over a copy of the base; NULL = it is no use. */
+static GArray *plan(struct delivery *d)
 {
-	struct image *other = worker_image(d->worker, base, NULL);
+	const struct image_file *file = &d->base->files[d->id];
+	g_autofree char *path = g_build_filename(d->base->folder, file->name, NULL);
+	int fd = open_file(path, file->size);
 	GArray *ranges = NULL;
 
-	if (!other)
-		return NULL;
-	g_autofree char *path = g_build_filename(other->folder, other->files[id].name, NULL);
-	int fd = open_file(path, other->files[id].size);
-	image_free(other);
 	if (fd < 0)
 		return NULL;
 	ranges = delivery_differences(fd, d->fd, d->file->size, NULL);
@@ -338,8 +313,9 @@ static GArray *plan(struct delivery *d, enum image_file_id id, const char *base)
 	return NULL;
 }
 
-static gboolean patch(struct delivery *d, const char *base, const GArray *ranges, GError **error)
+static gboolean patch(struct delivery *d, const GArray *ranges, GError **error)
 {
+	g_autofree char *base = image_id(d->base);
 	g_autofree char *from = g_strconcat(base, ".", d->key, NULL);
 
 	note_write(d, 0);
@@ -356,34 +332,42 @@ static gboolean patch(struct delivery *d, const char *base, const GArray *ranges
 		if (!send_range(d, range->offset, range->length, error))
 			return FALSE;
 	}
-	d->base = g_strdup(base);
+	d->copied = true;
 	return arrived(d, error);
 }
 
-/* FALSE without an error: it has to be sent as a whole. */
-static gboolean send_differences(struct delivery *d, enum image_file_id id, GError **error)
+/* A server that cannot list or copy can still be sent all of it. */
+static void not_copied(
+	const struct worker *worker, const char *image, GError *cause, GError **error)
 {
-	g_autoptr(GError) cause = NULL;
-	g_autofree char *base = find_base(d, &cause);
-	GArray *ranges = base ? plan(d, id, base) : NULL;
-	gboolean good = ranges && patch(d, base, ranges, &cause);
+	if (g_error_matches(cause, VIRT_ERROR, VIRT_ERROR_UNREACHABLE)) {
+		g_propagate_error(error, cause);
+		return;
+	}
+	log_event(LOG_WARN, "image-copy", "server", worker->name, "image", image, "reason",
+		cause->message, NULL);
+	g_error_free(cause);
+}
+
+/* FALSE without an error: it has to be sent as a whole. */
+static gboolean send_differences(struct delivery *d, GError **error)
+{
+	GError *cause = NULL;
+	GArray *ranges = d->base ? plan(d) : NULL;
+	gboolean good = ranges && patch(d, ranges, &cause);
 
 	if (ranges)
 		g_array_unref(ranges);
-	/* A server that could not copy can still be sent all of it. */
-	if (g_error_matches(cause, VIRT_ERROR, VIRT_ERROR_UNREACHABLE))
-		g_propagate_error(error, g_steal_pointer(&cause));
-	else if (cause)
-		log_event(LOG_WARN, "image-copy", "server", d->worker->name, "image", d->image,
-			"reason", cause->message, NULL);
+	if (cause)
+		not_copied(d->worker, d->image, cause, error);
 	return good;
 }
 
-static gboolean deliver(struct delivery *d, enum image_file_id id, GError **error)
+static gboolean deliver(struct delivery *d, GError **error)
 {
 	g_autoptr(GError) cause = NULL;
 
-	if (resume(d, &cause) || (!cause && send_differences(d, id, &cause)))
+	if (resume(d, &cause) || (!cause && send_differences(d, &cause)))
 		return TRUE;
 	if (cause) {
 		g_propagate_error(error, g_steal_pointer(&cause));
@@ -392,12 +376,42 @@ static gboolean deliver(struct delivery *d, enum image_file_id id, GError **erro
 	return send_whole(d, error);
 }
 
+struct image *delivery_base(
+	struct worker *worker, struct virt_conn *conn, const struct image *version, GError **error)
+{
+	g_autofree char *own = image_id(version);
+	g_autofree char *prefix = g_strconcat(version->name, "@", NULL);
+	GError *cause = NULL;
+	GPtrArray *names =
+		worker->storage->list(conn, conf_string(worker->conf, CONF_IMAGE_POOL), &cause);
+	const char *best = NULL;
+
+	if (!names) {
+		not_copied(worker, own, cause, error);
+		return NULL;
+	}
+	for (guint i = 0; i < names->len; i++) {
+		char *name = names->pdata[i];
+
+		if (!g_str_has_prefix(name, prefix) || !g_str_has_suffix(name, MARK_SUFFIX))
+			continue;
+		name[strlen(name) - strlen(MARK_SUFFIX)] = '\0';
+		if (strcmp(name, own) != 0 && image_version_is_good(name + strlen(prefix)) &&
+			(!best || strverscmp(name, best) > 0))
+			best = name;
+	}
+	struct image *base = best ? worker_image(worker, best, NULL) : NULL;
+	g_ptr_array_unref(names);
+	return base;
+}
+
 gboolean delivery_send(struct worker *worker, struct virt_conn *conn, const struct image *version,
-	enum image_file_id id, GError **error)
+	const struct image *base, enum image_file_id id, GError **error)
 {
 	struct delivery d = {.worker = worker,
 		.conn = conn,
-		.version = version,
+		.base = base,
+		.id = id,
 		.file = &version->files[id],
 		.key = image_file_key(id),
 		.pool = conf_string(worker->conf, CONF_IMAGE_POOL),
@@ -409,21 +423,21 @@ gboolean delivery_send(struct worker *worker, struct virt_conn *conn, const stru
 	d.note = g_strdup_printf("%s/%s.%s", folder, worker->name, d.volume);
 	d.fd = open_file(d.path, d.file->size);
 	gboolean good =
-		d.fd >= 0 ? deliver(&d, id, error)
+		d.fd >= 0 ? deliver(&d, error)
 			  : bad_source(&d, errno ? g_strerror(errno) : "the size differs", error);
 	if (good) {
 		d.done = d.total = d.file->size;
 		tell_progress(&d);
 		g_unlink(d.note);
+		g_autofree char *from = d.copied ? image_id(base) : NULL;
 		log_event(LOG_INFO, "image-sent", "server", worker->name, "image", d.image, "file",
 			d.key, "bytes", log_fmt("%" G_GUINT64_FORMAT, d.sent), "of",
-			log_fmt("%" G_GUINT64_FORMAT, d.file->size), "from", d.base, NULL);
+			log_fmt("%" G_GUINT64_FORMAT, d.file->size), "from", from, NULL);
 	}
 	if (d.fd >= 0)
 		close(d.fd);
 	if (d.sum)
 		g_checksum_free(d.sum);
-	g_free(d.base);
 	g_free(d.image);
 	g_free(d.path);
 	g_free(d.volume);

@@ -19,11 +19,19 @@ struct delivery_range {
 GArray *delivery_differences(int old, int new, uint64_t size, GError **error);
 
 /*
+ * The newest other version of the image that is whole on the server and usable here, which the
+ * caller frees; NULL without `error` when there is none, or it cannot be found out, with one when
+ * the server is not reachable.
+ */
+struct image *delivery_base(
+	struct worker *worker, struct virt_conn *conn, const struct image *version, GError **error);
+
+/*
  * Makes the volume "NAME@VERSION.kernel" (.initrd, .root) of the pool of images to be the file that
- * the version's manifest names. What lies there under that name is nobody's yet. NO_IMAGE when the
- * file here is not that one.
+ * the version's manifest names. What lies there under that name is nobody's yet. `base` may be
+ * NULL. NO_IMAGE when the file here is not that one.
  */
 gboolean delivery_send(struct worker *worker, struct virt_conn *conn, const struct image *version,
-	enum image_file_id id, GError **error);
+	const struct image *base, enum image_file_id id, GError **error);
 
 #endif

@@ -157,20 +157,33 @@ static gboolean upload(struct virt_conn *conn, virStorageVolPtr volume, uint64_t
 	return result == 0;
 }
 
-gboolean libvirt_volume_put(struct virt_conn *conn, const char *pool_name, const char *name,
-	const struct virt_source *source, GError **error)
+/* A raw one with nothing in it; NULL with `error`. */
+static virStorageVolPtr volume_make(struct virt_conn *conn, const char *pool_name, const char *name,
+	uint64_t size, GError **error)
 {
-	g_autofree char *xml = volume_xml(name, source->size);
+	g_autofree char *xml = volume_xml(name, size);
 	virStoragePoolPtr pool = virStoragePoolLookupByName(conn->c, pool_name);
 	virStorageVolPtr volume;
-	gboolean good;
 
-	if (!pool)
-		return fail_storage(conn, error, "find the storage pool", pool_name);
+	if (!pool) {
+		fail_storage(conn, error, "find the storage pool", pool_name);
+		return NULL;
+	}
 	volume = virStorageVolCreateXML(pool, xml, 0);
 	virStoragePoolFree(pool);
 	if (!volume)
-		return fail_storage(conn, error, "make the volume", name);
+		fail_storage(conn, error, "make the volume", name);
+	return volume;
+}
+
+gboolean libvirt_volume_put(struct virt_conn *conn, const char *pool_name, const char *name,
+	const struct virt_source *source, GError **error)
+{
+	virStorageVolPtr volume = volume_make(conn, pool_name, name, source->size, error);
+	gboolean good;
+
+	if (!volume)
+		return FALSE;
 	good = !source->size || upload(conn, volume, 0, source, error);
 	virStorageVolFree(volume);
 	return good;
@@ -401,19 +414,13 @@ static gboolean storage_fetch(struct virt_conn *conn, const char *pool, const ch
 	return result == 0;
 }
 
-static gboolean storage_make(struct virt_conn *conn, const char *pool_name, const char *name,
-	uint64_t size, GError **error)
+static gboolean storage_make(
+	struct virt_conn *conn, const char *pool, const char *name, uint64_t size, GError **error)
 {
-	g_autofree char *xml = volume_xml(name, size);
-	virStoragePoolPtr pool = virStoragePoolLookupByName(conn->c, pool_name);
-	virStorageVolPtr volume = pool ? virStorageVolCreateXML(pool, xml, 0) : NULL;
+	virStorageVolPtr volume = volume_make(conn, pool, name, size, error);
 
-	if (!volume)
-		fail_storage(conn, error, "make the volume", name);
-	else
+	if (volume)
 		virStorageVolFree(volume);
-	if (pool)
-		virStoragePoolFree(pool);
 	return volume != NULL;
 }
 

@@ -10,8 +10,7 @@
 struct image *worker_image(struct worker *worker, const char *image, GError **error)
 {
 	g_autofree char *name = NULL, *version = NULL;
-	g_autofree char *key =
-		g_build_filename(conf_string(worker->conf, CONF_PATH_PKI), IMAGE_PUBLIC_KEY, NULL);
+	g_autofree char *key = conf_path(worker->conf, CONF_PATH_PKI, IMAGE_PUBLIC_KEY);
 	g_autoptr(GError) cause = NULL;
 
 	request_image_split(image, &name, &version);
@@ -42,8 +41,14 @@ static gboolean image_ensure(struct worker *worker, struct virt_conn *conn,
 	struct image *version = worker_image(worker, request->image, error);
 	if (!version)
 		return FALSE;
+	g_autoptr(GError) cause = NULL;
+	struct image *base = delivery_base(worker, conn, version, &cause);
+	good = cause == NULL;
 	for (int i = 0; i < IMAGE_FILE_COUNT && good; i++)
-		good = delivery_send(worker, conn, version, (enum image_file_id)i, error);
+		good = delivery_send(worker, conn, version, base, (enum image_file_id)i, &cause);
+	if (cause)
+		g_propagate_error(error, g_steal_pointer(&cause));
+	image_free(base);
 	image_free(version);
 	if (!good || !mark_make(worker, conn, pool, request->image, error))
 		return FALSE;

@@ -10,6 +10,7 @@
 
 #include "images/store/image.h"
 #include "images/store/signature.h"
+#include "tests/unit/test_signing_keys.h"
 
 #define SUM "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -117,14 +118,7 @@ static void test_handoff(void **state)
 	}
 }
 
-/* RFC 8032, 7.1, test 3, as OpenSSL writes its keys; and the public key of test 2. */
-static const char private_key[] =
-	"-----BEGIN PRIVATE KEY-----\n"
-	"MC4CAQAwBQYDK2VwBCIEIMWqjfQ/n4N77bdELzHct7Fm04U1B28JS4XOOi4LRFj3\n"
-	"-----END PRIVATE KEY-----\n";
-static const char public_key[] = "-----BEGIN PUBLIC KEY-----\n"
-				 "MCowBQYDK2VwAyEA/FHNjmIYoaONpH7QAjDwWAgW7RO6MwOsXeuRFUiQgCU=\n"
-				 "-----END PUBLIC KEY-----\n";
+/* The public key of test 2 there. */
 static const char other_key[] = "-----BEGIN PUBLIC KEY-----\n"
 				"MCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n"
 				"-----END PUBLIC KEY-----\n";

@@ -8,7 +8,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -30,19 +29,10 @@ struct bench {
 static int set_up(void **state)
 {
 	struct bench *bench = g_new0(struct bench, 1);
-	int pair[2];
 
 	fake_reset();
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
-	bench->fd = pair[0];
 	bench->folder = g_dir_make_tmp("carrel-delivery-XXXXXX", NULL);
-	g_autofree char *text = g_strdup_printf("[paths]\nimages = %s\npki = %s\nstate = %s\n",
-		bench->folder, bench->folder, bench->folder);
-	g_autoptr(GPtrArray) problems = conf_problems_new();
-	struct conf *conf = conf_parse("test", text, strlen(text), problems);
-	assert_non_null(conf);
-	bench->worker = worker_new(&fake_driver, &fake_storage, &fake_memory, NULL, conf, "s1",
-		"qemu:///system", pair[1]);
+	bench->worker = fake_worker(bench->folder, &bench->fd);
 	bench->conn = worker_connect(bench->worker, LANE_IMAGES, NULL, NULL);
 	bench->size = 3 * MIB + 5 * BLOCK;
 	bench->root = g_malloc(bench->size + 9 * BLOCK);
@@ -76,7 +66,9 @@ static const char *deliver(struct bench *bench, const char *version)
 
 	assert_non_null(image);
 	fake.sent = 0;
-	gboolean good = delivery_send(bench->worker, bench->conn, image, IMAGE_ROOT, &error);
+	struct image *base = delivery_base(bench->worker, bench->conn, image, NULL);
+	gboolean good = delivery_send(bench->worker, bench->conn, image, base, IMAGE_ROOT, &error);
+	image_free(base);
 	image_free(image);
 	assert_int_equal(good, error == NULL);
 	return good ? NULL : virt_error_code(error);

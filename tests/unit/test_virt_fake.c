@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/unit/test_virt_fake.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 struct fake fake;
 
@@ -29,6 +33,21 @@ void fake_reset(void)
 		.target_mib = 512,
 		.used_mib = 100,
 		.gives_mib = 100};
+}
+
+struct worker *fake_worker(const char *folder, int *fd)
+{
+	g_autofree char *text = g_strdup_printf(
+		"[paths]\nimages = %s\npki = %s\nstate = %s\n", folder, folder, folder);
+	g_autoptr(GPtrArray) problems = conf_problems_new();
+	struct conf *conf = conf_parse("test", text, strlen(text), problems);
+	int pair[2];
+
+	assert_non_null(conf);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	*fd = pair[0];
+	return worker_new(&fake_driver, &fake_storage, &fake_memory, NULL, conf, "s1",
+		"qemu:///system", pair[1]);
 }
 
 /* 1: the call is to fail now; 2: it is to fail after its effect; 0: neither. */

@@ -3,7 +3,7 @@
 #ifndef CARREL_TEST_VIRT_FAKE_H
 #define CARREL_TEST_VIRT_FAKE_H
 
-#include "broker/virt/virt.h"
+#include "broker/virt/worker.h"
 
 struct fake {
 	GHashTable *domains; /* name -> GPtrArray of "path|alias|target" of its disks */
@@ -39,6 +39,9 @@ extern const struct virt_storage_driver fake_storage;
 extern const struct virt_memory_driver fake_memory;
 
 void fake_reset(void);
+/* The worker of server s1 on this hypervisor, without channels, which has `folder` for images, keys
+ * and state; *fd is carreld's end of its socket, which does not block. The caller frees both. */
+struct worker *fake_worker(const char *folder, int *fd);
 void fake_volume(const char *pool, const char *name, const void *data, size_t length);
 /* NULL when there is none. */
 const GByteArray *fake_volume_look(const char *pool, const char *name);

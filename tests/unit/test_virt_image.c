@@ -3,21 +3,13 @@
 
 #include "images/store/image.h"
 #include "images/store/signature.h"
+#include "tests/unit/test_signing_keys.h"
 
 #include <glib/gstdio.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <cmocka.h>
-
-/* RFC 8032, 7.1, test 3, as OpenSSL writes its keys. */
-static const char private_key[] =
-	"-----BEGIN PRIVATE KEY-----\n"
-	"MC4CAQAwBQYDK2VwBCIEIMWqjfQ/n4N77bdELzHct7Fm04U1B28JS4XOOi4LRFj3\n"
-	"-----END PRIVATE KEY-----\n";
-static const char public_key[] = "-----BEGIN PUBLIC KEY-----\n"
-				 "MCowBQYDK2VwAyEA/FHNjmIYoaONpH7QAjDwWAgW7RO6MwOsXeuRFUiQgCU=\n"
-				 "-----END PUBLIC KEY-----\n";
 
 /* The caller frees the path. */
 static char *put(const char *folder, const char *name, const void *data, size_t size)

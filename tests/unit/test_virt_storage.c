@@ -15,7 +15,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -50,18 +49,10 @@ static void make_home(const char *name, uid_t uid)
 static int set_up(void **state)
 {
 	struct bench *bench = g_new0(struct bench, 1);
-	int pair[2];
 
 	fake_reset();
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
-	bench->fd = pair[0];
 	bench->folder = g_dir_make_tmp("carrel-storage-XXXXXX", NULL);
-	g_autofree char *text = g_strdup_printf("[paths]\nstate = %s\n", bench->folder);
-	g_autoptr(GPtrArray) problems = conf_problems_new();
-	struct conf *conf = conf_parse("test", text, strlen(text), problems);
-	assert_non_null(conf);
-	bench->worker = worker_new(&fake_driver, &fake_storage, &fake_memory, NULL, conf, "s1",
-		"qemu:///system", pair[1]);
+	bench->worker = fake_worker(bench->folder, &bench->fd);
 	bench->conn = worker_connect(bench->worker, LANE_STORAGE, NULL, NULL);
 	make_home("home-3", 20001);
 	*state = bench;
