@@ -73,8 +73,7 @@ static gboolean parse_options(int *argc, char ***argv, struct options *options, 
 
 static struct image *published(const struct conf *conf, GError **error)
 {
-	g_autofree char *key =
-		g_build_filename(conf_string(conf, CONF_PATH_PKI), IMAGE_PUBLIC_KEY, NULL);
+	g_autofree char *key = conf_path(conf, CONF_PATH_PKI, IMAGE_PUBLIC_KEY);
 	const char *name = conf_string(conf, CONF_BOOT_IMAGE);
 	g_autoptr(GError) cause = NULL;
 	struct image *image =

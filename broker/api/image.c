@@ -17,13 +17,6 @@ static void answer(struct call *call, gboolean good, const GError *error)
 		call_failed(call, error, "unknown-image");
 }
 
-static gint64 number_or(const json_t *body, const char *name, gint64 otherwise)
-{
-	const json_t *value = json_object_get(body, name);
-
-	return value ? json_integer_value(value) : otherwise;
-}
-
 void image_status(struct call *call)
 {
 	answer(call, TRUE, NULL);
@@ -41,7 +34,7 @@ void image_promote(struct call *call)
 {
 	g_autoptr(GError) error = NULL;
 	gboolean good = channels_promote(channels_of(call), shape_text(call->body, "image"),
-		number_or(call->body, "canary", -1), number_or(call->body, "within", 0), &error);
+		shape_int(call->body, "canary", -1), shape_int(call->body, "within", 0), &error);
 
 	answer(call, good, error);
 }

@@ -31,19 +31,12 @@ void policy_groups(struct call *call)
 		json_pack("{s:o}", "groups", policies_groups(call->api->broker->policies)));
 }
 
-static gint64 size_of(const json_t *body, const char *name)
-{
-	const json_t *value = json_object_get(body, name);
-
-	return value ? json_integer_value(value) : -1;
-}
-
 void policy_group_add(struct call *call)
 {
 	g_autoptr(GError) error = NULL;
 	json_t *group = policies_group_add(call->api->broker->policies,
 		shape_text(call->body, "name"), json_object_get(call->body, "members"),
-		size_of(call->body, "min_mib"), size_of(call->body, "max_mib"), &error);
+		shape_int(call->body, "min_mib", -1), shape_int(call->body, "max_mib", -1), &error);
 
 	if (group)
 		http_reply(call->request, 200, group);

@@ -108,3 +108,10 @@ const char *shape_text(const json_t *body, const char *name)
 
 	return text ? text : "";
 }
+
+gint64 shape_int(const json_t *body, const char *name, gint64 otherwise)
+{
+	const json_t *value = json_object_get(body, name);
+
+	return value ? json_integer_value(value) : otherwise;
+}

@@ -38,4 +38,7 @@ void shape_wipe(const struct shape_field *fields, json_t *body);
 /* A text of a checked body; "" when the member is missing. Borrowed. */
 const char *shape_text(const json_t *body, const char *name);
 
+/* A number of a checked body; `otherwise` when the member is missing. */
+gint64 shape_int(const json_t *body, const char *name, gint64 otherwise);
+
 #endif

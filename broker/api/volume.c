@@ -41,14 +41,11 @@ static json_t *row_of(struct broker *broker, const struct core_volume *volume)
 
 static const struct core_volume *find_volume(struct call *call)
 {
-	const struct core_volume *volume =
-		core_volume_by_user(call->api->broker->core, call->param);
+	g_autoptr(GError) error = NULL;
+	const struct core_volume *volume = volumes_find(call->api->broker, call->param, &error);
 
 	if (!volume)
-		http_reply_error(call->request, 404, "unknown-volume",
-			"%s has no home; the first login makes it, \"carrel volume list\" shows "
-			"those that are there",
-			call->param);
+		call_failed(call, error, "unknown-volume");
 	return volume;
 }
 
@@ -220,8 +217,7 @@ void volume_check(struct call *call)
 
 void volume_grow(struct call *call)
 {
-	begin(call, VOLUME_WORK_GROW,
-		(guint32)json_integer_value(json_object_get(call->body, "size_mib")), "");
+	begin(call, VOLUME_WORK_GROW, (guint32)shape_int(call->body, "size_mib", 0), "");
 }
 
 void volume_export(struct call *call)

@@ -43,7 +43,7 @@ bool image_outdated(const struct core *core, const struct session *s)
 
 /* The time of day may be changed, and is not known before the first event: it is looked at again
  * and again. */
-static void arm(struct core *core)
+void image_due(struct core *core)
 {
 	int64_t until = core->channels.until_wall_ms, left = until - core->wall_ms;
 
@@ -54,15 +54,10 @@ static void arm(struct core *core)
 	core->room = true; /* move_renew looks */
 }
 
-void image_due(struct core *core)
-{
-	arm(core);
-}
-
 static void changed(struct core *core)
 {
 	emit(core, CORE_ACT_PERSIST_CHANNELS);
-	arm(core);
+	image_due(core);
 }
 
 static void promote(struct core *core, const struct core_event *ev)

@@ -418,7 +418,7 @@ const struct core_image *policy_trial(const struct core *core, const struct sess
 
 /* image.c */
 void image_event(struct core *core, const struct core_event *ev);
-void image_due(struct core *core); /* the image_timer's deadline */
+void image_due(struct core *core); /* sets the image_timer; is anybody to be handed off now? */
 void image_choose(struct core *core, struct session *s);
 bool image_outdated(const struct core *core, const struct session *s); /* and its time is over */
 void image_succeeded(struct core *core, struct desktop *d);            /* its user sees it */

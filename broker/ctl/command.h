@@ -43,6 +43,17 @@ const struct command *command_find(char **words, int *used);
 /* The command's first word on a whole command line, before its options are known; or NULL. */
 const char *command_first_word(char *const *argv);
 
+/* Which options of a family, as bits, a command has. */
+struct command_options {
+	const char *command; /* its words */
+	unsigned options;
+};
+
+/* The name of the first option `given` that `command` does not have by `table`; NULL: it has all.
+ * Bit i is names[i]. */
+const char *command_stray(const char *command, const struct command_options *table, size_t rows,
+	const char *const *names, size_t count, unsigned given);
+
 /* A line for each command, for --help; the caller frees it. */
 char *command_list(void);
 

@@ -16,3 +16,15 @@ const char *command_first_word(char *const *argv)
 	}
 	return NULL;
 }
+
+const char *command_stray(const char *command, const struct command_options *table, size_t rows,
+	const char *const *names, size_t count, unsigned given)
+{
+	for (size_t i = 0; i < rows; i++)
+		if (!strcmp(table[i].command, command))
+			given &= ~table[i].options;
+	for (size_t i = 0; i < count; i++)
+		if (given & 1u << i)
+			return names[i];
+	return NULL;
+}

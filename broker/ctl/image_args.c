@@ -24,10 +24,7 @@ static const char *const names[] = {"--group", "--reason", "--none", "--no-wait"
 	"--within", "--keep", "--trust", "--dry-run", "--offline", "--yes", "--packages",
 	"--files"};
 
-static const struct {
-	const char *command;
-	unsigned options;
-} table[] = {
+static const struct command_options table[] = {
 	{"image publish", NO_WAIT},
 	{"image promote", NO_WAIT | CANARY | WITHIN},
 	{"image rollback", REASON},
@@ -87,13 +84,8 @@ const char *image_args_stray(const struct image_args *args, const char *command)
 			 (args->yes ? YES : 0) | (args->packages ? PACKAGES : 0) |
 			 (args->files ? FILES : 0);
 
-	for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
-		if (!strcmp(table[i].command, command))
-			given &= ~table[i].options;
-	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
-		if (given & 1u << i)
-			return names[i];
-	return NULL;
+	return command_stray(
+		command, table, G_N_ELEMENTS(table), names, G_N_ELEMENTS(names), given);
 }
 
 void image_args_cut_build(struct image_args *args, int *argc, char **argv)

@@ -9,10 +9,7 @@ enum { TO = 1, SIZE = 2, WAIT = 4, YES = 8, LOG = 16, REPAIR = 32 };
 
 static const char *const names[] = {"--to", "--size", "--wait", "--yes", "--log", "--repair"};
 
-static const struct {
-	const char *command;
-	unsigned options;
-} table[] = {
+static const struct command_options table[] = {
 	{"session move", TO | SIZE | WAIT},
 	{"desktop move", TO | WAIT},
 	{"desktop resize", WAIT},
@@ -79,11 +76,6 @@ const char *move_args_stray(const struct move_args *args, const char *command)
 			 (args->yes ? YES : 0) | (args->log ? LOG : 0) |
 			 (args->repair ? REPAIR : 0);
 
-	for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
-		if (!strcmp(table[i].command, command))
-			given &= ~table[i].options;
-	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
-		if (given & 1u << i)
-			return names[i];
-	return NULL;
+	return command_stray(
+		command, table, G_N_ELEMENTS(table), names, G_N_ELEMENTS(names), given);
 }

@@ -154,8 +154,7 @@ static gboolean find(
 {
 	const struct conf *conf = channels->broker->conf;
 	const char *name = conf_string(conf, CONF_DESKTOP_IMAGE);
-	g_autofree char *key =
-		g_build_filename(conf_string(conf, CONF_PATH_PKI), IMAGE_PUBLIC_KEY, NULL);
+	g_autofree char *key = conf_path(conf, CONF_PATH_PKI, IMAGE_PUBLIC_KEY);
 	struct image *image =
 		image_load(conf_string(conf, CONF_PATH_IMAGES), name, version, key, error);
 
@@ -420,14 +419,13 @@ void channels_forgotten(struct channels *channels, guint64 server, const char *i
 	g_hash_table_remove(holding_of(channels, server)->images, image);
 }
 
-gboolean channels_useless(const struct channels *channels, const char *image)
+gboolean channels_useless(
+	const struct channels *channels, const GPtrArray *wanted, const char *image)
 {
 	const char *at = strchr(image, '@');
-	GPtrArray *wanted = channels_wanted(channels);
-	gboolean used = g_ptr_array_find_with_equal_func(wanted, image, g_str_equal, NULL);
 
-	g_ptr_array_unref(wanted);
-	if (used || !at || !image_version_is_good(at + 1))
+	if (g_ptr_array_find_with_equal_func((GPtrArray *)wanted, image, g_str_equal, NULL) ||
+		!at || !image_version_is_good(at + 1))
 		return FALSE;
 	g_autofree char *name = g_strndup(image, (gsize)(at - image));
 	g_autofree char *path =

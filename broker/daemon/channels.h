@@ -67,8 +67,9 @@ void channels_sent(struct channels *channels, guint64 server, const char *image,
 void channels_progress(struct channels *channels, guint64 server, const json_t *event);
 /* A server has not got it any more. */
 void channels_forgotten(struct channels *channels, guint64 server, const char *image);
-/* Is a version in use nowhere, and not on this machine's disk any more? */
-gboolean channels_useless(const struct channels *channels, const char *image);
+/* Is a version none of `wanted` (channels_wanted), and not on this machine's disk any more? */
+gboolean channels_useless(
+	const struct channels *channels, const GPtrArray *wanted, const char *image);
 /* Every server that is up removes what is useless there. */
 void channels_sweep(struct channels *channels);
 /* A server is gone, or down: it gets what it lacks when it is back. */

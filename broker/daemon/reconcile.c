@@ -227,14 +227,16 @@ static void on_images(const json_t *answer, gpointer data)
 
 	if (!worker || !helper_ok(answer))
 		return; /* what is too much there does no harm */
+	GPtrArray *wanted = channels_wanted(round->broker->channels);
 	json_array_foreach (json_object_get(answer, "images"), i, item) {
 		const char *image = json_string_value(item);
 
-		if (image && channels_useless(round->broker->channels, image))
+		if (image && channels_useless(round->broker->channels, wanted, image))
 			worker_call(worker,
 				json_pack("{s:s, s:s}", "op", "image-remove", "image", image),
 				on_removed, sending_new(worker, image));
 	}
+	g_ptr_array_unref(wanted);
 }
 
 void reconcile_sweep_images(struct worker *worker)

@@ -260,20 +260,28 @@ void volumes_sweep(struct broker *broker, const struct core_action *action)
 			on_swept, question_new(broker, action));
 }
 
-gboolean volumes_begin(struct broker *broker, const char *user, enum core_volume_work work,
-	guint32 mib, const char *text, GError **error)
+const struct core_volume *volumes_find(
+	const struct broker *broker, const char *user, GError **error)
 {
 	const struct core_volume *volume = core_volume_by_user(broker->core, user);
-	struct core_event event = {.type = CORE_EV_VOLUME_WORK, .work = work, .memory_mib = mib};
-	char why[CORE_TEXT_MAX] = "";
 
-	if (!volume) {
+	if (!volume)
 		g_set_error(error, BROKER_ERROR, BROKER_ERROR_UNKNOWN,
 			"%s has no home; the first login makes it, \"carrel volume list\" shows "
 			"those that are there",
 			user);
+	return volume;
+}
+
+gboolean volumes_begin(struct broker *broker, const char *user, enum core_volume_work work,
+	guint32 mib, const char *text, GError **error)
+{
+	const struct core_volume *volume = volumes_find(broker, user, error);
+	struct core_event event = {.type = CORE_EV_VOLUME_WORK, .work = work, .memory_mib = mib};
+	char why[CORE_TEXT_MAX] = "";
+
+	if (!volume)
 		return FALSE;
-	}
 	if (strlen(text) >= sizeof(event.text)) {
 		g_set_error(error, BROKER_ERROR, BROKER_ERROR_INVALID,
 			"the name is too long: at most %zu bytes", sizeof(event.text) - 1);

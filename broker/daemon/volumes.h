@@ -25,6 +25,10 @@ void volumes_progress(struct volumes *volumes, const json_t *event);
 /* How far the work on a volume is; 0 where that is not known. */
 unsigned volumes_percent(const struct volumes *volumes, guint64 volume);
 
+/* A user's volume; NULL with BROKER_ERROR_UNKNOWN. */
+const struct core_volume *volumes_find(
+	const struct broker *broker, const char *user, GError **error);
+
 /*
  * Begins a work on a user's volume. BROKER_ERROR: UNKNOWN when he has none, BUSY with the reason
  * and a remedy when it cannot be now. `text` is the row's work_text.

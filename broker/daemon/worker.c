@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/daemon/worker.h"
-#include "broker/daemon/channels.h"
 #include "broker/daemon/agent.h"
+#include "broker/daemon/channels.h"
 #include "broker/daemon/fence.h"
 #include "broker/daemon/reconcile.h"
 #include "broker/daemon/volumes.h"
@@ -132,13 +132,13 @@ static struct line *line_of(struct worker *worker, const json_t *request)
 
 	if (!op)
 		return &worker->lines[LINE_CONTROL];
-	if (op && g_str_has_prefix(op, "image-"))
+	if (g_str_has_prefix(op, "image-"))
 		return &worker->lines[LINE_IMAGES];
 	if (g_strv_contains(quick, op))
 		return &worker->lines[LINE_VOLUMES];
 	if (g_str_has_prefix(op, "volume-") && !g_strv_contains(control, op))
 		return &worker->lines[LINE_STORAGE];
-	if (!g_strcmp0(op, "desktop-resize"))
+	if (!strcmp(op, "desktop-resize"))
 		return &worker->lines[LINE_RESIZES];
 	return &worker->lines[LINE_CONTROL];
 }
