@@ -63,6 +63,13 @@ def share_file(source, target):
         shutil.copy2(source, target)
 
 
+def share_folder(source, target):
+    """The files of a version's folder, in a new one."""
+    os.makedirs(target)
+    for file in os.listdir(source):
+        share_file(os.path.join(source, file), os.path.join(target, file))
+
+
 class Lab:
     """One lab by its name. Objects are cheap: each command of the CLI makes one."""
 
@@ -196,9 +203,7 @@ class Lab:
                                f"remedy: make images")
             version = os.path.basename(os.path.realpath(current))
             target = self.path("images", name, version)
-            os.makedirs(target, exist_ok=True)
-            for file in os.listdir(current):
-                share_file(os.path.join(current, file), os.path.join(target, file))
+            share_folder(current, target)
             if self.live:
                 self._make_live(target)
             os.symlink(version, self.path("images", name, "current"))
@@ -230,9 +235,7 @@ class Lab:
         number = len(os.listdir(self.path("images", name)))
         version = f"{os.path.basename(current).split('.')[0]}.{100 + number}"
         target = self.path("images", name, version)
-        os.makedirs(target)
-        for file in os.listdir(current):
-            share_file(os.path.join(current, file), os.path.join(target, file))
+        share_folder(current, target)
         path = os.path.join(target, "manifest.json")
         with open(path, encoding="utf-8") as f:
             manifest = json.load(f)
