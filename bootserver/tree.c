@@ -16,6 +16,8 @@
 
 #define VERSION_FILE "version"
 #define VERSIONS_KEPT 2
+/* from gen/N/tftp: PXELINUX's second way to kernel and initrd */
+#define KERNELS_FROM_TFTP "../../../http/boot"
 
 static const char *const programs[] = {"lpxelinux.0", "ldlinux.c32"};
 
@@ -131,12 +133,24 @@ gboolean tree_write(const char *folder, GHashTable *texts, const char *pxelinux,
 		if (!copy_program(pxelinux, programs[i], to, error))
 			return FALSE;
 	}
+	g_autofree char *kernels = g_build_filename(folder, "tftp/boot", NULL);
+	if (symlink(KERNELS_FROM_TFTP, kernels) < 0 && errno != EEXIST)
+		return failed(error, kernels, g_strerror(errno));
 	g_autofree char *path = g_build_filename(folder, VERSION_FILE, NULL);
 	return write_text(path, version, error);
 }
 
+static gboolean same_link(const char *one, const char *other)
+{
+	g_autofree char *a = g_file_read_link(one, NULL);
+	g_autofree char *b = g_file_read_link(other, NULL);
+	return a && !g_strcmp0(a, b);
+}
+
 static gboolean same_file(const char *one, const char *other)
 {
+	if (g_file_test(one, G_FILE_TEST_IS_SYMLINK))
+		return same_link(one, other);
 	g_autofree char *a = NULL, *b = NULL;
 	gsize a_length, b_length;
 	return g_file_get_contents(one, &a, &a_length, NULL) &&
@@ -152,7 +166,9 @@ static gboolean contains(const char *one, const char *other)
 	while (dir && (name = g_dir_read_name(dir))) {
 		g_autofree char *a = g_build_filename(one, name, NULL);
 		g_autofree char *b = g_build_filename(other, name, NULL);
-		if (g_file_test(a, G_FILE_TEST_IS_DIR) ? !contains(a, b) : !same_file(a, b))
+		gboolean folder = !g_file_test(a, G_FILE_TEST_IS_SYMLINK) &&
+				  g_file_test(a, G_FILE_TEST_IS_DIR);
+		if (folder ? !contains(a, b) : !same_file(a, b))
 			return FALSE;
 	}
 	return dir != NULL;

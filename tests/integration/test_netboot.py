@@ -105,6 +105,15 @@ def test_http_when_nfs_is_dead(lab):
     pc.console.wait("STANDIN end", BOOT_S)
 
 
+@pytest.mark.parametrize("label", ["carrel", "nomodeset"])
+def test_kernel_by_tftp_when_http_is_dead(lab, label):
+    lab.serve("nginx")
+    change(menu(lab), "DEFAULT carrel", "DEFAULT " + label)
+    pc = lab.power_on()
+    pc.console.wait("by NFS is the published one", BOOT_S)
+    pc.console.wait("STANDIN end", BOOT_S)
+
+
 def test_corrupt_image_is_refused_and_tried_again(lab):
     lab.serve()
     path = root_file(lab)
