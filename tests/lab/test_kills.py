@@ -38,10 +38,10 @@ def makes_sense(phase, step, victim):
         return not victim.endswith("-old") and not (
             victim.endswith("-new") and step in ("authenticating", "placing"))
     if phase == "logout":
-        return not victim.endswith("-new")
-    # What is led to does not exist yet, or has not begun to; what was left is gone for good.
+        return not victim.endswith("-new") and (victim, step) != ("qemu-old", "destroy")
+    # What is led to does not exist yet, or has not begun to; what was left ends when its disk is out.
     return not (victim.endswith("-new") and step == "announce") and (victim, step) not in (
-        ("qemu-new", "prepare"), ("qemu-old", "switch"))
+        ("qemu-new", "prepare"), ("qemu-old", "claim"), ("qemu-old", "switch"))
 
 
 def matrix():
