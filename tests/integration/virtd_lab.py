@@ -24,6 +24,7 @@ TOOLS = ("ip", "nft", "certtool", "libvirtd", "virtlogd", "virtlockd", "virsh", 
          "nsenter", "unshare")
 MISSING = [t for t in TOOLS if not shutil.which(t)] + [t for t in [virtd_image.missing()] if t]
 NEEDS = [
+    pytest.mark.lab,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root for namespaces"),
     pytest.mark.skipif(bool(MISSING), reason=f"missing: {', '.join(MISSING)}"),
     pytest.mark.skipif(not PROGRAM.exists(), reason=f"{PROGRAM} is not built"),
