@@ -119,7 +119,7 @@ enum boot_code dhcpc_acquire(struct boot *boot)
 	bool done = false;
 	for (int try = 0; try < TRIES && !done; try++) {
 		ask.seconds = (uint16_t)((util_now_ms() - start) / 1000);
-		done = exchange(boot, fd, &ask, 1000 << try);
+		done = exchange(boot, fd, &ask, (1000 << try) + (int)util_chance(1000));
 	}
 	close(fd);
 	if (!done)

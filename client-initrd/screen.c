@@ -152,5 +152,6 @@ void screen_failure(const struct boot *boot, enum boot_code code, int seconds)
 
 int screen_backoff(unsigned failures)
 {
-	return failures > 4 ? 60 : 5 << (failures ? failures - 1 : 0);
+	int seconds = failures > 4 ? 60 : 5 << (failures ? failures - 1 : 0);
+	return seconds + (int)util_chance((unsigned)seconds / 2 + 1);
 }

@@ -25,7 +25,10 @@ void screen_progress(const char *what, uint64_t done, uint64_t total, int64_t st
 /* The failure page; returns after `seconds` or at a key. The time left is counted on the page. */
 void screen_failure(const struct boot *boot, enum boot_code code, int seconds);
 
-/* Seconds to wait before try number `failures` (1, 2, ...): 5, 10, 20, 40, then 60. */
+/*
+ * Seconds to wait before try number `failures` (1, 2, ...): 5, 10, 20, 40, then 60, and up to half
+ * as much again by chance.
+ */
 int screen_backoff(unsigned failures);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
@@ -19,6 +20,19 @@ int64_t util_now_ms(void)
 	struct timespec now;
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+unsigned util_chance(unsigned below)
+{
+	uint32_t number;
+	/* early in a boot the kernel may have no entropy: the clock differs from PC to PC as well
+	 */
+	if (getrandom(&number, sizeof number, GRND_NONBLOCK) != sizeof number) {
+		struct timespec now;
+		clock_gettime(CLOCK_BOOTTIME, &now);
+		number = (uint32_t)now.tv_nsec / 1000;
+	}
+	return below ? number % below : 0;
 }
 
 ssize_t util_read_file(const char *path, char *text, size_t size)

@@ -14,6 +14,9 @@
 /* Milliseconds since the kernel's start (CLOCK_BOOTTIME). */
 int64_t util_now_ms(void);
 
+/* A number from 0 to below - 1, by chance, so that PCs that fail together do not retry together. */
+unsigned util_chance(unsigned below);
+
 /* Reads at most size - 1 bytes and ends them with NUL; the length, or -errno. */
 ssize_t util_read_file(const char *path, char *text, size_t size);
 
