@@ -8,6 +8,7 @@
 
 #define KEEPALIVE_S 15
 #define IDLE_S 30
+#define ADMIN_BODY_MAX (1 << 20) /* a list of all seats fits into it */
 
 static void call_body_free(gpointer data)
 {
@@ -111,7 +112,10 @@ static gboolean listen_all(struct api *api, GError **error)
 			.connections = 100,
 			.per_ip = 4,
 			.handler = on_report},
-		[DOOR_ADMIN] = {.socket_path = socket, .connections = 32, .handler = on_admin},
+		[DOOR_ADMIN] = {.socket_path = socket,
+			.connections = 32,
+			.body_max = ADMIN_BODY_MAX,
+			.handler = on_admin},
 	};
 	if (!g_file_get_contents(certificate_path, &certificate, NULL, error) ||
 		!g_file_get_contents(key_path, &key, NULL, error)) {

@@ -45,6 +45,7 @@ struct http_server {
 	char *socket_path; /* owned; NULL on TCP */
 	GList *waiting;    /* of struct http_request, borrowed: suspended without an answer */
 	GList *streams;    /* of struct http_stream, borrowed */
+	gsize body_max;
 	gboolean stopping;
 };
 
@@ -53,7 +54,7 @@ struct http_request {
 	struct MHD_Connection *connection; /* borrowed */
 	char *method, *path;               /* owned */
 	char client[INET6_ADDRSTRLEN];
-	char *body; /* owned; HTTP_BODY_MAX + 1 bytes or NULL */
+	char *body; /* owned; body_max + 1 bytes or NULL */
 	gsize length;
 	gboolean too_long, handled, suspended, queued;
 	struct MHD_Response *response; /* owned until it is queued */
@@ -167,7 +168,7 @@ static void request_free(struct http_request *request)
 	if (request->object_free)
 		request->object_free(request->object);
 	if (request->body)
-		explicit_bzero(request->body, HTTP_BODY_MAX + 1);
+		explicit_bzero(request->body, request->server->body_max + 1);
 	g_free(request->body);
 	if (request->response)
 		MHD_destroy_response(request->response);
@@ -178,12 +179,12 @@ static void request_free(struct http_request *request)
 
 static void body_append(struct http_request *request, const char *data, size_t size)
 {
-	if (request->too_long || size > HTTP_BODY_MAX - request->length) {
+	if (request->too_long || size > request->server->body_max - request->length) {
 		request->too_long = TRUE;
 		return;
 	}
 	if (!request->body)
-		request->body = g_malloc0(HTTP_BODY_MAX + 1);
+		request->body = g_malloc0(request->server->body_max + 1);
 	memcpy(request->body + request->length, data, size);
 	request->length += size;
 }
@@ -218,7 +219,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		request->handled = TRUE;
 		if (request->too_long)
 			http_reply_error(request, 413, "bad-request",
-				"the body is longer than %d bytes", HTTP_BODY_MAX);
+				"the body is longer than %zu bytes", server->body_max);
 		else
 			server->handler(request, server->data);
 	}
@@ -493,6 +494,7 @@ struct http_server *http_server_new(const struct http_options *options, GError *
 
 	server->handler = options->handler;
 	server->data = options->data;
+	server->body_max = options->body_max ? options->body_max : HTTP_BODY_MAX;
 	server->socket_path = g_strdup(options->socket_path);
 	if (options->socket_path) {
 		fd = listen_unix(options->socket_path, error);

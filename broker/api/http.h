@@ -10,7 +10,8 @@
 #include <glib.h>
 #include <jansson.h>
 
-#define HTTP_BODY_MAX 65536 /* bytes; a longer body is answered with 413 */
+/* Bytes of a body, where a server has no limit of its own; what is longer is answered with 413. */
+#define HTTP_BODY_MAX 65536
 
 #define HTTP_ERROR (http_error_quark())
 GQuark http_error_quark(void);
@@ -29,6 +30,7 @@ struct http_options {
 	const char *certificate, *key; /* PEM texts for TLS, or NULL for plain HTTP */
 	unsigned connections, per_ip;  /* limits; per_ip 0 = none */
 	unsigned timeout_s;            /* of an idle connection */
+	gsize body_max;                /* bytes; 0 = HTTP_BODY_MAX */
 	http_handler handler;
 	gpointer data;
 };
