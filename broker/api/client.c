@@ -3,6 +3,8 @@
 #include "broker/api/limit.h"
 #include "broker/api/routes.h"
 #include "broker/api/viewer.h"
+#include "broker/daemon/seat_name.h"
+#include "broker/daemon/seats.h"
 #include "broker/shared/log.h"
 
 #include <string.h>
@@ -20,20 +22,6 @@ void client_hello(struct call *call)
 	http_reply(call->request, 200,
 		json_pack("{s:s, s:s, s:s}", "site", conf_string(conf, CONF_SITE_NAME), "language",
 			conf_string(conf, CONF_SITE_LANGUAGE), "version", CARREL_VERSION));
-}
-
-/* "" or six pairs of hexadecimal digits; written in lower case. */
-static gboolean mac_read(const char *text, char mac[CORE_MAC_MAX])
-{
-	size_t length = strlen(text);
-
-	g_strlcpy(mac, text, CORE_MAC_MAX);
-	for (size_t i = 0; i < length; i++) {
-		if (i % 3 == 2 ? text[i] != ':' : !g_ascii_isxdigit(text[i]))
-			return FALSE;
-		mac[i] = g_ascii_tolower(text[i]);
-	}
-	return length == 0 || length == 17;
 }
 
 static gboolean boot_is_good(const json_t *boot)
@@ -56,9 +44,11 @@ void client_login(struct call *call)
 {
 	const char *client = http_client(call->request);
 	const json_t *boot = json_object_get(call->body, "boot");
-	char mac[CORE_MAC_MAX];
+	struct seats *seats = call->api->broker->seats;
+	const char *seat = shape_text(call->body, "seat");
+	char mac[CORE_MAC_MAX] = "";
 
-	if (!mac_read(shape_text(call->body, "seat"), mac)) {
+	if (*seat && !seat_mac_read(seat, mac)) {
 		http_reply_error(call->request, 400, "bad-request",
 			"\"seat\" must be a MAC address such as 52:54:00:77:00:01, or empty");
 	} else if (!boot_is_good(boot)) {
@@ -68,6 +58,14 @@ void client_login(struct call *call)
 		http_reply_error(call->request, 429, "too-many",
 			"too many logins of this PC are waiting for their answer; try again later");
 	} else {
+		if (*mac)
+			seats_seen(seats, mac, client, FALSE);
+		g_autofree char *refusal = seats_refusal(seats, mac, client);
+		if (refusal) {
+			log_event(LOG_WARN, "login-held", "seat", mac, "client", client, NULL);
+			http_reply_error(call->request, 403, "held", "%s", refusal);
+			return;
+		}
 		const char *token = viewer_login(call->api, client, shape_text(call->body, "user"),
 			(char *)shape_text(call->body, "password"), mac, boot);
 
@@ -129,12 +127,14 @@ void boot_report(struct call *call)
 	json_int_t ms = json_integer_value(json_object_get(call->body, "ms"));
 	char mac[CORE_MAC_MAX];
 
-	if (!mac_read(shape_text(call->body, "mac"), mac) || !*mac ||
+	if (!seat_mac_read(shape_text(call->body, "mac"), mac) ||
 		!g_strv_contains(boot_stages, stage)) {
 		http_reply_error(call->request, 400, "bad-request",
 			"\"mac\" or \"stage\" is not one of a boot report");
 		return;
 	}
+	/* The first stage that a PC can tell, and tells once a boot. */
+	seats_seen(call->api->broker->seats, mac, client, !strcmp(stage, "network"));
 	log_event(strcmp(stage, "failed") ? LOG_INFO : LOG_WARN, "boot", "seat", mac, "client",
 		client, "stage", stage, "ms", log_fmt("%d", (int)ms), "error",
 		shape_text(call->body, "error"), NULL);

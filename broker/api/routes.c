@@ -125,6 +125,21 @@ static const struct shape_field try_shape[] = {
 	{0},
 };
 
+static const struct shape_field seats_shape[] = {
+	{"seats", SHAPE_ARRAY, 4096, 0},
+	{0},
+};
+static const struct shape_field seat_name_shape[] = {
+	{"seat", SHAPE_TEXT, CORE_NAME_MAX - 1, 0},
+	{"name", SHAPE_TEXT, CORE_NAME_MAX - 1, 0},
+	{0},
+};
+static const struct shape_field seat_import_shape[] = {
+	{"seats", SHAPE_ARRAY, 4096, 0},
+	{"dry_run", SHAPE_BOOL, 0, SHAPE_OPTIONAL},
+	{0},
+};
+
 const struct route routes[] = {
 	{DOOR_CLIENT, "GET", "/v1/client/hello", NULL, FALSE, client_hello},
 	{DOOR_CLIENT, "POST", "/v1/client/login", login_shape, FALSE, client_login},
@@ -181,6 +196,13 @@ const struct route routes[] = {
 	{DOOR_ADMIN, "POST", "/v1/volumes/*/export", export_shape, FALSE, volume_export},
 	{DOOR_ADMIN, "POST", "/v1/volumes/*/import", import_shape, FALSE, volume_import},
 	{DOOR_ADMIN, "DELETE", "/v1/volumes/*", NULL, FALSE, volume_delete},
+	{DOOR_ADMIN, "GET", "/v1/seats", NULL, FALSE, seat_list},
+	{DOOR_ADMIN, "POST", "/v1/seats/show", seats_shape, FALSE, seat_show},
+	{DOOR_ADMIN, "POST", "/v1/seats/name", seat_name_shape, FALSE, seat_name},
+	{DOOR_ADMIN, "POST", "/v1/seats/move", seat_name_shape, FALSE, seat_move},
+	{DOOR_ADMIN, "POST", "/v1/seats/approve", seats_shape, FALSE, seat_approve},
+	{DOOR_ADMIN, "POST", "/v1/seats/forget", seats_shape, FALSE, seat_forget},
+	{DOOR_ADMIN, "POST", "/v1/seats/import", seat_import_shape, FALSE, seat_import},
 };
 const size_t routes_count = G_N_ELEMENTS(routes);
 

@@ -57,7 +57,7 @@ const struct route *route_find(
  * there. */
 void call_failed(struct call *call, const GError *error, const char *unknown);
 
-/* Handlers; client.c, admin.c, desktop.c, policy.c, image.c and volume.c. */
+/* Handlers; client.c, admin.c, desktop.c, policy.c, image.c, volume.c and seat.c. */
 void client_hello(struct call *call);
 void client_login(struct call *call);
 void client_events(struct call *call);
@@ -112,5 +112,12 @@ void volume_grow(struct call *call);
 void volume_export(struct call *call);
 void volume_import(struct call *call);
 void volume_delete(struct call *call);
+void seat_list(struct call *call);
+void seat_show(struct call *call);
+void seat_name(struct call *call);
+void seat_move(struct call *call);
+void seat_approve(struct call *call);
+void seat_forget(struct call *call);
+void seat_import(struct call *call);
 
 #endif

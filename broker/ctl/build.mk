@@ -6,6 +6,8 @@ $(call program,carrel,broker/ctl/main.c,ctl core shared imagekeep imagestore,$(C
 $(call unit_test,test_ctl,tests/unit/test_ctl.c,ctl core shared imagekeep imagestore,$(CTL_PKGS),-lm)
 $(call unit_test,test_plan,tests/unit/test_plan.c,ctl core shared imagekeep imagestore,$(CTL_PKGS),-lm)
 $(call unit_test,test_plan_args,tests/unit/test_plan_args.c,ctl core shared imagekeep imagestore,$(CTL_PKGS),-lm)
+$(call unit_test,test_csv,tests/unit/test_csv.c broker/ctl/csv.c,,glib-2.0 jansson)
+$(call fuzz_target,csv,tests/fuzz/csv.c broker/ctl/csv.c,glib-2.0 jansson)
 $(call install_file,broker/man/carrel.1,$(MANDIR)/man1,644)
 $(call install_file,broker/man/carrel-plan.1,$(MANDIR)/man1,644)
 $(call install_file,broker/man/carrel-simulate.1,$(MANDIR)/man1,644)

@@ -20,6 +20,7 @@ struct context {
 	const struct policy_args *policy; /* of the group and reservation commands */
 	const struct move_args *move;     /* of the session, desktop, server and volume commands */
 	const struct image_args *image;   /* of the image commands */
+	const struct seat_args *seat;     /* of the seat commands */
 	char **args;                      /* after the command's words, NULL at the end */
 };
 
@@ -91,6 +92,14 @@ int command_volume_grow(const struct context *context);
 int command_volume_export(const struct context *context);
 int command_volume_import(const struct context *context);
 int command_volume_delete(const struct context *context);
+int command_seat_list(const struct context *context);
+int command_seat_show(const struct context *context);
+int command_seat_name(const struct context *context);
+int command_seat_move(const struct context *context);
+int command_seat_approve(const struct context *context);
+int command_seat_forget(const struct context *context);
+int command_seat_import(const struct context *context);
+int command_seat_export(const struct context *context);
 int command_ledger(const struct context *context);
 int command_reload(const struct context *context);
 int command_queue_list(const struct context *context);

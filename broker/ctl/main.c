@@ -5,6 +5,7 @@
 #include "broker/ctl/move_args.h"
 #include "broker/ctl/plan_args.h"
 #include "broker/ctl/policy.h"
+#include "broker/ctl/seat_args.h"
 #include "broker/shared/conf.h"
 
 #include <locale.h>
@@ -30,8 +31,10 @@ static void print_help(const struct command *command)
 	       "  --from DATE, --until DATE  with group and reservation; see carrel(1)\n"
 	       "  --to SERVER, --size SIZE, --wait [SECONDS], --yes, --log, --repair\n"
 	       "                    with session, desktop, server and volume; see carrel(1)\n"
-	       "  --group NAME, --none, --canary N, --within MINUTES, --reason TEXT, --no-wait,\n"
-	       "  --packages, --files, --keep N, --dry-run, --offline, --yes, --trust PUBKEY\n"
+	       "  --room ROOM, --dry-run  with seat\n"
+	       "  --seats SEAT,..., --group NAME, --none, --canary N, --within MINUTES,\n"
+	       "  --reason TEXT, --no-wait, --packages, --files, --keep N, --dry-run, --offline, "
+	       "--yes, --trust PUBKEY\n"
 	       "                    with image; see carrel(1)\n"
 	       "  --help, --version\n",
 		list);
@@ -63,6 +66,8 @@ static int run(struct context *context, char **words, gboolean help)
 		stray = move_args_stray(context->move, command->words);
 	if (!stray)
 		stray = image_args_stray(context->image, command->words);
+	if (!stray)
+		stray = seat_args_stray(context->seat, command->words);
 	if (stray) {
 		g_autofree char *what = g_strdup_printf("%s is no option of ", stray);
 
@@ -88,7 +93,9 @@ int main(int argc, char **argv)
 	__attribute__((cleanup(policy_args_clear))) struct policy_args policy = {0};
 	__attribute__((cleanup(move_args_clear))) struct move_args move = {0};
 	__attribute__((cleanup(image_args_clear))) struct image_args image = {0};
-	struct context context = {.plan = &plan, .policy = &policy, .move = &move, .image = &image};
+	__attribute__((cleanup(seat_args_clear))) struct seat_args seat = {0};
+	struct context context = {
+		.plan = &plan, .policy = &policy, .move = &move, .image = &image, .seat = &seat};
 	const GOptionEntry options[] = {
 		{"config", 'c', 0, G_OPTION_ARG_FILENAME, &conf_path, NULL, NULL},
 		{"json", 0, 0, G_OPTION_ARG_NONE, &context.json, NULL, NULL},
@@ -115,6 +122,8 @@ int main(int argc, char **argv)
 		g_option_context_add_group(parser, move_args_group(&move));
 	else if (image_args_wanted(argv))
 		g_option_context_add_group(parser, image_args_group(&image));
+	else if (seat_args_wanted(argv))
+		g_option_context_add_group(parser, seat_args_group(&seat));
 	g_option_context_set_help_enabled(parser, FALSE);
 	if (!g_option_context_parse(parser, &argc, &argv, &error))
 		return usage(error->message, "");

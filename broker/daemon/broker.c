@@ -8,6 +8,7 @@
 #include "broker/daemon/ledger.h"
 #include "broker/daemon/policies.h"
 #include "broker/daemon/reconcile.h"
+#include "broker/daemon/seats.h"
 #include "broker/daemon/ticket.h"
 #include "broker/daemon/volumes.h"
 #include "broker/daemon/worker.h"
@@ -181,7 +182,8 @@ struct broker *broker_new(const char *conf_path, GError **error)
 	if (load(broker, error)) {
 		broker->ledger = ledger_new(broker->store);
 		broker->volumes = volumes_new(broker);
-		broker->policies = policies_new(broker, error);
+		broker->seats = seats_new(broker, error);
+		broker->policies = broker->seats ? policies_new(broker, error) : NULL;
 		broker->channels = broker->policies ? channels_new(broker, error) : NULL;
 		if (broker->channels)
 			return broker;
@@ -235,6 +237,7 @@ void broker_free(struct broker *broker)
 	volumes_free(broker->volumes);
 	channels_free(broker->channels);
 	policies_free(broker->policies);
+	seats_free(broker->seats);
 	ledger_free(broker->ledger);
 	g_hash_table_destroy(broker->tickets);
 	for (struct core_event *event; (event = g_queue_pop_head(&broker->events));)

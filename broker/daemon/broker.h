@@ -25,6 +25,7 @@ struct channels;
 struct fences;
 struct ledger;
 struct policies;
+struct seats;
 struct volumes;
 struct worker;
 
@@ -42,6 +43,7 @@ struct broker {
 	struct policies *policies; /* owned; groups and reservations */
 	struct channels *channels; /* owned; versions of the image */
 	struct volumes *volumes;   /* owned; work on volumes */
+	struct seats *seats;       /* owned; the PCs */
 	struct api *api;           /* owned; NULL until it listens */
 	struct fences *fences;     /* owned */
 	GHashTable *workers;       /* server id -> struct worker, owned */

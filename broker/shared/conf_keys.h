@@ -92,6 +92,9 @@ CONF_KEY(IMAGE_POOL, "image", "pool", CONF_NAME, "carrel-images", 0, 0, NULL,
 CONF_KEY(IMAGE_CANARY, "image", "canary", CONF_INT, "3", 0, 1000, NULL,
 	"Logins that a promoted image must bring to their first picture; when one fails before that, the image before is taken again. 0 = a promotion stands at once.")
 
+CONF_KEY(SEATS_UNKNOWN, "seats", "unknown", CONF_ENUM, "guest", 0, 0, "guest|hold",
+	"Whether one may log in at a PC that nobody has named or approved (carrel seat), or it waits until somebody does.")
+
 CONF_KEY(AUTH_METHOD, "auth", "method", CONF_ENUM, "own", 0, 0, "own|pam",
 	"Who knows the users: carrel's own list, or PAM.")
 CONF_KEY(AUTH_PAM_SERVICE, "auth", "pam_service", CONF_NAME, "carrel", 0, 0, NULL,

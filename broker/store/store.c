@@ -65,9 +65,16 @@ static const char volume_schema[] =
 	"ALTER TABLE volume ADD COLUMN done_text TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE volume ADD COLUMN done_number INTEGER NOT NULL DEFAULT 0;";
 
+/* Version 4: seats. That no two have one name is seen to before they are written: seats may change
+ * names among each other in one transaction. */
+static const char seat_schema[] =
+	"CREATE TABLE seat(mac TEXT PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL,"
+	" approved INTEGER NOT NULL, first_wall_ms INTEGER NOT NULL,"
+	" last_wall_ms INTEGER NOT NULL, boots INTEGER NOT NULL) WITHOUT ROWID;";
+
 /* What leads to each version from the one before it: a new file takes the same way as an old one,
  * so that the columns are the same. */
-static const char *const schemas[] = {first_schema, handoff_schema, volume_schema};
+static const char *const schemas[] = {first_schema, handoff_schema, volume_schema, seat_schema};
 #define SCHEMA_VERSION ((int)G_N_ELEMENTS(schemas))
 
 /* Made also in a file that is older than it: what does not know it does not miss it. */
@@ -447,6 +454,40 @@ gboolean store_put_session(
 		    (gint64)row->move_why, (gint64)row->move_breaks))
 		return FALSE;
 	return row->state != SESSION_ENDED || session_end(store, id, error);
+}
+
+gboolean store_put_seat(
+	struct store *store, const char *mac, const struct store_seat *row, GError **error)
+{
+	if (!row)
+		return run(store, error, "DELETE FROM seat WHERE mac = ?", "s", mac);
+	return run(store, error, "INSERT OR REPLACE INTO seat VALUES(?, ?, ?, ?, ?, ?, ?)",
+		"sssiiii", mac, row->name, row->address, (gint64)row->approved, row->first_wall_ms,
+		row->last_wall_ms, (gint64)row->boots);
+}
+
+gboolean store_load_seats(struct store *store, store_seat_func seat, gpointer data, GError **error)
+{
+	sqlite3_stmt *row = query(store, error,
+		"SELECT mac, name, address, approved, first_wall_ms, last_wall_ms, boots FROM seat",
+		"");
+	int result = SQLITE_ERROR;
+
+	if (!row)
+		return FALSE;
+	while ((result = sqlite3_step(row)) == SQLITE_ROW) {
+		struct store_seat one = {.approved = sqlite3_column_int(row, 3) != 0,
+			.first_wall_ms = sqlite3_column_int64(row, 4),
+			.last_wall_ms = sqlite3_column_int64(row, 5),
+			.boots = id_of(row, 6)};
+
+		text(row, 0, one.mac, sizeof(one.mac));
+		text(row, 1, one.name, sizeof(one.name));
+		text(row, 2, one.address, sizeof(one.address));
+		seat(&one, data);
+	}
+	sqlite3_finalize(row);
+	return result == SQLITE_DONE || fail(store, STORE_ERROR_SQL, error);
 }
 
 gboolean store_ledger_add(struct store *store, const json_t *entry, GError **error)

@@ -28,6 +28,18 @@ struct store_token {
 	char seat[CORE_MAC_MAX];
 };
 
+#define STORE_SEAT_NAME_MAX 84 /* bytes with the terminator */
+
+/* A client PC as it has been seen, and as an admin has named it. Times: Unix ms, 0 = never. */
+struct store_seat {
+	char mac[CORE_MAC_MAX];
+	char name[STORE_SEAT_NAME_MAX]; /* "ROOM/NAME"; empty = none */
+	char address[CORE_ADDR_MAX];
+	gboolean approved;
+	gint64 first_wall_ms, last_wall_ms;
+	guint64 boots;
+};
+
 /* Opens or makes the file (mode 0600). A file of an older version of Carrel is brought up to this
  * one, in one transaction; a file of a newer version is refused. */
 struct store *store_open(const char *path, GError **error);
@@ -59,6 +71,12 @@ gboolean store_put_session(
 /* The last ids given of each kind. */
 gboolean store_put_counters(
 	struct store *store, const struct core_counters *counters, GError **error);
+
+/* A seat's row by its MAC address; NULL deletes it. */
+gboolean store_put_seat(
+	struct store *store, const char *mac, const struct store_seat *row, GError **error);
+typedef void (*store_seat_func)(const struct store_seat *row, gpointer data);
+gboolean store_load_seats(struct store *store, store_seat_func seat, gpointer data, GError **error);
 
 /* Keeps one ledger entry (the newest 1000 are kept); returns a new array of the newest, or NULL. */
 gboolean store_ledger_add(struct store *store, const json_t *entry, GError **error);

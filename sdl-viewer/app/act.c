@@ -70,6 +70,9 @@ static const char *words_of(
 		return words(app, unreachable);
 	if (event->type == EVENT_DENIED && (!event->text[0] || app->cards.language != LANGUAGE_EN))
 		return words(app, STR_DENIED);
+	/* Which PC it is stands at the foot of the screen. */
+	if (strcmp(event->code, "held") == 0 && app->cards.language != LANGUAGE_EN)
+		return words(app, STR_HELD);
 	return event->text;
 }
 

@@ -17,6 +17,8 @@ static const char *const strings[STR_COUNT][LANGUAGE_COUNT] = {
 		"서버가 응답하지 않습니다. 다시 시도합니다…"},
 	[STR_UNREACHABLE] = {"The server does not answer. Please try again.",
 		"서버가 응답하지 않습니다. 다시 시도하십시오."},
+	[STR_HELD] = {"This PC waits for approval. Tell the room's administrator.",
+		"이 PC는 승인을 기다리고 있습니다. 관리자에게 알려 주십시오."},
 	[STR_DENIED] = {"User name or password is wrong.", "사용자 이름 또는 비밀번호가 틀립니다."},
 	[STR_EMPTY_USER] = {"Please enter your user name.", "사용자 이름을 입력하십시오."},
 	[STR_LOGGING_IN] = {"Logging in", "로그인 중"},

@@ -247,6 +247,42 @@ static void test_tokens(void **state)
 	assert_false(store_token_find(f->store, "bb", &found, NULL));
 }
 
+static void on_seat(const struct store_seat *row, gpointer data)
+{
+	g_array_append_val((GArray *)data, *row);
+}
+
+static void test_seats(void **state)
+{
+	struct fixture *f = *state;
+	struct store_seat seat = {.mac = "52:54:00:77:00:01",
+		.name = "301호/1",
+		.address = "10.77.0.101",
+		.approved = TRUE,
+		.first_wall_ms = 1700000000123,
+		.last_wall_ms = 1700000000456,
+		.boots = 7};
+	g_autoptr(GArray) seats = g_array_new(FALSE, FALSE, sizeof(struct store_seat));
+
+	assert_true(store_put_seat(f->store, seat.mac, &seat, NULL));
+	assert_true(store_put_seat(
+		f->store, "aa", &(struct store_seat){.mac = "aa", .name = ""}, NULL));
+	seat.boots++;
+	assert_true(store_put_seat(f->store, seat.mac, &seat, NULL));
+	assert_true(store_put_seat(f->store, "aa", NULL, NULL));
+	reload(f);
+	assert_true(store_load_seats(f->store, on_seat, seats, NULL));
+	assert_int_equal(seats->len, 1);
+	const struct store_seat *one = &g_array_index(seats, struct store_seat, 0);
+	assert_string_equal(one->mac, seat.mac);
+	assert_string_equal(one->name, "301호/1");
+	assert_string_equal(one->address, "10.77.0.101");
+	assert_true(one->approved);
+	assert_int_equal(one->first_wall_ms, 1700000000123);
+	assert_int_equal(one->last_wall_ms, 1700000000456);
+	assert_int_equal(one->boots, 8);
+}
+
 /* In one transaction: one each would make the test slow for nothing. */
 static gboolean add_entries(struct store *store, gpointer data, GError **error)
 {
@@ -293,11 +329,11 @@ static void test_a_newer_file_is_refused(void **state)
 	struct fixture *f = *state;
 	g_autoptr(GError) error = NULL;
 
-	exec(f, "PRAGMA user_version = 4");
+	exec(f, "PRAGMA user_version = 5");
 	assert_null(store_open(f->path, &error));
 	assert_int_equal(error->code, STORE_ERROR_VERSION);
-	assert_non_null(strstr(error->message, "version 4,"));
-	assert_non_null(strstr(error->message, "knows up to 3"));
+	assert_non_null(strstr(error->message, "version 5,"));
+	assert_non_null(strstr(error->message, "knows up to 4"));
 }
 
 /* A file as the first version of Carrel left it: a user at work, a standby desktop, history. */
@@ -480,6 +516,7 @@ int main(void)
 			test_a_transaction_is_all_or_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_gone_is_not_loaded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_seats, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ledger_keeps_the_newest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_newer_file_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_old_file_is_brought_up, setup, teardown),

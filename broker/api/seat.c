@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The seats, as the `carrel` command asks for them. */
+#include "broker/api/routes.h"
+#include "broker/daemon/seats.h"
+
+/* Answers with a list of seats, whose reference is taken over; without one with `error`. */
+static void reply_list(struct call *call, json_t *list, const GError *error)
+{
+	if (list)
+		http_reply(call->request, 200, json_pack("{s:o}", "seats", list));
+	else
+		call_failed(call, error, "unknown-seat");
+}
+
+void seat_list(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+
+	reply_list(call, seats_json(call->api->broker->seats, NULL, &error), error);
+}
+
+void seat_show(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	json_t *list =
+		seats_json(call->api->broker->seats, json_object_get(call->body, "seats"), &error);
+
+	reply_list(call, list, error);
+}
+
+void seat_name(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	json_t *list = seats_name(call->api->broker->seats, shape_text(call->body, "seat"),
+		shape_text(call->body, "name"), &error);
+
+	reply_list(call, list, error);
+}
+
+void seat_move(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	json_t *list = seats_move(call->api->broker->seats, shape_text(call->body, "seat"),
+		shape_text(call->body, "name"), &error);
+
+	reply_list(call, list, error);
+}
+
+void seat_approve(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	json_t *list = seats_approve(
+		call->api->broker->seats, json_object_get(call->body, "seats"), &error);
+
+	reply_list(call, list, error);
+}
+
+void seat_forget(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	json_t *list = seats_forget(
+		call->api->broker->seats, json_object_get(call->body, "seats"), &error);
+
+	reply_list(call, list, error);
+}
+
+void seat_import(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	json_t *done = seats_import(call->api->broker->seats, json_object_get(call->body, "seats"),
+		json_is_true(json_object_get(call->body, "dry_run")), &error);
+
+	if (done)
+		http_reply(call->request, 200, done);
+	else
+		call_failed(call, error, "unknown-seat");
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Seats: the PCs and their names. */
+#include "broker/ctl/command.h"
+#include "broker/ctl/csv.h"
+#include "broker/ctl/request.h"
+#include "broker/ctl/seat_args.h"
+#include "broker/ctl/show.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FILE_MAX 4194304
+
+static const char *const csv_columns[] = {"mac", "name", NULL};
+
+/* Leaves the seats of one room. */
+static void keep_room(json_t *list, const char *room)
+{
+	for (size_t i = json_array_size(list); room && i-- > 0;)
+		if (strcmp(show_string(json_array_get(list, i), "room"), room) != 0)
+			json_array_remove(list, i);
+}
+
+int command_seat_list(const struct context *context)
+{
+	static const struct column columns[] = {{"NAME", "name"}, {"MAC", "mac"},
+		{"STATE", "state"}, {"USER", "user"}, {"ADDRESS", "address"}, {">BOOTS", "boots"},
+		{"LAST SEEN", "last_seen"}};
+	g_autoptr(GError) error = NULL;
+	json_t *answer = request_send(context, "GET", "/v1/seats", NULL, &error);
+	json_t *list = json_object_get(answer, "seats");
+
+	if (!answer)
+		return show_failed(error);
+	keep_room(list, context->seat->room);
+	if (context->json)
+		show_json(answer);
+	else
+		show_table(list, columns, G_N_ELEMENTS(columns));
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
+/* {"seats"} of the words; NULL, and it is said, when one is no text. */
+static json_t *seats_body(char **words)
+{
+	json_t *list = json_array();
+
+	for (; *words; words++)
+		if (json_array_append_new(list, json_string(*words)) < 0) {
+			fprintf(stderr, "carrel: a seat's name is not UTF-8 text\n");
+			json_decref(list);
+			return NULL;
+		}
+	return json_pack("{s:o}", "seats", list);
+}
+
+static void print_seats(const json_t *list)
+{
+	size_t i;
+	const json_t *seat;
+
+	json_array_foreach (list, i, seat) {
+		const char *name = show_string(seat, "name"), *user = show_string(seat, "user");
+		const char *first = show_string(seat, "first_seen");
+
+		printf("%sseat       %s\nMAC        %s\nstate      %s\n", i ? "\n" : "",
+			*name ? name : "without a name", show_string(seat, "mac"),
+			show_string(seat, "state"));
+		if (*user)
+			printf("user       %s\n", user);
+		if (!*first) {
+			puts("seen       never");
+			continue;
+		}
+		printf("address    %s\nfirst seen %s\nlast seen  %s\nboots      "
+		       "%" JSON_INTEGER_FORMAT "\n",
+			show_string(seat, "address"), first, show_string(seat, "last_seen"),
+			show_integer(seat, "boots"));
+	}
+}
+
+/* POSTs `body`, taken over; NULL, and it is said, when that fails. */
+static json_t *ask(const struct context *context, const char *path, json_t *body)
+{
+	g_autoptr(GError) error = NULL;
+	json_t *answer = body ? request_send(context, "POST", path, body, &error) : NULL;
+
+	if (error)
+		show_failed(error);
+	return answer;
+}
+
+int command_seat_show(const struct context *context)
+{
+	json_t *answer = ask(context, "/v1/seats/show", seats_body(context->args));
+
+	if (!answer)
+		return EXIT_FAILED;
+	if (context->json)
+		show_json(answer);
+	else
+		print_seats(json_object_get(answer, "seats"));
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
+/* One line for each seat that was changed, with what is said of it; of those without a name that
+ * can be something else. */
+static int change(const struct context *context, const char *path, json_t *body, const char *what,
+	const char *nameless)
+{
+	json_t *answer = ask(context, path, body);
+	size_t i;
+	const json_t *seat;
+
+	if (!answer)
+		return EXIT_FAILED;
+	if (context->json)
+		show_json(answer);
+	json_array_foreach (json_object_get(answer, "seats"), i, seat) {
+		const char *name = show_string(seat, "name"), *mac = show_string(seat, "mac");
+
+		if (!context->json && *name)
+			printf("%s (%s) %s\n", name, mac, what);
+		else if (!context->json)
+			printf("%s %s\n", mac, nameless);
+	}
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
+static int give_name(const struct context *context, const char *path)
+{
+	json_t *body = json_pack("{s:s, s:s}", "seat", context->args[0], "name", context->args[1]);
+
+	if (body)
+		return change(context, path, body, "is named so", "has no name any more");
+	fprintf(stderr, "carrel: a seat's name is not UTF-8 text\n");
+	return EXIT_FAILED;
+}
+
+int command_seat_name(const struct context *context)
+{
+	return give_name(context, "/v1/seats/name");
+}
+
+int command_seat_move(const struct context *context)
+{
+	return give_name(context, "/v1/seats/move");
+}
+
+int command_seat_approve(const struct context *context)
+{
+	return change(context, "/v1/seats/approve", seats_body(context->args), "is approved",
+		"is approved");
+}
+
+int command_seat_forget(const struct context *context)
+{
+	return change(context, "/v1/seats/forget", seats_body(context->args), "is forgotten",
+		"is forgotten");
+}
+
+/* --- many at once --- */
+
+/* All of a file, or of standard input for "-"; NULL with an error. */
+static char *file_read(const char *path, gsize *length, GError **error)
+{
+	char *text = NULL;
+
+	if (strcmp(path, "-") != 0)
+		return g_file_get_contents(path, &text, length, error) ? text : NULL;
+	g_autoptr(GString) all = g_string_new(NULL);
+	char part[4096];
+	for (size_t n; all->len <= FILE_MAX && (n = fread(part, 1, sizeof(part), stdin)) > 0;)
+		g_string_append_len(all, part, (gssize)n);
+	*length = all->len;
+	return g_string_free(g_steal_pointer(&all), FALSE);
+}
+
+static void print_import(const struct context *context, const json_t *answer)
+{
+	printf("%s%" JSON_INTEGER_FORMAT " new, %" JSON_INTEGER_FORMAT
+	       " with another name, %" JSON_INTEGER_FORMAT " as before.\n",
+		context->seat->dry_run ? "Nothing was changed; the file has " : "Seats: ",
+		show_integer(answer, "added"), show_integer(answer, "changed"),
+		show_integer(answer, "same"));
+}
+
+int command_seat_import(const struct context *context)
+{
+	const char *path = context->args[0];
+	g_autoptr(GError) error = NULL;
+	gsize length = 0;
+	g_autofree char *text = file_read(path, &length, &error);
+	json_t *rows, *answer;
+
+	if (!text)
+		return show_failed(error);
+	if (length > FILE_MAX) {
+		fprintf(stderr, "carrel: %s is longer than %d bytes\n", path, FILE_MAX);
+		return EXIT_FAILED;
+	}
+	rows = csv_parse(text, length, csv_columns, &error);
+	answer = rows ? request_send(context, "POST", "/v1/seats/import",
+				json_pack("{s:o, s:b}", "seats", rows, "dry_run",
+					context->seat->dry_run),
+				&error)
+		      : NULL;
+	if (!answer) {
+		g_prefix_error(&error, "%s: ", path);
+		return show_failed(error);
+	}
+	if (context->json)
+		show_json(answer);
+	else
+		print_import(context, answer);
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
+int command_seat_export(const struct context *context)
+{
+	g_autoptr(GError) error = NULL;
+	json_t *answer = request_send(context, "GET", "/v1/seats", NULL, &error);
+	json_t *list = json_object_get(answer, "seats");
+	size_t i;
+	const json_t *seat;
+
+	if (!answer)
+		return show_failed(error);
+	keep_room(list, context->args[0]);
+	if (context->json)
+		show_json(answer);
+	else
+		puts("mac,name");
+	json_array_foreach (list, i, seat)
+		if (!context->json && *show_string(seat, "name"))
+			printf("%s,%s\n", show_string(seat, "mac"), show_string(seat, "name"));
+	json_decref(answer);
+	return EXIT_DONE;
+}

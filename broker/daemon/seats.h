@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Seats: the client PCs, known by their MAC addresses. One is in the list from its first boot
+ * report or login on, or because an admin has named it. Core knows of a seat only what a login
+ * says; groups and trials that name seats are told to it as MAC addresses (policies.c).
+ * docs/seats.md.
+ *
+ * What an admin does is stored before it holds. What is only seen (addresses, times, boots) is
+ * stored every few seconds, and seats that nobody has named or approved are at most SEATS_UNKNOWN:
+ * beyond that the one that was not seen for the longest is forgotten. So whoever invents addresses
+ * fills neither memory nor disk.
+ *
+ * References are texts as seat_name.h has them. Refusals are BROKER_ERROR; their text has the
+ * remedy. Objects are the JSON of the admin API (docs/protocols.md).
+ */
+#ifndef CARREL_SEATS_H
+#define CARREL_SEATS_H
+
+#include <glib.h>
+#include <jansson.h>
+
+#define SEATS_UNKNOWN 1024
+
+struct broker;
+struct seats;
+
+/* Reads the store. `broker` is borrowed. NULL with an error when the store cannot be read. */
+struct seats *seats_new(struct broker *broker, GError **error);
+/* Stores what is not stored yet. NULL is allowed. */
+void seats_free(struct seats *seats);
+
+/* A PC was heard of; `mac` is a whole one in lower case; `boot`: it has just booted. */
+void seats_seen(struct seats *seats, const char *mac, const char *client, gboolean boot);
+/* Why nobody may log in there, a sentence for the form that the caller frees; NULL: one may. */
+char *seats_refusal(const struct seats *seats, const char *mac, const char *client);
+
+/* The seats that `references` (texts; NULL = all) mean, by name, those without one last: a new
+ * array, or NULL with `error` when one means none. */
+json_t *seats_json(struct seats *seats, const json_t *references, GError **error);
+
+/* Is `reference` one, and is there such a seat? */
+gboolean seats_check(const struct seats *seats, const char *reference, GError **error);
+/* `members` with the MAC addresses of seats where they are named: a new array. */
+json_t *seats_resolve(const struct seats *seats, const json_t *members);
+
+/*
+ * Each returns the seats that were changed, as seats_json does.
+ * seats_name gives a name that no other seat has, also to a PC that was never heard of; seats_move
+ * takes the name away from the PC that has it.
+ */
+json_t *seats_name(struct seats *seats, const char *reference, const char *name, GError **error);
+json_t *seats_move(struct seats *seats, const char *reference, const char *name, GError **error);
+json_t *seats_approve(struct seats *seats, const json_t *references, GError **error);
+json_t *seats_forget(struct seats *seats, const json_t *references, GError **error);
+
+/*
+ * Names many seats at once, all or none: `rows` are objects with "mac", "name" and "line" (by
+ * which it is called when it is wrong). Returns {"added", "changed", "same"}, numbers; with
+ * `dry_run` nothing is done.
+ */
+json_t *seats_import(struct seats *seats, const json_t *rows, gboolean dry_run, GError **error);
+
+#endif
