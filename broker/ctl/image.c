@@ -217,6 +217,25 @@ int command_image_rollback(const struct context *context)
 		"New sessions get the version before again; \"carrel image status\" shows it.");
 }
 
+/* Adds a list such as "room-301/1-4,52:54:00:77:00:01"; FALSE, and it is said, for what is no seat.
+ */
+static gboolean seats_add(json_t *members, const char *list)
+{
+	g_auto(GStrv) seats = g_strsplit(list, ",", -1);
+
+	for (char **seat = seats; *seat; seat++) {
+		if (!strpbrk(*seat, "/:")) {
+			fprintf(stderr,
+				"carrel: --seats: \"%s\" is no seat; write MAC addresses, or names "
+				"such as room-301/4 or room-301/1-30, with ',' between them\n",
+				*seat);
+			return FALSE;
+		}
+		json_array_append_new(members, json_string(*seat));
+	}
+	return TRUE;
+}
+
 int command_image_try(const struct context *context)
 {
 	json_t *members = json_array();
@@ -224,11 +243,15 @@ int command_image_try(const struct context *context)
 
 	for (char **member = context->args + 1; *member; member++)
 		json_array_append_new(members, json_string(*member));
+	if (context->image->seats && !seats_add(members, context->image->seats)) {
+		json_decref(members);
+		return EXIT_USAGE;
+	}
 	if (context->image->none) {
 		g_autofree char *path = show_path("/v1/images/trials/", context->args[0], "");
 
 		json_decref(members);
-		if (context->args[1] || group) {
+		if (context->args[1] || context->image->seats || group) {
 			fprintf(stderr,
 				"carrel: --none is for all who try it; leave out the names\n");
 			return EXIT_USAGE;

@@ -17,18 +17,19 @@ enum {
 	OFFLINE = 512,
 	YES = 1024,
 	PACKAGES = 2048,
-	FILES = 4096
+	FILES = 4096,
+	SEATS = 8192
 };
 
 static const char *const names[] = {"--group", "--reason", "--none", "--no-wait", "--canary",
-	"--within", "--keep", "--trust", "--dry-run", "--offline", "--yes", "--packages",
-	"--files"};
+	"--within", "--keep", "--trust", "--dry-run", "--offline", "--yes", "--packages", "--files",
+	"--seats"};
 
 static const struct command_options table[] = {
 	{"image publish", NO_WAIT},
 	{"image promote", NO_WAIT | CANARY | WITHIN},
 	{"image rollback", REASON},
-	{"image try", GROUP | NONE},
+	{"image try", GROUP | NONE | SEATS},
 	{"image diff", PACKAGES | FILES},
 	{"image pin", REASON},
 	{"image gc", KEEP | DRY_RUN | OFFLINE | YES},
@@ -57,7 +58,9 @@ GOptionGroup *image_args_group(struct image_args *args)
 		{"offline", 0, 0, G_OPTION_ARG_NONE, &args->offline, NULL, NULL},
 		{"yes", 0, 0, G_OPTION_ARG_NONE, &args->yes, NULL, NULL},
 		{"packages", 0, 0, G_OPTION_ARG_NONE, &args->packages, NULL, NULL},
-		{"files", 0, 0, G_OPTION_ARG_NONE, &args->files, NULL, NULL}, G_OPTION_ENTRY_NULL};
+		{"files", 0, 0, G_OPTION_ARG_NONE, &args->files, NULL, NULL},
+		{"seats", 0, 0, G_OPTION_ARG_STRING, &args->seats, NULL, NULL},
+		G_OPTION_ENTRY_NULL};
 	GOptionGroup *group = g_option_group_new("image", "", "", args, NULL);
 
 	args->canary = args->within = -1;
@@ -71,6 +74,7 @@ void image_args_clear(struct image_args *args)
 	g_free(args->reason);
 	g_free(args->keep);
 	g_free(args->trust);
+	g_free(args->seats);
 	g_strfreev(args->build);
 }
 
@@ -82,7 +86,7 @@ const char *image_args_stray(const struct image_args *args, const char *command)
 			 (args->keep ? KEEP : 0) | (args->trust ? TRUST : 0) |
 			 (args->dry_run ? DRY_RUN : 0) | (args->offline ? OFFLINE : 0) |
 			 (args->yes ? YES : 0) | (args->packages ? PACKAGES : 0) |
-			 (args->files ? FILES : 0);
+			 (args->files ? FILES : 0) | (args->seats ? SEATS : 0);
 
 	return command_stray(
 		command, table, G_N_ELEMENTS(table), names, G_N_ELEMENTS(names), given);

@@ -6,6 +6,7 @@
 #include <glib.h>
 
 struct image_args {
+	char *seats;          /* with ',' between them */
 	char *group, *reason; /* owned, as all here that points; NULL: not given */
 	gboolean none, no_wait;
 	int canary, within; /* -1: not given; minutes */

@@ -4,6 +4,8 @@
 #include "broker/core/tier.h"
 #include "broker/daemon/broker.h"
 #include "broker/daemon/channels.h"
+#include "broker/daemon/seat_name.h"
+#include "broker/daemon/seats.h"
 #include "broker/daemon/when.h"
 #include "broker/shared/log.h"
 
@@ -88,6 +90,22 @@ static struct core_members members_view(struct view *view, const json_t *members
 	return (struct core_members){patterns, count};
 }
 
+/* In each of `list`, the seats that are named in `member` by the MAC addresses that they have now.
+ */
+static void resolve(struct policies *policies, json_t *list, const char *member)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach (list, i, item) {
+		const json_t *members = json_object_get(item, member);
+
+		if (members)
+			json_object_set_new(
+				item, member, seats_resolve(policies->broker->seats, members));
+	}
+}
+
 static json_t *find(json_t *list, const char *member, const json_t *value, size_t *at)
 {
 	size_t i;
@@ -134,6 +152,7 @@ static void view_trials(struct policies *policies)
 	json_t *item;
 
 	view->trials_kept = channels ? json_deep_copy(channels_trials(channels)) : NULL;
+	resolve(policies, view->trials_kept, "members");
 	json_array_foreach (view->trials_kept, i, item) {
 		const json_t *members = json_object_get(item, "members");
 		struct core_trial trial = {
@@ -160,6 +179,8 @@ static void view_fill(struct policies *policies, gint64 now)
 	view_clear(view);
 	view->groups_kept = json_deep_copy(policies->groups);
 	view->reservations_kept = json_deep_copy(policies->reservations);
+	resolve(policies, view->groups_kept, "members");
+	resolve(policies, view->reservations_kept, "users");
 	json_array_foreach (view->groups_kept, i, item) {
 		struct core_group group = {members_view(view, json_object_get(item, "members")),
 			(guint32)number(item, "min_mib"), (guint32)number(item, "max_mib")};
@@ -289,7 +310,7 @@ void policies_free(struct policies *policies)
 
 /* --- members and sizes --- */
 
-/* A seat's pattern in lower case, a user's as names are kept. NULL: `error` says why. */
+/* A seat's pattern in lower case, its name, a user's as names are kept. NULL: `error` says why. */
 static char *member_read(struct policies *policies, const char *member, GError **error)
 {
 	gboolean own = !strcmp(conf_string(policies->broker->conf, CONF_AUTH_METHOD), "own");
@@ -305,11 +326,19 @@ static char *member_read(struct policies *policies, const char *member, GError *
 			member);
 		return NULL;
 	}
+	if (strchr(member, '/')) {
+		struct seat_ref ref;
+		g_autofree char *problem = seat_ref_read(member, &ref);
+
+		if (problem)
+			invalid(error, "%s", problem);
+		return problem ? NULL : g_strdup(ref.text);
+	}
 	g_autofree char *composed = g_utf8_normalize(member, -1, G_NORMALIZE_NFC);
 	name = composed ? own ? g_utf8_strdown(composed, -1) : g_strdup(composed) : NULL;
 	if (name && *name && strlen(name) <= MEMBER_MAX && !strpbrk(name, " \t,/"))
 		return g_steal_pointer(&name);
-	invalid(error, "\"%s\" is neither a user's name nor a seat's MAC address", member);
+	invalid(error, "\"%s\" is neither a user's name nor a seat", member);
 	return NULL;
 }
 
@@ -324,7 +353,8 @@ static gboolean members_add(
 		g_autofree char *name = member_read(policies, json_string_value(item) ?: "", error);
 		gboolean known = FALSE;
 
-		if (!name)
+		if (!name ||
+			(strchr(name, '/') && !seats_check(policies->broker->seats, name, error)))
 			return FALSE;
 		json_array_foreach (list, k, there)
 			known = known || !strcmp(json_string_value(there), name);

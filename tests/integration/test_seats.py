@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Seats with the real carreld and the `carrel` command: they appear by themselves, get names, are
+held, tried on, moved."""
+import http.client
+import json
+import sqlite3
+
+import pytest
+
+from fakes.site import ADDRESS, Site
+
+pytestmark = pytest.mark.quick
+MAC = "52:54:00:77:00:%02x"
+TRIED = "desktop-lite@20260401.1"
+
+
+@pytest.fixture
+def make_site(tmp_path, certificate):
+    sites = []
+
+    def make(**options):
+        sites.append(Site(tmp_path, certificate, **options))
+        return sites[0].start()
+    yield make
+    for site in sites:
+        site.end()
+
+
+def report(site, number, stage="network", client="127.77.0.101"):
+    connection = http.client.HTTPConnection(ADDRESS, site.report_port, timeout=20, source_address=(client, 0))
+    connection.request("POST", "/v1/boot/report", json.dumps({"mac": MAC % number, "stage": stage, "ms": 5}))
+    assert connection.getresponse().status == 204
+    connection.close()
+
+
+def seats(site, *options):
+    return json.loads(site.cli("seat", "list", "--json", *options).stdout)["seats"]
+
+
+def short(site, *options):
+    return [(s["mac"][-2:], s["name"], s["state"]) for s in seats(site, *options)]
+
+
+def test_seats_appear_by_themselves_and_stay(make_site):
+    site = make_site()
+    assert seats(site) == []
+    for stage in ("network", "fetch", "viewer"):
+        report(site, 1, stage)
+    report(site, 1, client="127.77.0.102")
+    site.add_server()
+    _, stream = site.login(seat=(MAC % 10).upper(), client="127.77.0.110")
+    stream.wait("ready")
+    one, ten = seats(site)
+    assert (one["mac"], one["address"], one["boots"], one["state"]) == (MAC % 1, "127.77.0.102", 2, "guest")
+    assert (ten["mac"], ten["boots"], ten["user"]) == (MAC % 10, 0, "alice")
+    assert one["first_seen"] and one["last_seen"] >= one["first_seen"]
+    site.cli("seat", "name", MAC % 1, "room-301/1")
+    site.stop()
+    site.start()
+    assert short(site) == [("01", "room-301/1", "known"), ("0a", "", "guest")]
+    assert seats(site)[0]["boots"] == 2
+    table = site.cli("seat", "list").stdout.splitlines()
+    assert table[0].split()[:4] == ["NAME", "MAC", "STATE", "USER"]
+    assert table[1].split()[:3] == ["room-301/1", MAC % 1, "known"]
+    shown = site.cli("seat", "show", "room-301/1").stdout
+    assert "MAC        " + MAC % 1 in shown and "boots      2" in shown
+    assert len(sqlite3.connect(site.folder / "state/carrel.db").execute("SELECT * FROM seat").fetchall()) == 2
+
+
+def test_names_rooms_and_mistakes(make_site):
+    site = make_site()
+    cli = site.cli
+    for number, name in ((1, "room-301/1"), (2, "room-301/2"), (3, "room-302/1")):
+        said = cli("seat", "name", MAC % number, name).stdout
+        assert said == "%s (%s) is named so\n" % (name, MAC % number)
+    assert short(site, "--room", "room-301") == [("01", "room-301/1", "known"), ("02", "room-301/2", "known")]
+    before = seats(site)
+    assert "is the name of " + MAC % 1 in cli("seat", "name", MAC % 9, "room-301/1", status=1).stderr
+    assert "write ROOM/NAME" in cli("seat", "name", MAC % 9, "window", status=1).stderr
+    assert "is a range" in cli("seat", "name", MAC % 9, "room-301/1-4", status=1).stderr
+    assert "is no seat" in cli("seat", "name", "alice", "room-301/9", status=1).stderr
+    assert "can be several" in cli("seat", "name", "room-301/1-2", "room-301/9", status=1).stderr
+    assert "no seat room-301/7" in cli("seat", "show", "room-301/7", status=1).stderr
+    assert "ends before it begins" in cli("seat", "show", "room-301/4-1", status=1).stderr
+    assert "no seat room-309/1-4" in cli("seat", "forget", "room-309/1-4", status=1).stderr
+    assert "--room is no option of seat show" in cli("seat", "show", "x", "--room", "y", status=2).stderr
+    assert seats(site) == before
+    # A PC is replaced: the name goes over, the old PC stays known without one.
+    said = cli("seat", "move", MAC % 4, "room-301/1").stdout.splitlines()
+    assert said == [MAC % 1 + " has no name any more", "room-301/1 (%s) is named so" % (MAC % 4)]
+    assert short(site) == [("04", "room-301/1", "known"), ("02", "room-301/2", "known"),
+                           ("03", "room-302/1", "known"), ("01", "", "known")]
+    said = cli("seat", "forget", "room-301/*", MAC % 1).stdout
+    assert said.count("is forgotten") == 3
+    assert short(site) == [("03", "room-302/1", "known")]
+
+
+def test_unknown_pcs_are_held(make_site):
+    site = make_site(more="[seats]\nunknown = hold\n")
+    site.add_server()
+
+    def attempt(seat):
+        return site.request("POST", "/v1/client/login", {"user": "alice", "password": "wonderland", "seat": seat})
+    for seat in (MAC % 1, ""):
+        status, answer = attempt(seat)
+        assert status == 403 and answer["code"] == "held"
+        assert (seat or "without a MAC address") in answer["message"] and "127.77.0.101" in answer["message"]
+    assert "login-held" in site.log.read_text()
+    assert site.authd.ops() == [], "no password is looked at"
+    assert short(site) == [("01", "", "held")]
+    assert site.cli("seat", "approve", MAC % 1).stdout == MAC % 1 + " is approved\n"
+    _, stream = site.login()
+    stream.wait("ready")
+    assert "no seat " + MAC % 2 in site.cli("seat", "approve", MAC % 2, status=1).stderr
+    # Naming approves.
+    site.cli("seat", "name", MAC % 2, "room/2")
+    assert attempt(MAC % 2)[0] == 202
+    site.cli("seat", "forget", MAC % 2)
+    assert attempt(MAC % 2)[0] == 403
+    site.conf.write_text(site.conf.read_text().replace("unknown = hold", "unknown = guest"))
+    site.cli("reload")
+    assert attempt(MAC % 2)[0] == 202 and ("02", "", "guest") in short(site)
+    site.conf.write_text(site.conf.read_text().replace("unknown = guest", "unknown = ask"))
+    assert "[seats] unknown = ask: allowed is one of guest|hold" in site.cli("config", "check", status=1).stdout
+
+
+def image_at(site, number):
+    desktops = json.loads(site.cli("desktop", "list", "--json").stdout)["desktops"]
+    sessions = json.loads(site.cli("session", "list", "--json").stdout)["sessions"]
+    desktop = next(s["desktop"] for s in sessions if s["seat"] == MAC % number)
+    return next(d["image"] for d in desktops if d["id"] == desktop)
+
+
+def test_an_image_is_tried_on_seats_by_name(make_site):
+    site = make_site()
+    site.authd.users.update({"u%d" % i: ("password", "", 21000 + i) for i in range(10)})
+    site.add_server()
+    site.publish(TRIED)
+    site.cli("image", "publish", TRIED)
+    for number in (1, 2, 3, 4):
+        site.cli("seat", "name", MAC % number, "room-301/%d" % number)
+    assert "no seat room-302/1-4" in site.cli("image", "try", TRIED, "--seats", "room-302/1-4", status=1).stderr
+    assert '"u1" is no seat' in site.cli("image", "try", TRIED, "--seats", "room-301/1,u1", status=2).stderr
+    assert "--seats is no option" in site.cli("image", "promote", TRIED, "--seats", "room-301/1", status=2).stderr
+    site.cli("image", "try", TRIED, "--seats", "room-301/1-2," + MAC % 9)
+    assert "room-301/1-2" in site.cli("image", "status").stdout
+
+    def login(number):
+        _, stream = site.login("u%d" % number, "password", client="127.77.0.%d" % (110 + number), seat=MAC % number)
+        stream.wait("ready")
+        return image_at(site, number)
+    assert login(1) == TRIED and login(3) != TRIED and login(9) == TRIED
+    # The PC at place 2 is replaced by another: the name decides, also after a restart.
+    site.cli("seat", "move", MAC % 5, "room-301/2")
+    site.stop()
+    site.start()
+    site.wait_status(lambda s: s["servers"][0]["state"] == "up")
+    assert login(5) == TRIED and login(2) != TRIED
+
+
+def test_groups_have_seats_by_name(make_site):
+    site = make_site()
+    site.add_server()
+    site.cli("seat", "name", MAC % 1, "room/1")
+    assert "no seat room/2" in site.cli("group", "add", "g", "room/2", status=1).stderr
+    site.cli("group", "add", "small", "room/*", "--max", "1024")
+    _, stream = site.login(seat=MAC % 1)
+    stream.wait("ready")
+    sessions = json.loads(site.cli("session", "list", "--json").stdout)["sessions"]
+    assert sessions[0]["memory_mib"] == 1024
+    # What is gone can still be taken out.
+    site.cli("group", "add", "small", "room/1")
+    site.cli("seat", "forget", "room/1")
+    site.cli("group", "remove", "small", "room/1")
+    assert site.cli("group", "show", "small").stdout.split()[-1] == "room/*"
+
+
+def test_import_and_export(make_site, tmp_path):
+    site = make_site()
+    file = tmp_path / "seats.csv"
+    rows = [(MAC % n).upper().replace(":", "-") + ";room-301/%d" % n for n in range(1, 31)]
+    file.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(["MAC;Name"] + rows + [""]).encode())
+    said = site.cli("seat", "import", str(file), "--dry-run").stdout
+    assert said == "Nothing was changed; the file has 30 new, 0 with another name, 0 as before.\n"
+    assert seats(site) == []
+    assert site.cli("seat", "import", str(file)).stdout == "Seats: 30 new, 0 with another name, 0 as before.\n"
+    assert [s["name"] for s in seats(site)] == ["room-301/%d" % n for n in range(1, 31)]
+    exported = site.cli("seat", "export").stdout
+    assert exported.splitlines()[:2] == ["mac,name", MAC % 1 + ",room-301/1"] and len(exported.splitlines()) == 31
+    changed = exported.replace("/1\n", "/x\n").replace("/2\n", "/1\n").replace("/x\n", "/2\n")
+    done = json.loads(site.cli("seat", "import", "-", "--json", stdin=changed).stdout)
+    assert done == {"added": 0, "changed": 2, "same": 28}
+    assert short(site)[0] == ("02", "room-301/1", "known")
+    # What was exported is the way back.
+    site.cli("seat", "import", "-", stdin=exported)
+    assert short(site)[0] == ("01", "room-301/1", "known")
+    for text, problem in (("mac,name\n%s,room/1\nx,room/2\n" % (MAC % 99), 'seats.csv: line 3: "x" is no MAC address'),
+                          ("mac,name\n%s,room/1\n%s\n" % (MAC % 99, MAC % 98), "seats.csv: line 3: there are 1 fields"),
+                          ("mac,name\n%s,room-301/1\n" % (MAC % 99), "line 2: room-301/1 is the name of"),
+                          ("mac,room\n", 'line 1: the header names a column "room"')):
+        file.write_text(text)
+        for more in ((), ("--dry-run",)):
+            assert problem in site.cli("seat", "import", str(file), *more, status=1).stderr
+    assert len(seats(site)) == 30
+    assert "No such file" in site.cli("seat", "import", str(tmp_path / "none.csv"), status=1).stderr
+
+
+def test_a_whole_site_is_imported(make_site):
+    site = make_site()
+    text = "mac,name\n" + "".join("02:00:00:00:%02x:%02x,hall-%d/%d\n" % (n >> 8, n & 255, n // 100, n % 100)
+                                  for n in range(4096))
+    assert json.loads(site.cli("seat", "import", "-", "--json", stdin=text).stdout)["added"] == 4096
+    assert len(seats(site, "--room", "hall-7")) == 100
+    refused = site.cli("seat", "import", "-", stdin=text + "02:00:00:01:00:00,hall/1\n", status=1).stderr
+    assert "at most 4096" in refused
