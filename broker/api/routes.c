@@ -202,6 +202,7 @@ const struct route routes[] = {
 	{DOOR_ADMIN, "POST", "/v1/seats/move", seat_name_shape, FALSE, seat_move},
 	{DOOR_ADMIN, "POST", "/v1/seats/approve", seats_shape, FALSE, seat_approve},
 	{DOOR_ADMIN, "POST", "/v1/seats/forget", seats_shape, FALSE, seat_forget},
+	{DOOR_ADMIN, "POST", "/v1/seats/wake", seats_shape, FALSE, seat_wake},
 	{DOOR_ADMIN, "POST", "/v1/seats/import", seat_import_shape, FALSE, seat_import},
 };
 const size_t routes_count = G_N_ELEMENTS(routes);

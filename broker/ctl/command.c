@@ -60,6 +60,7 @@ const struct command commands[] = {
 	{"seat approve", "SEAT...", 1, 4096, "Let people log in at PCs that wait for approval.",
 		command_seat_approve},
 	{"seat forget", "SEAT...", 1, 4096, "Forget PCs that are gone.", command_seat_forget},
+	{"seat wake", "SEAT...", 1, 4096, "Switch PCs on by Wake-on-LAN.", command_seat_wake},
 	{"seat import", "FILE|- [--dry-run]", 1, 1,
 		"Name many PCs by a CSV file with the columns mac and name.", command_seat_import},
 	{"seat export", "[ROOM]", 0, 1, "Write such a file to standard output.",

@@ -162,6 +162,12 @@ int command_seat_forget(const struct context *context)
 		"is forgotten");
 }
 
+int command_seat_wake(const struct context *context)
+{
+	return change(context, "/v1/seats/wake", seats_body(context->args),
+		"is sent a wake-up packet", "is sent a wake-up packet");
+}
+
 /* --- many at once --- */
 
 /* All of a file, or of standard input for "-"; NULL with an error. */

@@ -4,6 +4,7 @@
 #include "broker/daemon/broker.h"
 #include "broker/daemon/policies.h"
 #include "broker/daemon/seat_name.h"
+#include "broker/daemon/wake.h"
 #include "broker/shared/log.h"
 
 #include <string.h>
@@ -571,6 +572,27 @@ json_t *seats_forget(struct seats *seats, const json_t *references, GError **err
 		return list;
 	json_decref(list);
 	return NULL;
+}
+
+json_t *seats_wake(struct seats *seats, const json_t *references, GError **error)
+{
+	g_autoptr(GPtrArray) found = find(seats, references, error);
+	g_autoptr(GPtrArray) macs = g_ptr_array_new();
+	guint32 address, mask;
+
+	if (!found)
+		return NULL;
+	for (guint i = 0; i < found->len; i++) {
+		struct seat *seat = found->pdata[i];
+
+		g_ptr_array_add(macs, seat->row.mac);
+		log_event(LOG_INFO, "seat-wake", "seat", seat->row.mac, NULL);
+	}
+	g_ptr_array_add(macs, NULL);
+	conf_cidr(seats->broker->conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
+	return wake_send((const char *const *)macs->pdata, address, mask, error)
+		       ? list_json(seats, found)
+		       : NULL;
 }
 
 /* --- many at once --- */

@@ -52,6 +52,8 @@ json_t *seats_name(struct seats *seats, const char *reference, const char *name,
 json_t *seats_move(struct seats *seats, const char *reference, const char *name, GError **error);
 json_t *seats_approve(struct seats *seats, const json_t *references, GError **error);
 json_t *seats_forget(struct seats *seats, const json_t *references, GError **error);
+/* Sends each a Wake-on-LAN packet; whether one starts shows in its next boot report. */
+json_t *seats_wake(struct seats *seats, const json_t *references, GError **error);
 
 /*
  * Names many seats at once, all or none: `rows` are objects with "mac", "name" and "line" (by

@@ -3,6 +3,7 @@
 #include "broker/daemon/broker.h"
 #include "broker/daemon/seat_name.h"
 #include "broker/daemon/seats.h"
+#include "broker/daemon/wake.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -116,6 +117,19 @@ static void test_references(void **state)
 
 		assert_non_null(problem);
 	}
+}
+
+static void test_magic_packet(void **state)
+{
+	guint8 packet[WAKE_PACKET];
+	static const guint8 mac[] = {0x52, 0x54, 0x00, 0xab, 0xcd, 0x0f};
+
+	(void)state;
+	wake_packet("52:54:00:ab:cd:0f", packet);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(packet[i], 0xff);
+	for (size_t i = 0; i < 16; i++)
+		assert_memory_equal(packet + 6 + 6 * i, mac, 6);
 }
 
 /* --- the list --- */
@@ -405,6 +419,7 @@ int main(void)
 		cmocka_unit_test(test_mac_addresses),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_references),
+		cmocka_unit_test(test_magic_packet),
 		cmocka_unit_test_setup_teardown(test_named_moved_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_seen_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_approval, setup, teardown),
