@@ -17,11 +17,20 @@ static const char *const boot_stages[] = {
 
 void client_hello(struct call *call)
 {
-	const struct conf *conf = call->api->broker->conf;
+	const struct broker *broker = call->api->broker;
+	const char *seat = shape_text(call->body, "seat");
+	char mac[CORE_MAC_MAX] = "";
 
+	if (*seat && !seat_mac_read(seat, mac)) {
+		http_reply_error(call->request, 400, "bad-request",
+			"\"seat\" must be a MAC address such as 52:54:00:77:00:01");
+		return;
+	}
+	if (*mac)
+		seats_seen(broker->seats, mac, http_client(call->request), FALSE);
 	http_reply(call->request, 200,
-		json_pack("{s:s, s:s, s:s}", "site", conf_string(conf, CONF_SITE_NAME), "language",
-			conf_string(conf, CONF_SITE_LANGUAGE), "version", CARREL_VERSION));
+		json_pack("{s:s, s:s, s:s}", "site", conf_string(broker->conf, CONF_SITE_NAME),
+			"language", seats_language(broker->seats, mac), "version", CARREL_VERSION));
 }
 
 static gboolean boot_is_good(const json_t *boot)

@@ -140,8 +140,19 @@ static const struct shape_field seat_import_shape[] = {
 	{0},
 };
 
+static const struct shape_field hello_shape[] = {
+	{"seat", SHAPE_TEXT, CORE_MAC_MAX - 1, 0},
+	{0},
+};
+static const struct shape_field seat_set_shape[] = {
+	{"seats", SHAPE_ARRAY, 4096, 0},
+	{"language", SHAPE_TEXT, 7, SHAPE_OPTIONAL | SHAPE_EMPTY},
+	{0},
+};
+
 const struct route routes[] = {
 	{DOOR_CLIENT, "GET", "/v1/client/hello", NULL, FALSE, client_hello},
+	{DOOR_CLIENT, "POST", "/v1/client/hello", hello_shape, FALSE, client_hello},
 	{DOOR_CLIENT, "POST", "/v1/client/login", login_shape, FALSE, client_login},
 	{DOOR_CLIENT, "GET", "/v1/client/events", NULL, TRUE, client_events},
 	{DOOR_CLIENT, "POST", "/v1/client/report", report_shape, TRUE, client_report},
@@ -202,6 +213,7 @@ const struct route routes[] = {
 	{DOOR_ADMIN, "POST", "/v1/seats/move", seat_name_shape, FALSE, seat_move},
 	{DOOR_ADMIN, "POST", "/v1/seats/approve", seats_shape, FALSE, seat_approve},
 	{DOOR_ADMIN, "POST", "/v1/seats/forget", seats_shape, FALSE, seat_forget},
+	{DOOR_ADMIN, "POST", "/v1/seats/set", seat_set_shape, FALSE, seat_set},
 	{DOOR_ADMIN, "POST", "/v1/seats/wake", seats_shape, FALSE, seat_wake},
 	{DOOR_ADMIN, "POST", "/v1/seats/import", seat_import_shape, FALSE, seat_import},
 };

@@ -118,6 +118,7 @@ void seat_name(struct call *call);
 void seat_move(struct call *call);
 void seat_approve(struct call *call);
 void seat_forget(struct call *call);
+void seat_set(struct call *call);
 void seat_wake(struct call *call);
 void seat_import(struct call *call);
 

@@ -64,6 +64,15 @@ void seat_forget(struct call *call)
 	reply_list(call, list, error);
 }
 
+void seat_set(struct call *call)
+{
+	g_autoptr(GError) error = NULL;
+	json_t *list = seats_set(
+		call->api->broker->seats, json_object_get(call->body, "seats"), call->body, &error);
+
+	reply_list(call, list, error);
+}
+
 void seat_wake(struct call *call)
 {
 	g_autoptr(GError) error = NULL;

@@ -69,6 +69,8 @@ static void print_seats(const json_t *list)
 			show_string(seat, "state"));
 		if (*user)
 			printf("user       %s\n", user);
+		if (*show_string(seat, "language"))
+			printf("language   %s\n", show_string(seat, "language"));
 		if (!*first) {
 			puts("seen       never");
 			continue;
@@ -160,6 +162,29 @@ int command_seat_forget(const struct context *context)
 {
 	return change(context, "/v1/seats/forget", seats_body(context->args), "is forgotten",
 		"is forgotten");
+}
+
+int command_seat_set(const struct context *context)
+{
+	static const char key[] = "language=";
+	guint count = g_strv_length(context->args);
+	const char *value = context->args[count - 1];
+
+	if (!g_str_has_prefix(value, key)) {
+		fprintf(stderr,
+			"carrel: \"%s\" is no setting of a seat; write language=en or language=ko "
+			"last, or language= for the site's\n",
+			value);
+		return EXIT_USAGE;
+	}
+	json_t *language = json_string(value + strlen(key));
+	g_autofree char **words = g_memdup2(context->args, count * sizeof(char *));
+	words[count - 1] = NULL;
+	json_t *body = seats_body(words);
+	if (body && language)
+		json_object_set(body, "language", language);
+	json_decref(language);
+	return change(context, "/v1/seats/set", body, "is set", "is set");
 }
 
 int command_seat_wake(const struct context *context)

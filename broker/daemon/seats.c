@@ -9,13 +9,15 @@
 
 #include <string.h>
 
-#define STORE_S 5 /* what was seen is on the disk after so long */
+#define STORE_S 5      /* what was seen is on the disk after so long */
+#define NOTE_MS 600000 /* a PC that only shows that it is on is stored so often */
 
 G_STATIC_ASSERT(SEAT_NAME_MAX <= STORE_SEAT_NAME_MAX);
 
 struct seat {
 	struct store_seat row;
-	gboolean stored; /* is there a row of it in the store? */
+	gboolean stored;      /* is there a row of it in the store? */
+	gint64 noted_wall_ms; /* when it was last put among those to be stored */
 };
 
 struct seats {
@@ -249,14 +251,28 @@ void seats_seen(struct seats *seats, const char *mac, const char *client, gboole
 		seat = g_hash_table_lookup(seats->all, mac);
 		log_event(LOG_INFO, "seat-new", "seat", mac, "client", client, NULL);
 	}
+	gint64 now = wall_ms();
+	gboolean news = boot || strcmp(seat->row.address, client) != 0 ||
+			ABS(now - seat->noted_wall_ms) >= NOTE_MS;
 	if (!seat->row.first_wall_ms)
-		seat->row.first_wall_ms = wall_ms();
-	seat->row.last_wall_ms = wall_ms();
+		seat->row.first_wall_ms = now;
+	seat->row.last_wall_ms = now;
 	seat->row.boots += boot ? 1 : 0;
 	g_strlcpy(seat->row.address, client, sizeof(seat->row.address));
+	if (!news)
+		return;
+	seat->noted_wall_ms = now;
 	g_hash_table_add(seats->changed, g_strdup(mac));
 	if (!seats->timer)
 		seats->timer = g_timeout_add_seconds(STORE_S, on_timer, seats);
+}
+
+const char *seats_language(const struct seats *seats, const char *mac)
+{
+	const struct seat *seat = g_hash_table_lookup(seats->all, mac);
+
+	return seat && seat->row.language[0] ? seat->row.language
+					     : conf_string(seats->broker->conf, CONF_SITE_LANGUAGE);
 }
 
 static gboolean holds(const struct seats *seats)
@@ -303,14 +319,14 @@ static json_t *row_json(const struct seats *seats, const struct store_seat *row)
 {
 	size_t room = strcspn(row->name, "/");
 
-	return json_pack("{s:s, s:s, s:s%, s:s, s:s, s:s, s:o, s:o, s:I}", "mac", row->mac, "name",
-		row->name, "room", row->name, room, "state",
+	return json_pack("{s:s, s:s, s:s%, s:s, s:s, s:s, s:o, s:o, s:I, s:s}", "mac", row->mac,
+		"name", row->name, "room", row->name, room, "state",
 		is_known(row)  ? "known"
 		: holds(seats) ? "held"
 			       : "guest",
 		"user", user_at(seats, row->mac), "address", row->address, "first_seen",
 		time_json(row->first_wall_ms), "last_seen", time_json(row->last_wall_ms), "boots",
-		(json_int_t)row->boots);
+		(json_int_t)row->boots, "language", row->language);
 }
 
 /* Numbers in names count as numbers; the nameless come last. */
@@ -527,7 +543,9 @@ static json_t *rename_seat(struct seats *seats, const char *reference, const cha
 	if (other) {
 		struct store_seat former = holder->row;
 
-		former.name[0] = '\0';
+		/* The settings are the place's. */
+		g_strlcpy(row.language, former.language, sizeof(row.language));
+		former.name[0] = former.language[0] = '\0';
 		g_array_append_val(rows, former);
 	}
 	/* The last one: its name is then its own in the list of names. */
@@ -572,6 +590,36 @@ json_t *seats_forget(struct seats *seats, const json_t *references, GError **err
 		return list;
 	json_decref(list);
 	return NULL;
+}
+
+static gboolean language_check(const char *language, GError **error)
+{
+	const char *choices = conf_table[CONF_SITE_LANGUAGE].choices;
+	g_auto(GStrv) list = g_strsplit(choices, "|", -1);
+
+	return !*language || g_strv_contains((const char *const *)list, language) ||
+	       refuse(error, BROKER_ERROR_INVALID,
+		       "language = \"%s\": allowed is one of %s, or nothing for the site's",
+		       language, choices);
+}
+
+json_t *seats_set(
+	struct seats *seats, const json_t *references, const json_t *values, GError **error)
+{
+	const char *language = json_string_value(json_object_get(values, "language"));
+	g_autoptr(GPtrArray) found = find(seats, references, error);
+	g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(struct store_seat));
+
+	if (!found || !language_check(language ? language : "", error))
+		return NULL;
+	for (guint i = 0; i < found->len; i++) {
+		struct store_seat row = ((const struct seat *)found->pdata[i])->row;
+
+		if (language)
+			g_strlcpy(row.language, language, sizeof(row.language));
+		g_array_append_val(rows, row);
+	}
+	return rows_keep(seats, rows, error);
 }
 
 json_t *seats_wake(struct seats *seats, const json_t *references, GError **error)

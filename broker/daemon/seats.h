@@ -31,6 +31,8 @@ void seats_free(struct seats *seats);
 
 /* A PC was heard of; `mac` is a whole one in lower case; `boot`: it has just booted. */
 void seats_seen(struct seats *seats, const char *mac, const char *client, gboolean boot);
+/* The language of the login form there; borrowed. */
+const char *seats_language(const struct seats *seats, const char *mac);
 /* Why nobody may log in there, a sentence for the form that the caller frees; NULL: one may. */
 char *seats_refusal(const struct seats *seats, const char *mac, const char *client);
 
@@ -52,6 +54,11 @@ json_t *seats_name(struct seats *seats, const char *reference, const char *name,
 json_t *seats_move(struct seats *seats, const char *reference, const char *name, GError **error);
 json_t *seats_approve(struct seats *seats, const json_t *references, GError **error);
 json_t *seats_forget(struct seats *seats, const json_t *references, GError **error);
+/* Gives each the settings in `values`, an object: "language", a text ("": the site's); what is not
+ * in it stays. */
+json_t *seats_set(
+	struct seats *seats, const json_t *references, const json_t *values, GError **error);
+
 /* Sends each a Wake-on-LAN packet; whether one starts shows in its next boot report. */
 json_t *seats_wake(struct seats *seats, const json_t *references, GError **error);
 

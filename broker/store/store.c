@@ -70,7 +70,8 @@ static const char volume_schema[] =
 static const char seat_schema[] =
 	"CREATE TABLE seat(mac TEXT PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL,"
 	" approved INTEGER NOT NULL, first_wall_ms INTEGER NOT NULL,"
-	" last_wall_ms INTEGER NOT NULL, boots INTEGER NOT NULL) WITHOUT ROWID;";
+	" last_wall_ms INTEGER NOT NULL, boots INTEGER NOT NULL, language TEXT NOT NULL)"
+	" WITHOUT ROWID;";
 
 /* What leads to each version from the one before it: a new file takes the same way as an old one,
  * so that the columns are the same. */
@@ -461,15 +462,16 @@ gboolean store_put_seat(
 {
 	if (!row)
 		return run(store, error, "DELETE FROM seat WHERE mac = ?", "s", mac);
-	return run(store, error, "INSERT OR REPLACE INTO seat VALUES(?, ?, ?, ?, ?, ?, ?)",
-		"sssiiii", mac, row->name, row->address, (gint64)row->approved, row->first_wall_ms,
-		row->last_wall_ms, (gint64)row->boots);
+	return run(store, error, "INSERT OR REPLACE INTO seat VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+		"sssiiiis", mac, row->name, row->address, (gint64)row->approved, row->first_wall_ms,
+		row->last_wall_ms, (gint64)row->boots, row->language);
 }
 
 gboolean store_load_seats(struct store *store, store_seat_func seat, gpointer data, GError **error)
 {
 	sqlite3_stmt *row = query(store, error,
-		"SELECT mac, name, address, approved, first_wall_ms, last_wall_ms, boots FROM seat",
+		"SELECT mac, name, address, approved, first_wall_ms, last_wall_ms, boots,"
+		" language FROM seat",
 		"");
 	int result = SQLITE_ERROR;
 
@@ -484,6 +486,7 @@ gboolean store_load_seats(struct store *store, store_seat_func seat, gpointer da
 		text(row, 0, one.mac, sizeof(one.mac));
 		text(row, 1, one.name, sizeof(one.name));
 		text(row, 2, one.address, sizeof(one.address));
+		text(row, 7, one.language, sizeof(one.language));
 		seat(&one, data);
 	}
 	sqlite3_finalize(row);

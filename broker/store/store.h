@@ -35,6 +35,7 @@ struct store_seat {
 	char mac[CORE_MAC_MAX];
 	char name[STORE_SEAT_NAME_MAX]; /* "ROOM/NAME"; empty = none */
 	char address[CORE_ADDR_MAX];
+	char language[8]; /* of its login form; empty = the site's */
 	gboolean approved;
 	gint64 first_wall_ms, last_wall_ms;
 	guint64 boots;

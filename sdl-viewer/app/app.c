@@ -14,6 +14,7 @@
 #include "broker/shared/log.h"
 #include "sdl-viewer/display/vt.h"
 
+#define HELLO_MS 60000 /* between questions of a form that waits */
 #define WINDOW_WIDTH 1280
 #define WINDOW_HEIGHT 800
 
@@ -222,6 +223,7 @@ void app_event(struct app *app, const struct event *event)
 		if (app->state == STATE_LOGIN || app->state == STATE_MESSAGE)
 			app->menu = false;
 	}
+	app->hello_ms = app->state == STATE_LOGIN ? app_now_ms() + HELLO_MS : 0;
 	app->view_changed = true;
 }
 
@@ -249,6 +251,10 @@ static void run_timers(struct app *app)
 		act_ask_now(app);
 	if (app->handoff.tick_ms && app->handoff.tick_ms <= now)
 		handoff_tick(app);
+	if (app->hello_ms && app->hello_ms <= now) {
+		app->hello_ms = 0;
+		control_hello(app->control);
+	}
 	if (app->toast_ms && app->toast_ms <= now) {
 		view_toast(app, NULL, 0);
 		app->view_changed = true;
@@ -257,8 +263,9 @@ static void run_timers(struct app *app)
 
 static int wait_ms(const struct app *app)
 {
-	int64_t due = earlier(earlier(app->timeout_ms, app->handoff.tick_ms),
-		earlier(app->ask_ms, app->toast_ms));
+	int64_t due = earlier(earlier(earlier(app->timeout_ms, app->handoff.tick_ms),
+				      earlier(app->ask_ms, app->toast_ms)),
+		app->hello_ms);
 	int64_t left = due ? due - app_now_ms() : 60000;
 
 	return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;

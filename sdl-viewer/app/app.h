@@ -45,6 +45,7 @@ struct app {
 	enum state state;
 	int64_t timeout_ms;   /* when the state gets EVENT_TIMEOUT; 0 = never */
 	int64_t ask_ms;       /* when the broker is asked for a new way; 0 = not now */
+	int64_t hello_ms;     /* when the form asks for site and language again; 0 = not */
 	int64_t toast_ms;     /* when the toast goes; 0 = none is shown */
 	int64_t ready_ms;     /* when the last `ready` came */
 	int64_t frame_ms;     /* when the desktop came on the screen */

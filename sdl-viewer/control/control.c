@@ -34,7 +34,7 @@ static const struct {
 	bool decides;   /* its refusal means that the login is over */
 	unsigned tries; /* 0 = until it works */
 } kinds[KIND_COUNT] = {
-	[HELLO] = {"/v1/client/hello", false, false, false, 0},
+	[HELLO] = {"/v1/client/hello", true, false, false, 0},
 	[LOGIN] = {"/v1/client/login", true, false, false, 1},
 	[EVENTS] = {"/v1/client/events", false, true, true, 0},
 	[REPORT] = {"/v1/client/report", true, true, false, 3},
@@ -514,7 +514,12 @@ static void give_order(
 
 void control_hello(struct control *control)
 {
-	give_order(control, HELLO, false, NULL, 0);
+	char *body = NULL;
+	int size = asprintf(&body, "{\"seat\":\"%s\"}", control->seat);
+
+	if (size < 0)
+		abort();
+	give_order(control, HELLO, false, body, (size_t)size);
 }
 
 void control_login(struct control *control, const char *user, const char *password)

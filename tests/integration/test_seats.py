@@ -175,6 +175,31 @@ def test_groups_have_seats_by_name(make_site):
     assert site.cli("group", "show", "small").stdout.split()[-1] == "room/*"
 
 
+def test_the_form_of_a_seat_has_its_language(make_site):
+    site = make_site(more="[site]\nlanguage = en\n")
+
+    def hello(number):
+        status, answer = site.request("POST", "/v1/client/hello", {"seat": MAC % number})
+        assert status == 200 and answer["site"] == "Carrel"
+        return answer["language"]
+    assert hello(1) == "en" and short(site) == [("01", "", "guest")], "a viewer that starts is seen"
+    for number in (1, 2):
+        site.cli("seat", "name", MAC % number, "room/%d" % number)
+    assert site.cli("seat", "set", "room/1-2", "language=ko").stdout.count("is set") == 2
+    assert hello(1) == "ko" and hello(2) == "ko" and hello(3) == "en"
+    assert site.request("GET", "/v1/client/hello")[1]["language"] == "en"
+    assert "language   ko" in site.cli("seat", "show", "room/1").stdout
+    assert "allowed is one of en|ko" in site.cli("seat", "set", "room/1", "language=de", status=1).stderr
+    assert '"colour=red" is no setting' in site.cli("seat", "set", "room/1", "colour=red", status=2).stderr
+    # Settings are the place's.
+    site.cli("seat", "move", MAC % 4, "room/1")
+    site.cli("seat", "set", "room/2", "language=")
+    site.stop()
+    site.start()
+    assert [hello(n) for n in (1, 2, 4)] == ["en", "en", "ko"]
+    assert site.request("POST", "/v1/client/hello", {"seat": "zz"})[0] == 400
+
+
 def test_import_and_export(make_site, tmp_path):
     site = make_site()
     file = tmp_path / "seats.csv"

@@ -252,6 +252,7 @@ def test_keys_and_pointer_reach_the_desktop(seat, lab, tmp_path):
 
 def test_korean_site(lab, tmp_path):
     with closing(Seat(lab, tmp_path, "--language", "ko", language="ko")) as (seat,):
+        assert seat.broker.expect("/v1/client/hello") == {"seat": SEAT}
         seat.log_in()
         seat.broker.send("refused", code="full", message="자리가 없습니다.")
         seat.viewer.wait("to=message event=refused")

@@ -214,11 +214,7 @@ class Broker:
                 return False
 
             def do_GET(self):
-                if self.path == "/v1/client/hello":
-                    broker.requests.put((self.path, None))
-                    self.answer(200, {"site": broker.site, "language": broker.language,
-                                      "version": "0"})
-                elif self.path == "/v1/client/events" and self.known():
+                if self.path == "/v1/client/events" and self.known():
                     self.send_response(200)
                     self.send_header("Content-Type", "text/event-stream")
                     self.send_header("Connection", "close")
@@ -243,7 +239,11 @@ class Broker:
             def do_POST(self):
                 size = int(self.headers.get("Content-Length", 0))
                 body = json.loads(self.rfile.read(size) or b"{}")
-                if self.path == "/v1/client/login":
+                if self.path == "/v1/client/hello":
+                    broker.requests.put((self.path, body))
+                    self.answer(200, {"site": broker.site, "language": broker.language,
+                                      "version": "0"})
+                elif self.path == "/v1/client/login":
                     broker.requests.put((self.path, body))
                     self.answer(202, {"login": broker.token})
                 elif self.known():

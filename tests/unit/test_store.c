@@ -258,6 +258,7 @@ static void test_seats(void **state)
 	struct store_seat seat = {.mac = "52:54:00:77:00:01",
 		.name = "301호/1",
 		.address = "10.77.0.101",
+		.language = "ko",
 		.approved = TRUE,
 		.first_wall_ms = 1700000000123,
 		.last_wall_ms = 1700000000456,
@@ -277,6 +278,7 @@ static void test_seats(void **state)
 	assert_string_equal(one->mac, seat.mac);
 	assert_string_equal(one->name, "301호/1");
 	assert_string_equal(one->address, "10.77.0.101");
+	assert_string_equal(one->language, "ko");
 	assert_true(one->approved);
 	assert_int_equal(one->first_wall_ms, 1700000000123);
 	assert_int_equal(one->last_wall_ms, 1700000000456);
