@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * /sbin/init of the client's root: loads the drivers of screen and keyboard, keeps the DHCP lease,
- * and runs the viewer, without privilege, again whenever it ends. It is the only program with
- * privilege on the PC, and nothing that comes over the network but DHCP answers reaches it.
+ * and runs the viewer, without privilege, again whenever it ends; by the status with which it ends
+ * the viewer can ask for the PC to be switched off, or to boot again. This is the only program with
+ * privilege on the PC, and nothing else that comes over the network but DHCP answers reaches it.
  *
  * One process (keep_lease) renews the lease, one shows the failure page when the viewer does not
  * live; this one waits for signals (a child has ended), for uevents (a device has come) and for the
@@ -24,6 +25,7 @@
 #include "client-initrd/boot.h"
 #include "client-initrd/dhcpc.h"
 #include "client-initrd/modules.h"
+#include "client-initrd/power.h"
 #include "client-initrd/report.h"
 #include "client-initrd/screen.h"
 #include "client-initrd/uevent.h"
@@ -115,10 +117,26 @@ static void show_page(struct supervisor *self)
 		self->page = 0;
 }
 
+/* Nothing of this PC has to be written anywhere. It comes back when the kernel refuses. */
+static void leave(const struct supervisor *self, int how)
+{
+	viewer_return_console();
+	screen_open();
+	screen_say(how == RB_POWER_OFF ? "switching off" : "booting again");
+	screen_close();
+	if (self->lease > 0)
+		kill(self->lease, SIGTERM);
+	reboot(how);
+}
+
 static void viewer_ended(struct supervisor *self, int status)
 {
 	int64_t now = util_now_ms();
 	self->viewer = 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == VIEWER_POWER_OFF)
+		leave(self, RB_POWER_OFF);
+	else if (WIFEXITED(status) && WEXITSTATUS(status) == VIEWER_REBOOT)
+		leave(self, RB_AUTOBOOT);
 	if (WIFSIGNALED(status))
 		boot_fail(
 			&self->boot, BOOT_NO_VIEWER, "it was ended by signal %d", WTERMSIG(status));

@@ -19,7 +19,11 @@ void client_hello(struct call *call)
 {
 	const struct broker *broker = call->api->broker;
 	const char *seat = shape_text(call->body, "seat");
+	static const char *const powers[] = {
+		[SEATS_POWER_OFF] = "off", [SEATS_POWER_REBOOT] = "reboot"};
+	enum seats_power power;
 	char mac[CORE_MAC_MAX] = "";
+	json_t *answer;
 
 	if (*seat && !seat_mac_read(seat, mac)) {
 		http_reply_error(call->request, 400, "bad-request",
@@ -28,9 +32,14 @@ void client_hello(struct call *call)
 	}
 	if (*mac)
 		seats_seen(broker->seats, mac, http_client(call->request), FALSE);
-	http_reply(call->request, 200,
-		json_pack("{s:s, s:s, s:s}", "site", conf_string(broker->conf, CONF_SITE_NAME),
-			"language", seats_language(broker->seats, mac), "version", CARREL_VERSION));
+	power = seats_power_wanted(broker->seats, mac);
+	answer = json_pack("{s:s, s:s, s:s}", "site", conf_string(broker->conf, CONF_SITE_NAME),
+		"language", seats_language(broker->seats, mac), "version", CARREL_VERSION);
+	if (power != SEATS_POWER_STAY) {
+		log_event(LOG_INFO, "seat-power", "seat", mac, "order", powers[power], NULL);
+		json_object_set_new(answer, "power", json_string(powers[power]));
+	}
+	http_reply(call->request, 200, answer);
 }
 
 static gboolean boot_is_good(const json_t *boot)

@@ -214,6 +214,8 @@ const struct route routes[] = {
 	{DOOR_ADMIN, "POST", "/v1/seats/approve", seats_shape, FALSE, seat_approve},
 	{DOOR_ADMIN, "POST", "/v1/seats/forget", seats_shape, FALSE, seat_forget},
 	{DOOR_ADMIN, "POST", "/v1/seats/set", seat_set_shape, FALSE, seat_set},
+	{DOOR_ADMIN, "POST", "/v1/seats/poweroff", seats_shape, FALSE, seat_poweroff},
+	{DOOR_ADMIN, "POST", "/v1/seats/reboot", seats_shape, FALSE, seat_reboot},
 	{DOOR_ADMIN, "POST", "/v1/seats/wake", seats_shape, FALSE, seat_wake},
 	{DOOR_ADMIN, "POST", "/v1/seats/import", seat_import_shape, FALSE, seat_import},
 };

@@ -119,6 +119,8 @@ void seat_move(struct call *call);
 void seat_approve(struct call *call);
 void seat_forget(struct call *call);
 void seat_set(struct call *call);
+void seat_poweroff(struct call *call);
+void seat_reboot(struct call *call);
 void seat_wake(struct call *call);
 void seat_import(struct call *call);
 

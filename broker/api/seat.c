@@ -73,6 +73,25 @@ void seat_set(struct call *call)
 	reply_list(call, list, error);
 }
 
+static void power(struct call *call, enum seats_power order)
+{
+	g_autoptr(GError) error = NULL;
+	json_t *list = seats_power(
+		call->api->broker->seats, json_object_get(call->body, "seats"), order, &error);
+
+	reply_list(call, list, error);
+}
+
+void seat_poweroff(struct call *call)
+{
+	power(call, SEATS_POWER_OFF);
+}
+
+void seat_reboot(struct call *call)
+{
+	power(call, SEATS_POWER_REBOOT);
+}
+
 void seat_wake(struct call *call)
 {
 	g_autoptr(GError) error = NULL;

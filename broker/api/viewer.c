@@ -2,6 +2,7 @@
 #include "broker/api/viewer.h"
 #include "broker/api/limit.h"
 #include "broker/daemon/ledger.h"
+#include "broker/daemon/seats.h"
 #include "broker/daemon/ticket.h"
 #include "broker/shared/log.h"
 
@@ -328,6 +329,8 @@ void viewer_tell_over(
 		log_fmt("%" G_GUINT64_FORMAT, login), "client", viewer->client, "code", code, NULL);
 	emit(viewer, event, data);
 	viewer->over = TRUE;
+	if (!strcmp(event, "ended"))
+		seats_session_ended(api->broker->seats, viewer->seat);
 	drop_token(viewer);
 	ledger_drop(api->broker->ledger, login);
 	if (viewer->stream)

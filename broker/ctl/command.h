@@ -99,6 +99,8 @@ int command_seat_move(const struct context *context);
 int command_seat_approve(const struct context *context);
 int command_seat_forget(const struct context *context);
 int command_seat_set(const struct context *context);
+int command_seat_poweroff(const struct context *context);
+int command_seat_reboot(const struct context *context);
 int command_seat_wake(const struct context *context);
 int command_seat_import(const struct context *context);
 int command_seat_export(const struct context *context);

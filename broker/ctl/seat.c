@@ -187,6 +187,20 @@ int command_seat_set(const struct context *context)
 	return change(context, "/v1/seats/set", body, "is set", "is set");
 }
 
+int command_seat_poweroff(const struct context *context)
+{
+	static const char what[] = "goes off within a minute, if it is on";
+
+	return change(context, "/v1/seats/poweroff", seats_body(context->args), what, what);
+}
+
+int command_seat_reboot(const struct context *context)
+{
+	static const char what[] = "boots again within a minute, if it is on";
+
+	return change(context, "/v1/seats/reboot", seats_body(context->args), what, what);
+}
+
 int command_seat_wake(const struct context *context)
 {
 	return change(context, "/v1/seats/wake", seats_body(context->args),

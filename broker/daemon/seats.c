@@ -1,37 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "broker/daemon/seats.h"
+#include "broker/daemon/seats_internal.h"
 
-#include "broker/daemon/broker.h"
 #include "broker/daemon/policies.h"
-#include "broker/daemon/seat_name.h"
-#include "broker/daemon/wake.h"
 #include "broker/shared/log.h"
 
 #include <string.h>
 
+#define CLOCK_S 20
 #define STORE_S 5      /* what was seen is on the disk after so long */
 #define NOTE_MS 600000 /* a PC that only shows that it is on is stored so often */
 
 G_STATIC_ASSERT(SEAT_NAME_MAX <= STORE_SEAT_NAME_MAX);
 
-struct seat {
-	struct store_seat row;
-	gboolean stored;      /* is there a row of it in the store? */
-	gint64 noted_wall_ms; /* when it was last put among those to be stored */
-};
-
-struct seats {
-	struct broker *broker; /* borrowed */
-	GHashTable *all;       /* MAC address -> struct seat, owned */
-	GHashTable *names;     /* name -> struct seat, borrowed */
-	GHashTable *changed;   /* MAC addresses (owned) whose rows the store does not have so */
-	guint unknown;         /* neither named nor approved */
-	guint timer;
-};
-
-static gboolean refuse(GError **error, enum broker_error code, const char *format, ...)
-	G_GNUC_PRINTF(3, 4);
-static gboolean refuse(GError **error, enum broker_error code, const char *format, ...)
+gboolean seats_refuse(GError **error, enum broker_error code, const char *format, ...)
 {
 	va_list args;
 
@@ -100,6 +81,8 @@ struct seats *seats_new(struct broker *broker, GError **error)
 	seats->all = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
 	seats->names = g_hash_table_new(g_str_hash, g_str_equal);
 	seats->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	seats->looked = g_get_real_time() / G_USEC_PER_SEC;
+	seats->clock = g_timeout_add_seconds(CLOCK_S, seats_on_clock, seats);
 	if (store_load_seats(broker->store, on_stored, seats, error))
 		return seats;
 	seats_free(seats);
@@ -162,6 +145,8 @@ void seats_free(struct seats *seats)
 		return;
 	if (seats->timer)
 		g_source_remove(seats->timer);
+	if (seats->clock)
+		g_source_remove(seats->clock);
 	flush(seats);
 	g_hash_table_destroy(seats->names);
 	g_hash_table_destroy(seats->all);
@@ -169,15 +154,9 @@ void seats_free(struct seats *seats)
 	g_free(seats);
 }
 
-/* What an admin wants: rows that are to be so, and MAC addresses that are to be forgotten. */
-struct change {
-	const GArray *rows;    /* of struct store_seat */
-	const GPtrArray *gone; /* of texts; NULL = none */
-};
-
 static gboolean write_change(struct store *store, gpointer data, GError **error)
 {
-	const struct change *change = data;
+	const struct seats_change *change = data;
 
 	for (guint i = 0; i < change->rows->len; i++) {
 		const struct store_seat *row = &g_array_index(change->rows, struct store_seat, i);
@@ -192,7 +171,7 @@ static gboolean write_change(struct store *store, gpointer data, GError **error)
 }
 
 /* All of it is stored and holds, or nothing. Then whoever is meant by a name is told to core. */
-static gboolean change_do(struct seats *seats, struct change *change, GError **error)
+gboolean seats_change(struct seats *seats, struct seats_change *change, GError **error)
 {
 	if (!store_transaction(seats->broker->store, write_change, change, error))
 		return FALSE;
@@ -251,6 +230,8 @@ void seats_seen(struct seats *seats, const char *mac, const char *client, gboole
 		seat = g_hash_table_lookup(seats->all, mac);
 		log_event(LOG_INFO, "seat-new", "seat", mac, "client", client, NULL);
 	}
+	if (boot)
+		seat->power = SEATS_POWER_STAY;
 	gint64 now = wall_ms();
 	gboolean news = boot || strcmp(seat->row.address, client) != 0 ||
 			ABS(now - seat->noted_wall_ms) >= NOTE_MS;
@@ -303,7 +284,7 @@ static json_t *time_json(gint64 ms)
 }
 
 /* Who has a session there now, or "". */
-static const char *user_at(const struct seats *seats, const char *mac)
+const char *seats_user(const struct seats *seats, const char *mac)
 {
 	const struct core *core = seats->broker->core;
 
@@ -324,7 +305,7 @@ static json_t *row_json(const struct seats *seats, const struct store_seat *row)
 		is_known(row)  ? "known"
 		: holds(seats) ? "held"
 			       : "guest",
-		"user", user_at(seats, row->mac), "address", row->address, "first_seen",
+		"user", seats_user(seats, row->mac), "address", row->address, "first_seen",
 		time_json(row->first_wall_ms), "last_seen", time_json(row->last_wall_ms), "boots",
 		(json_int_t)row->boots, "language", row->language);
 }
@@ -375,7 +356,7 @@ static gboolean ref_parse(const char *text, struct seat_ref *ref, GError **error
 {
 	g_autofree char *problem = seat_ref_read(text, ref);
 
-	return !problem || refuse(error, BROKER_ERROR_INVALID, "%s", problem);
+	return !problem || seats_refuse(error, BROKER_ERROR_INVALID, "%s", problem);
 }
 
 static gboolean find_one(
@@ -386,12 +367,12 @@ static gboolean find_one(
 	if (!ref_parse(reference, &ref, error))
 		return FALSE;
 	return add_fitting(seats, &ref, found) > 0 ||
-	       refuse(error, BROKER_ERROR_UNKNOWN,
+	       seats_refuse(error, BROKER_ERROR_UNKNOWN,
 		       "there is no seat %s; \"carrel seat list\" shows them", ref.text);
 }
 
 /* The seats that are meant (borrowed), in order; NULL with an error. */
-static GPtrArray *find(const struct seats *seats, const json_t *references, GError **error)
+GPtrArray *seats_find(const struct seats *seats, const json_t *references, GError **error)
 {
 	GPtrArray *found = g_ptr_array_new();
 	gboolean good = TRUE;
@@ -404,7 +385,7 @@ static GPtrArray *find(const struct seats *seats, const json_t *references, GErr
 			break;
 	}
 	if (good && !found->len)
-		good = refuse(error, BROKER_ERROR_INVALID, "name at least one seat");
+		good = seats_refuse(error, BROKER_ERROR_INVALID, "name at least one seat");
 	if (good) {
 		g_ptr_array_sort(found, compare);
 		return found;
@@ -413,7 +394,7 @@ static GPtrArray *find(const struct seats *seats, const json_t *references, GErr
 	return NULL;
 }
 
-static json_t *list_json(const struct seats *seats, const GPtrArray *list)
+json_t *seats_list(const struct seats *seats, const GPtrArray *list)
 {
 	json_t *array = json_array();
 
@@ -432,7 +413,7 @@ json_t *seats_json(struct seats *seats, const json_t *references, GError **error
 	gpointer value;
 
 	if (references) {
-		found = find(seats, references, error);
+		found = seats_find(seats, references, error);
 	} else {
 		found = g_ptr_array_new();
 		g_hash_table_iter_init(&iter, seats->all);
@@ -442,7 +423,7 @@ json_t *seats_json(struct seats *seats, const json_t *references, GError **error
 	}
 	if (!found)
 		return NULL;
-	json_t *list = list_json(seats, found);
+	json_t *list = seats_list(seats, found);
 	g_ptr_array_unref(found);
 	return list;
 }
@@ -484,12 +465,12 @@ static json_t *rows_keep(struct seats *seats, GArray *rows, GError **error)
 {
 	g_autoptr(GPtrArray) kept = g_ptr_array_new();
 
-	if (!change_do(seats, &(struct change){.rows = rows}, error))
+	if (!seats_change(seats, &(struct seats_change){.rows = rows}, error))
 		return NULL;
 	for (guint i = 0; i < rows->len; i++)
 		g_ptr_array_add(kept, g_hash_table_lookup(seats->all,
 					      g_array_index(rows, struct store_seat, i).mac));
-	return list_json(seats, kept);
+	return seats_list(seats, kept);
 }
 
 /* The one seat that is meant, or a new one for a MAC address that was not heard of. */
@@ -503,7 +484,7 @@ static gboolean row_find(
 	if (!ref_parse(reference, &ref, error))
 		return FALSE;
 	if (ref.kind == SEAT_REF_RANGE || ref.kind == SEAT_REF_PATTERN)
-		return refuse(error, BROKER_ERROR_INVALID,
+		return seats_refuse(error, BROKER_ERROR_INVALID,
 			"\"%s\" can be several seats: a name is for one", ref.text);
 	if (!add_fitting(seats, &ref, found)) {
 		g_strlcpy(row->mac, ref.text, sizeof(row->mac));
@@ -517,7 +498,7 @@ static gboolean name_parse(const char *text, char name[SEAT_NAME_MAX], GError **
 {
 	g_autofree char *problem = seat_name_read(text, name);
 
-	return !problem || refuse(error, BROKER_ERROR_INVALID, "%s", problem);
+	return !problem || seats_refuse(error, BROKER_ERROR_INVALID, "%s", problem);
 }
 
 static json_t *rename_seat(struct seats *seats, const char *reference, const char *text,
@@ -532,7 +513,7 @@ static json_t *rename_seat(struct seats *seats, const char *reference, const cha
 	const struct seat *holder = g_hash_table_lookup(seats->names, name);
 	gboolean other = holder && strcmp(holder->row.mac, row.mac) != 0;
 	if (other && !take_over) {
-		refuse(error, BROKER_ERROR_EXISTS,
+		seats_refuse(error, BROKER_ERROR_EXISTS,
 			"%s is the name of %s; \"carrel seat move %s %s\" takes it from there, as "
 			"when a PC was replaced",
 			name, holder->row.mac, row.mac, name);
@@ -565,7 +546,7 @@ json_t *seats_move(struct seats *seats, const char *reference, const char *name,
 
 json_t *seats_approve(struct seats *seats, const json_t *references, GError **error)
 {
-	g_autoptr(GPtrArray) found = find(seats, references, error);
+	g_autoptr(GPtrArray) found = seats_find(seats, references, error);
 	g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(struct store_seat));
 
 	for (guint i = 0; found && i < found->len; i++) {
@@ -579,14 +560,14 @@ json_t *seats_approve(struct seats *seats, const json_t *references, GError **er
 
 json_t *seats_forget(struct seats *seats, const json_t *references, GError **error)
 {
-	g_autoptr(GPtrArray) found = find(seats, references, error);
+	g_autoptr(GPtrArray) found = seats_find(seats, references, error);
 	g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(struct store_seat));
-	json_t *list = found ? list_json(seats, found) : NULL;
+	json_t *list = found ? seats_list(seats, found) : NULL;
 
 	for (guint i = 0; found && i < found->len; i++)
 		g_ptr_array_add(gone, g_strdup(((const struct seat *)found->pdata[i])->row.mac));
-	if (!list || change_do(seats, &(struct change){rows, gone}, error))
+	if (!list || seats_change(seats, &(struct seats_change){rows, gone}, error))
 		return list;
 	json_decref(list);
 	return NULL;
@@ -598,7 +579,7 @@ static gboolean language_check(const char *language, GError **error)
 	g_auto(GStrv) list = g_strsplit(choices, "|", -1);
 
 	return !*language || g_strv_contains((const char *const *)list, language) ||
-	       refuse(error, BROKER_ERROR_INVALID,
+	       seats_refuse(error, BROKER_ERROR_INVALID,
 		       "language = \"%s\": allowed is one of %s, or nothing for the site's",
 		       language, choices);
 }
@@ -607,7 +588,7 @@ json_t *seats_set(
 	struct seats *seats, const json_t *references, const json_t *values, GError **error)
 {
 	const char *language = json_string_value(json_object_get(values, "language"));
-	g_autoptr(GPtrArray) found = find(seats, references, error);
+	g_autoptr(GPtrArray) found = seats_find(seats, references, error);
 	g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(struct store_seat));
 
 	if (!found || !language_check(language ? language : "", error))
@@ -620,110 +601,4 @@ json_t *seats_set(
 		g_array_append_val(rows, row);
 	}
 	return rows_keep(seats, rows, error);
-}
-
-json_t *seats_wake(struct seats *seats, const json_t *references, GError **error)
-{
-	g_autoptr(GPtrArray) found = find(seats, references, error);
-	g_autoptr(GPtrArray) macs = g_ptr_array_new();
-	guint32 address, mask;
-
-	if (!found)
-		return NULL;
-	for (guint i = 0; i < found->len; i++) {
-		struct seat *seat = found->pdata[i];
-
-		g_ptr_array_add(macs, seat->row.mac);
-		log_event(LOG_INFO, "seat-wake", "seat", seat->row.mac, NULL);
-	}
-	g_ptr_array_add(macs, NULL);
-	conf_cidr(seats->broker->conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
-	return wake_send((const char *const *)macs->pdata, address, mask, error)
-		       ? list_json(seats, found)
-		       : NULL;
-}
-
-/* --- many at once --- */
-
-/* One row of an import, as a whole row of the list; FALSE: `error` names the line. */
-static gboolean import_row(const struct seats *seats, const json_t *item, struct store_seat *row,
-	gint line, GError **error)
-{
-	const char *mac = json_string_value(json_object_get(item, "mac"));
-	const char *text = json_string_value(json_object_get(item, "name"));
-	g_autofree char *problem = NULL;
-	char name[SEAT_NAME_MAX];
-
-	*row = (struct store_seat){0};
-	if (!mac || !seat_mac_read(mac, row->mac))
-		return refuse(error, BROKER_ERROR_INVALID,
-			"line %d: \"%s\" is no MAC address; write it as 52:54:00:77:00:01", line,
-			mac ? mac : "");
-	problem = seat_name_read(text ? text : "", name);
-	if (problem)
-		return refuse(error, BROKER_ERROR_INVALID, "line %d: %s", line, problem);
-	const struct seat *seat = g_hash_table_lookup(seats->all, row->mac);
-	if (seat)
-		*row = seat->row;
-	g_strlcpy(row->name, name, sizeof(row->name));
-	row->approved = TRUE;
-	return TRUE;
-}
-
-/* FALSE when `text` was in an earlier line. */
-static gboolean is_first(GHashTable *lines, const char *text, gint line, GError **error)
-{
-	gpointer before = g_hash_table_lookup(lines, text);
-
-	if (before)
-		return refuse(error, BROKER_ERROR_INVALID, "line %d: %s is in line %d already",
-			line, text, GPOINTER_TO_INT(before));
-	g_hash_table_insert(lines, g_strdup(text), GINT_TO_POINTER(line));
-	return TRUE;
-}
-
-/* A name of the file that a seat has which is not in the file. */
-static gboolean names_are_free(
-	const struct seats *seats, const GArray *rows, GHashTable *lines, GError **error)
-{
-	for (guint i = 0; i < rows->len; i++) {
-		const struct store_seat *row = &g_array_index(rows, struct store_seat, i);
-		const struct seat *holder = g_hash_table_lookup(seats->names, row->name);
-
-		if (holder && !g_hash_table_contains(lines, holder->row.mac))
-			return refuse(error, BROKER_ERROR_EXISTS,
-				"line %d: %s is the name of %s, which is not in the file; put it "
-				"there too, or \"carrel seat forget %s\" first",
-				GPOINTER_TO_INT(g_hash_table_lookup(lines, row->mac)), row->name,
-				holder->row.mac, holder->row.mac);
-	}
-	return TRUE;
-}
-
-json_t *seats_import(struct seats *seats, const json_t *rows, gboolean dry_run, GError **error)
-{
-	g_autoptr(GHashTable) lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	g_autoptr(GArray) wanted = g_array_new(FALSE, FALSE, sizeof(struct store_seat));
-	json_int_t added = 0, changed = 0, same = 0;
-	size_t i;
-	const json_t *item;
-
-	json_array_foreach (rows, i, item) {
-		json_int_t said = json_integer_value(json_object_get(item, "line"));
-		gint line = said > 0 && said <= G_MAXINT ? (gint)said : (gint)i + 1;
-		struct store_seat row;
-
-		if (!import_row(seats, item, &row, line, error) ||
-			!is_first(lines, row.mac, line, error) ||
-			!is_first(lines, row.name, line, error))
-			return NULL;
-		const struct seat *seat = g_hash_table_lookup(seats->all, row.mac);
-		*(!seat ? &added : strcmp(seat->row.name, row.name) != 0 ? &changed : &same) += 1;
-		g_array_append_val(wanted, row);
-	}
-	if (!names_are_free(seats, wanted, lines, error))
-		return NULL;
-	if (!dry_run && wanted->len && !change_do(seats, &(struct change){.rows = wanted}, error))
-		return NULL;
-	return json_pack("{s:I, s:I, s:I}", "added", added, "changed", changed, "same", same);
 }

@@ -24,6 +24,8 @@
 struct broker;
 struct seats;
 
+enum seats_power { SEATS_POWER_STAY, SEATS_POWER_OFF, SEATS_POWER_REBOOT };
+
 /* Reads the store. `broker` is borrowed. NULL with an error when the store cannot be read. */
 struct seats *seats_new(struct broker *broker, GError **error);
 /* Stores what is not stored yet. NULL is allowed. */
@@ -58,6 +60,17 @@ json_t *seats_forget(struct seats *seats, const json_t *references, GError **err
  * in it stays. */
 json_t *seats_set(
 	struct seats *seats, const json_t *references, const json_t *values, GError **error);
+
+/*
+ * Has each switch itself off, or boot again, when its viewer asks next, which it does at its login
+ * form at least once a minute. Refused (BUSY) when somebody sits at one of them.
+ */
+json_t *seats_power(
+	struct seats *seats, const json_t *references, enum seats_power power, GError **error);
+/* What the PC that asks is to do now. */
+enum seats_power seats_power_wanted(const struct seats *seats, const char *mac);
+/* The session of the user who sat there has ended: by policy the PC is to switch itself off. */
+void seats_session_ended(struct seats *seats, const char *mac);
 
 /* Sends each a Wake-on-LAN packet; whether one starts shows in its next boot report. */
 json_t *seats_wake(struct seats *seats, const json_t *references, GError **error);

@@ -180,6 +180,13 @@ static const char *value_set(struct conf *conf, enum conf_id id, const char *tex
 		if (!in_choices(key->choices, text))
 			return log_fmt("one of %s", key->choices);
 		break;
+	case CONF_ENUM_TIME:
+		if (in_choices(key->choices, text))
+			conf->ints[id] = -1;
+		else if (!parse_time(text, &conf->ints[id]))
+			return log_fmt(
+				"one of %s, or a time of the day, such as 22:30", key->choices);
+		break;
 	case CONF_CIDR:
 		if (!parse_cidr(text, &conf->first[id], &conf->second[id]))
 			return "an IPv4 address with a prefix of 1 to 30, such as 10.77.0.1/24";
@@ -497,7 +504,8 @@ const char *conf_string(const struct conf *conf, enum conf_id id)
 
 gint64 conf_int(const struct conf *conf, enum conf_id id)
 {
-	g_assert(conf_table[id].type == CONF_INT || conf_table[id].type == CONF_TIME);
+	g_assert(conf_table[id].type == CONF_INT || conf_table[id].type == CONF_TIME ||
+		 conf_table[id].type == CONF_ENUM_TIME);
 	return conf->ints[id];
 }
 

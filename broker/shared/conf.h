@@ -22,6 +22,7 @@ enum conf_type {
 	CONF_INT,
 	CONF_TIME, /* "HH:MM"; conf_int gives minutes of the day */
 	CONF_ENUM,
+	CONF_ENUM_TIME, /* one of choices, or "HH:MM"; conf_int gives minutes of the day, or -1 */
 	CONF_CIDR,
 	CONF_RANGE,
 	CONF_PATH,

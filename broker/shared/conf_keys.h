@@ -94,6 +94,8 @@ CONF_KEY(IMAGE_CANARY, "image", "canary", CONF_INT, "3", 0, 1000, NULL,
 
 CONF_KEY(SEATS_UNKNOWN, "seats", "unknown", CONF_ENUM, "guest", 0, 0, "guest|hold",
 	"Whether one may log in at a PC that nobody has named or approved (carrel seat), or it waits until somebody does.")
+CONF_KEY(SEATS_POWER_OFF, "seats", "power_off", CONF_ENUM_TIME, "never", 0, 0, "never|session",
+	"When PCs switch themselves off: never; when the session there has ended; or at a time of the day, those in use when their session has ended.")
 
 CONF_KEY(AUTH_METHOD, "auth", "method", CONF_ENUM, "own", 0, 0, "own|pam",
 	"Who knows the users: carrel's own list, or PAM.")

@@ -46,6 +46,9 @@ static void put_allowed(const struct conf_key *key)
 	case CONF_ENUM:
 		printf("One of: %s.\n", list);
 		break;
+	case CONF_ENUM_TIME:
+		printf("One of: %s; or a time of the day, as 22:30.\n", list);
+		break;
 	case CONF_CIDR:
 		puts("An IPv4 address with the length of the prefix.");
 		break;

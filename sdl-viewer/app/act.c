@@ -8,6 +8,8 @@
 #include "sdl-viewer/control/backoff.h"
 
 #define TOAST_MS 6000
+#define POWER_PATIENCE                                                                             \
+	3 /* so many times is a PC told to go off before a form half filled counts as left */
 
 static const char *words(const struct app *app, enum string_id id)
 {
@@ -51,11 +53,20 @@ static void show_site(struct app *app, const struct event *event)
 		app->cards.language = language_parse(event->code);
 	app->trouble[0] = 0;
 	app->backdrop_changed = true;
+	if (event->power == POWER_STAY)
+		return;
+	/* Who is typing is let in, if he comes to an end: the broker says it again. */
+	if ((app->form.user[0] || app->form.password[0]) && ++app->power_asked < POWER_PATIENCE)
+		return;
+	log_event(LOG_INFO, "power", "order", event->power == POWER_OFF ? "off" : "reboot", NULL);
+	app->power = event->power;
+	app->quit = true;
 }
 
 static void start_login(struct app *app)
 {
 	app->percent = 0;
+	app->power_asked = 0;
 	app->stage[0] = app->stage_text[0] = app->trouble[0] = 0;
 	control_login(app->control, app->form.user, app->form.password);
 	form_wipe_password(&app->form);

@@ -41,6 +41,8 @@ struct app {
 	struct control *control;
 	int wake_fd;
 	bool quit;
+	enum event_power power; /* what the PC is to do when the viewer has ended */
+	unsigned power_asked;   /* times that it was told while somebody typed */
 
 	enum state state;
 	int64_t timeout_ms;   /* when the state gets EVENT_TIMEOUT; 0 = never */

@@ -12,7 +12,7 @@
 
 enum event_type {
 	/* from the broker */
-	EVENT_HELLO,        /* text=site, code=language */
+	EVENT_HELLO,        /* text=site, code=language, power */
 	EVENT_HELLO_FAILED, /* text */
 	EVENT_LOGIN_FAILED, /* code, text: the request itself failed */
 	EVENT_STAGE,        /* code=stage, percent, text */
@@ -47,6 +47,9 @@ enum event_type {
 /* As in the RFB LED pseudo-encoding. */
 enum event_led { LED_SCROLL = 1, LED_NUM = 2, LED_CAPS = 4 };
 
+/* What the PC is to do. */
+enum event_power { POWER_STAY, POWER_OFF, POWER_REBOOT };
+
 const char *event_name(enum event_type type);
 
 struct event {
@@ -54,6 +57,7 @@ struct event {
 	enum event_type type;
 	unsigned connection; /* number of the connection that it is about */
 	unsigned percent;
+	enum event_power power;
 	unsigned position, minutes;      /* of stage "queued"; 0 = not said */
 	unsigned ms, from_mib, size_mib; /* of a hand-off; a size of 0 = not said */
 	uint16_t port;

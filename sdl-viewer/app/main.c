@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "broker/shared/log.h"
+#include "client-initrd/power.h"
 #include "sdl-viewer/app/app.h"
 
 int main(int argc, char **argv)
@@ -33,6 +34,8 @@ int main(int argc, char **argv)
 	SDL_SetMainReady();
 	if (app_open(&app, &options, why, sizeof(why))) {
 		app_run(&app);
+		if (app.power != POWER_STAY)
+			status = app.power == POWER_OFF ? VIEWER_POWER_OFF : VIEWER_REBOOT;
 	} else {
 		fprintf(stderr, "carrel-viewer: %s\n", why);
 		status = EXIT_FAILURE;

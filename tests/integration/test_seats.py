@@ -200,6 +200,43 @@ def test_the_form_of_a_seat_has_its_language(make_site):
     assert site.request("POST", "/v1/client/hello", {"seat": "zz"})[0] == 400
 
 
+def test_pcs_switch_off_when_told_or_by_policy(make_site):
+    site = make_site()
+    site.add_server()
+    site.authd.users["u1"] = ("password", "", 21001)
+
+    def power(number):
+        return site.request("POST", "/v1/client/hello", {"seat": MAC % number})[1].get("power")
+
+    def logs_out(number):
+        client = "127.77.0.%d" % (110 + number)
+        token, stream = site.login("u1", "password", client=client, seat=MAC % number)
+        stream.wait("ready")
+        refused = site.cli("seat", "poweroff", "room/1-2", status=1).stderr
+        assert "u1 sits at room/%d" % number in refused and "carrel session end u1" in refused
+        assert site.request("POST", "/v1/client/logout", token=token, client=client)[0] == 202
+        stream.wait("ended")
+    for number in (1, 2, 3):
+        report(site, number)
+        site.cli("seat", "name", MAC % number, "room/%d" % number)
+    logs_out(1)
+    assert [power(n) for n in (1, 2, 3)] == [None, None, None]
+    assert site.cli("seat", "poweroff", "room/1-2").stdout.count("goes off within a minute") == 2
+    site.cli("seat", "reboot", "room/3")
+    assert [power(n) for n in (1, 2, 3)] == ["off", "off", "reboot"]
+    for number in (1, 2, 3):
+        report(site, number)
+    assert [power(n) for n in (1, 2, 3)] == [None, None, None], "they have booted"
+    text = site.conf.read_text()
+    site.conf.write_text(text + "[seats]\npower_off = session\n")
+    site.cli("reload")
+    logs_out(2)
+    assert [power(n) for n in (1, 2, 3)] == [None, "off", None]
+    site.conf.write_text(text + "[seats]\npower_off = late\n")
+    assert "power_off = late: allowed is one of never|session, or a time of the day" in site.cli(
+        "config", "check", status=1).stdout
+
+
 def test_import_and_export(make_site, tmp_path):
     site = make_site()
     file = tmp_path / "seats.csv"

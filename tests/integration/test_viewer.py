@@ -250,6 +250,21 @@ def test_keys_and_pointer_reach_the_desktop(seat, lab, tmp_path):
         wait_for("the pointer in QEMU's trace", moved)
 
 
+@pytest.mark.parametrize("power, status", [("off", 10), ("reboot", 11)])
+def test_power(lab, tmp_path, power, status):
+    """The broker says so at the form; who is typing is let in, and asked again after his session."""
+    with closing(Seat(lab, tmp_path)) as (seat,):
+        seat.viewer.wait("to=login")
+        seat.broker.hello["power"] = power
+        seat.log_in()
+        seat.broker.send("ended", code="logout", message="Bye.")
+        seat.viewer.wait("to=message event=ended")
+        seat.screen.key("Return")
+        seat.status = status
+        assert seat.viewer.process.wait(10) == status
+        assert "power order=" + power in seat.viewer.text()
+
+
 def test_korean_site(lab, tmp_path):
     with closing(Seat(lab, tmp_path, "--language", "ko", language="ko")) as (seat,):
         assert seat.broker.expect("/v1/client/hello") == {"seat": SEAT}

@@ -183,6 +183,7 @@ class Broker:
 
     def __init__(self, certificates, site="Carrel 교실", language="en"):
         self.site, self.language = site, language
+        self.hello = {}  # what the answer to hello has besides
         self.requests = queue.Queue()  # (path, body or None)
         self.streams = []
         self.token = "token-1"
@@ -242,7 +243,7 @@ class Broker:
                 if self.path == "/v1/client/hello":
                     broker.requests.put((self.path, body))
                     self.answer(200, {"site": broker.site, "language": broker.language,
-                                      "version": "0"})
+                                      "version": "0", **broker.hello})
                 elif self.path == "/v1/client/login":
                     broker.requests.put((self.path, body))
                     self.answer(202, {"login": broker.token})
@@ -383,6 +384,7 @@ class Seat:
         self.viewer = Viewer(folder, self.screen.display, self.broker.url, lab.authority.file,
                              *options, environment=environment)
         self.logins = 0
+        self.status = 0  # with which the viewer is to end
 
     def log_in(self, user="alice", password="secret1"):
         self.logins += 1
@@ -399,7 +401,7 @@ class Seat:
         status = self.viewer.close()
         self.screen.close()
         self.broker.close()
-        assert status == 0, self.viewer.text()
+        assert status == self.status, self.viewer.text()
 
 
 @contextlib.contextmanager

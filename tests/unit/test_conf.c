@@ -69,7 +69,9 @@ static void test_table_is_sound(void **state)
 	(void)state;
 	for (int a = 0; a < CONF_COUNT; a++) {
 		assert_true(strlen(conf_table[a].help) > 10);
-		assert_true((conf_table[a].type == CONF_ENUM) == (conf_table[a].choices != NULL));
+		assert_true(
+			(conf_table[a].type == CONF_ENUM || conf_table[a].type == CONF_ENUM_TIME) ==
+			(conf_table[a].choices != NULL));
 		for (int b = 0; b < a; b++)
 			assert_false(!strcmp(conf_table[a].group, conf_table[b].group) &&
 				     !strcmp(conf_table[a].key, conf_table[b].key));

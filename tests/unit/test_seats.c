@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Seats: how they are written, and the list of them with a real store. */
-#include "broker/daemon/broker.h"
-#include "broker/daemon/seat_name.h"
-#include "broker/daemon/seats.h"
+#include "broker/daemon/seats_internal.h"
 #include "broker/daemon/wake.h"
 
 #include <setjmp.h>
@@ -308,6 +306,68 @@ static void test_approval(void **state)
 	json_decref(one);
 }
 
+static json_t *one(const char *reference)
+{
+	return json_pack("[s]", reference);
+}
+
+static void test_orders_to_switch_off(void **state)
+{
+	struct fixture *f = *state;
+	struct seats *s = f->broker->seats;
+	json_t *first = one(MAC(1)), *nobody = one("room/7");
+	GError *error = NULL;
+
+	seats_seen(s, MAC(1), "10.77.0.101", TRUE);
+	seats_seen(s, MAC(2), "10.77.0.102", TRUE);
+	assert_int_equal(seats_power_wanted(s, MAC(1)), SEATS_POWER_STAY);
+	assert_int_equal(seats_power_wanted(s, MAC(9)), SEATS_POWER_STAY);
+	done(seats_power(s, first, SEATS_POWER_REBOOT, NULL));
+	assert_int_equal(seats_power_wanted(s, MAC(1)), SEATS_POWER_REBOOT);
+	assert_int_equal(seats_power_wanted(s, MAC(2)), SEATS_POWER_STAY);
+	/* It asks again while it goes; once it has booted it has done so. */
+	seats_seen(s, MAC(1), "10.77.0.101", FALSE);
+	assert_int_equal(seats_power_wanted(s, MAC(1)), SEATS_POWER_REBOOT);
+	seats_seen(s, MAC(1), "10.77.0.101", TRUE);
+	assert_int_equal(seats_power_wanted(s, MAC(1)), SEATS_POWER_STAY);
+	refused(seats_power(s, nobody, SEATS_POWER_OFF, &error), &error, "no seat room/7");
+	/* The policy here is "never". */
+	seats_session_ended(s, MAC(1));
+	assert_int_equal(seats_power_wanted(s, MAC(1)), SEATS_POWER_STAY);
+	json_decref(first);
+	json_decref(nobody);
+}
+
+/* At the time of the day that the policy names, as the clock comes past it. */
+static void test_the_night(void **state)
+{
+	struct fixture *f = *state;
+	g_autoptr(GDateTime) now = g_date_time_new_now_local();
+	g_autoptr(GDateTime) soon = g_date_time_add_hours(now, 2);
+	g_autofree char *later = g_date_time_format(soon, "%H:%M");
+	g_autofree char *past_time = g_date_time_format(now, "%H:%M");
+	const char *const times[] = {later, past_time};
+	struct seats *s = f->broker->seats;
+
+	seats_seen(s, MAC(1), "10.77.0.101", TRUE);
+	for (int past = 0; past < 2; past++) {
+		g_autofree char *text =
+			g_strdup_printf("[paths]\nstate = %s\nrun = %s\n[seats]\npower_off = %s\n",
+				f->folder, f->folder, times[past]);
+
+		assert_true(g_file_set_contents(f->conf, text, -1, NULL));
+		assert_true(broker_reload(f->broker, NULL));
+		/* The clock was looked at an hour ago, and is now. */
+		s->looked = g_date_time_to_unix(now) - 3600;
+		assert_true(seats_on_clock(s));
+		assert_int_equal(
+			seats_power_wanted(s, MAC(1)), past ? SEATS_POWER_OFF : SEATS_POWER_STAY);
+	}
+	seats_seen(s, MAC(1), "10.77.0.101", TRUE);
+	seats_on_clock(s);
+	assert_int_equal(seats_power_wanted(s, MAC(1)), SEATS_POWER_STAY);
+}
+
 /* Invented addresses push each other out, and nothing else, also on the disk. */
 static void test_a_flood_of_addresses(void **state)
 {
@@ -424,6 +484,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_seen_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_approval, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_flood_of_addresses, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_orders_to_switch_off, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_night, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_import, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_members_are_found_by_name, setup, teardown),
 	};

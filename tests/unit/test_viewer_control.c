@@ -219,7 +219,22 @@ static void answers_are_checked(void **unused)
 	event = decode_hello("{\"site\":\"Lab\",\"language\":\"ko\"}", 30);
 	assert_string_equal(event->text, "Lab");
 	assert_string_equal(event->code, "ko");
+	assert_int_equal(event->power, POWER_STAY);
 	event_free(event);
+	static const struct {
+		const char *text;
+		enum event_power power;
+	} powers[] = {{"\"off\"", POWER_OFF}, {"\"reboot\"", POWER_REBOOT}, {"\"\"", POWER_STAY},
+		{"\"on\"", POWER_STAY}, {"1", POWER_STAY}};
+	for (size_t i = 0; i < sizeof(powers) / sizeof(powers[0]); i++) {
+		char body[64];
+		int size = snprintf(
+			body, sizeof(body), "{\"site\":\"Lab\",\"power\":%s}", powers[i].text);
+
+		event = decode_hello(body, (size_t)size);
+		assert_int_equal(event->power, powers[i].power);
+		event_free(event);
+	}
 	decode_error("<html>", 6, code, sizeof(code), text, sizeof(text));
 	assert_string_equal(code, "");
 	assert_string_equal(text, "");

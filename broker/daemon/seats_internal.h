@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of the list of seats share: seats.c has it, seats_import.c and seats_power.c work
+ * on it. */
+#ifndef CARREL_SEATS_INTERNAL_H
+#define CARREL_SEATS_INTERNAL_H
+
+#include "broker/daemon/broker.h"
+#include "broker/daemon/seat_name.h"
+#include "broker/daemon/seats.h"
+
+struct seat {
+	struct store_seat row;
+	gboolean stored;        /* is there a row of it in the store? */
+	enum seats_power power; /* what it is to do; not stored */
+	gint64 power_until_ms;  /* of broker_now_ms */
+	gint64 noted_wall_ms;   /* when it was last put among those to be stored */
+};
+
+struct seats {
+	struct broker *broker; /* borrowed */
+	GHashTable *all;       /* MAC address -> struct seat, owned */
+	GHashTable *names;     /* name -> struct seat, borrowed */
+	GHashTable *changed;   /* MAC addresses (owned) whose rows the store does not have so */
+	guint unknown;         /* neither named nor approved */
+	guint timer, clock;
+	gint64 looked; /* at the clock, Unix seconds */
+};
+
+/* What an admin wants: rows that are to be so, and MAC addresses that are to be forgotten. */
+struct seats_change {
+	const GArray *rows;    /* of struct store_seat */
+	const GPtrArray *gone; /* of texts; NULL = none */
+};
+
+/* Sets a BROKER_ERROR; FALSE. */
+gboolean seats_refuse(GError **error, enum broker_error code, const char *format, ...)
+	G_GNUC_PRINTF(3, 4);
+
+/* All of it is stored and holds, or nothing, with an error. Then what a name means is told to core.
+ */
+gboolean seats_change(struct seats *seats, struct seats_change *change, GError **error);
+
+/* The seats (borrowed) that `references` mean, in order; NULL with an error. */
+GPtrArray *seats_find(const struct seats *seats, const json_t *references, GError **error);
+/* What an admin sees of such a list: a new array. */
+json_t *seats_list(const struct seats *seats, const GPtrArray *list);
+/* Who has a session at the PC now, or ""; borrowed. */
+const char *seats_user(const struct seats *seats, const char *mac);
+
+/* Each CLOCK_S seconds: has the time come at which PCs switch themselves off? */
+gboolean seats_on_clock(gpointer data);
+
+#endif
