@@ -39,6 +39,10 @@ void client_hello(struct call *call)
 		log_event(LOG_INFO, "seat-power", "seat", mac, "order", powers[power], NULL);
 		json_object_set_new(answer, "power", json_string(powers[power]));
 	}
+	g_autofree char *refusal =
+		*mac ? seats_refusal(broker->seats, mac, http_client(call->request)) : NULL;
+	if (refusal)
+		json_object_set_new(answer, "held", json_string(refusal));
 	http_reply(call->request, 200, answer);
 }
 

@@ -2,6 +2,7 @@
 /* The queue, groups and reservations, as the `carrel` command asks for them. */
 #include "broker/api/routes.h"
 #include "broker/daemon/policies.h"
+#include "broker/daemon/seats.h"
 
 void policy_queue(struct call *call)
 {
@@ -15,12 +16,14 @@ void policy_queue(struct call *call)
 			g_date_time_new_from_unix_utc(session->started_wall_ms / 1000);
 		g_autofree char *since = g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ");
 
-		json_array_append_new(list,
-			json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:o}", "position",
-				(json_int_t)entry.position, "session", (json_int_t)entry.session,
-				"user", session->user, "full_name", session->full_name, "seat",
-				session->seat, "since", since, "minutes",
-				entry.minutes ? json_integer(entry.minutes) : json_null()));
+		json_array_append_new(
+			list, json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:o}", "position",
+				      (json_int_t)entry.position, "session",
+				      (json_int_t)entry.session, "user", session->user, "full_name",
+				      session->full_name, "seat", session->seat, "place",
+				      seats_place(call->api->broker->seats, session->seat), "since",
+				      since, "minutes",
+				      entry.minutes ? json_integer(entry.minutes) : json_null()));
 	}
 	http_reply(call->request, 200, json_pack("{s:o}", "queue", list));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/api/rows.h"
+#include "broker/daemon/seats.h"
 #include "broker/daemon/worker.h"
 
 static const char *server_name(const struct broker *broker, guint64 id)
@@ -92,7 +93,7 @@ json_t *rows_session(struct broker *broker, const struct core_session *session)
 	const struct core_desktop *desktop = core_desktop_get(broker->core, session->desktop);
 	g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(session->started_wall_ms / 1000);
 	g_autofree char *started = g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ");
-	json_t *row = json_pack("{s:I, s:s, s:s, s:s, s:I, s:s, s:I, s:s, s:s, s:s}", "id",
+	json_t *row = json_pack("{s:I, s:s, s:s, s:s, s:I, s:s, s:I, s:s, s:s, s:s, s:s}", "id",
 		(json_int_t)session->id, "user", session->user, "full_name", session->full_name,
 		"state",
 		core_session_queued(broker->core, session->id)
@@ -101,7 +102,8 @@ json_t *rows_session(struct broker *broker, const struct core_session *session)
 		"desktop", (json_int_t)session->desktop, "server",
 		desktop ? server_name(broker, desktop->server) : "", "memory_mib",
 		(json_int_t)(desktop ? desktop->memory_mib : 0), "client", session->client, "seat",
-		session->seat, "started", started);
+		session->seat, "place", seats_place(broker->seats, session->seat), "started",
+		started);
 
 	rows_move(broker, session, row);
 	move_problem(broker, session, desktop, row);

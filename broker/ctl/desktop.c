@@ -32,7 +32,7 @@ int command_session_list(const struct context *context)
 {
 	static const struct column columns[] = {{">ID", "id"}, {"USER", "user"},
 		{"NAME", "full_name"}, {"STATE", "state"}, {">DESKTOP", "desktop"},
-		{"SERVER", "server"}, {">MiB", "memory_mib"}, {"SEAT", "seat"}, {"PC", "client"},
+		{"SERVER", "server"}, {">MiB", "memory_mib"}, {"SEAT", "place"}, {"PC", "client"},
 		{"SINCE", "started"}, {"MOVE", "move"}};
 	g_autoptr(GError) error = NULL;
 	json_t *answer = request_send(context, "GET", "/v1/sessions", NULL, &error);

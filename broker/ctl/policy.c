@@ -45,7 +45,7 @@ void policy_args_clear(struct policy_args *args)
 int command_queue_list(const struct context *context)
 {
 	static const struct column columns[] = {{">POSITION", "position"}, {"USER", "user"},
-		{"NAME", "full_name"}, {">MINUTES LEFT", "minutes"}, {"SEAT", "seat"},
+		{"NAME", "full_name"}, {">MINUTES LEFT", "minutes"}, {"SEAT", "place"},
 		{">SESSION", "session"}, {"SINCE", "since"}};
 
 	return show_list(context, "/v1/queue", "queue", columns, G_N_ELEMENTS(columns));

@@ -248,6 +248,13 @@ void seats_seen(struct seats *seats, const char *mac, const char *client, gboole
 		seats->timer = g_timeout_add_seconds(STORE_S, on_timer, seats);
 }
 
+const char *seats_place(const struct seats *seats, const char *mac)
+{
+	const struct seat *seat = g_hash_table_lookup(seats->all, mac);
+
+	return seat && seat->row.name[0] ? seat->row.name : mac;
+}
+
 const char *seats_language(const struct seats *seats, const char *mac)
 {
 	const struct seat *seat = g_hash_table_lookup(seats->all, mac);

@@ -33,6 +33,8 @@ void seats_free(struct seats *seats);
 
 /* A PC was heard of; `mac` is a whole one in lower case; `boot`: it has just booted. */
 void seats_seen(struct seats *seats, const char *mac, const char *client, gboolean boot);
+/* The name of the PC, or its MAC address where it has none; borrowed, as `mac` is. */
+const char *seats_place(const struct seats *seats, const char *mac);
 /* The language of the login form there; borrowed. */
 const char *seats_language(const struct seats *seats, const char *mac);
 /* Why nobody may log in there, a sentence for the form that the caller frees; NULL: one may. */

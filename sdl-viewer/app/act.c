@@ -53,6 +53,14 @@ static void show_site(struct app *app, const struct event *event)
 		app->cards.language = language_parse(event->code);
 	app->trouble[0] = 0;
 	app->backdrop_changed = true;
+	if (event->notice[0] || app->unapproved)
+		snprintf(app->form.error, sizeof(app->form.error), "%s",
+			event->notice[0] && app->cards.language != LANGUAGE_EN
+				? words(app, STR_HELD)
+				: event->notice);
+	if (app->unapproved != (event->notice[0] != 0))
+		log_event(LOG_INFO, event->notice[0] ? "held" : "approved", NULL);
+	app->unapproved = event->notice[0] != 0;
 	if (event->power == POWER_STAY)
 		return;
 	/* Who is typing is let in, if he comes to an end: the broker says it again. */

@@ -42,6 +42,7 @@ struct app {
 	int wake_fd;
 	bool quit;
 	enum event_power power; /* what the PC is to do when the viewer has ended */
+	bool unapproved;        /* the form's error line says that the PC waits for approval */
 	unsigned power_asked;   /* times that it was told while somebody typed */
 
 	enum state state;

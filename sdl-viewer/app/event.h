@@ -12,7 +12,7 @@
 
 enum event_type {
 	/* from the broker */
-	EVENT_HELLO,        /* text=site, code=language, power */
+	EVENT_HELLO,        /* text=site, code=language, power, notice */
 	EVENT_HELLO_FAILED, /* text */
 	EVENT_LOGIN_FAILED, /* code, text: the request itself failed */
 	EVENT_STAGE,        /* code=stage, percent, text */
@@ -62,7 +62,8 @@ struct event {
 	unsigned ms, from_mib, size_mib; /* of a hand-off; a size of 0 = not said */
 	uint16_t port;
 	char code[32];
-	char text[512]; /* clean for display (utf8_clean) */
+	char text[512];   /* clean for display (utf8_clean) */
+	char notice[256]; /* why nobody may log in at this PC; clean for display */
 	char host[64];
 	char tls_name[128];
 	char ticket[64]; /* secret: wiped by event_free */

@@ -250,6 +250,31 @@ def test_keys_and_pointer_reach_the_desktop(seat, lab, tmp_path):
         wait_for("the pointer in QEMU's trace", moved)
 
 
+def test_a_pc_that_waits_for_approval_says_so(lab, tmp_path):
+    """Before anybody logs in, and until the broker says otherwise: after a session, for instance."""
+    with closing(Seat(lab, tmp_path)) as (seat,):
+        seat.viewer.wait("to=login")
+        line = (446, 456, 834, 514)  # between the password and the button
+
+        def words():
+            return len(seat.screen.grab().crop(line).getcolors(65536)) > 1
+        assert not words()
+        seat.broker.hello["held"] = "This PC waits for approval: 52:54:00:77:00:01, 10.77.0.5."
+        seat.log_in()
+        seat.broker.send("ended", code="logout", message="Bye.")
+        seat.viewer.wait("to=message event=ended")
+        seat.screen.key("Return")
+        seat.viewer.wait(" held")
+        wait_for("the words on the form", words)
+        del seat.broker.hello["held"]
+        seat.log_in()
+        seat.broker.send("ended", code="logout", message="Bye.")
+        seat.viewer.wait("to=message event=ended", times=2)
+        seat.screen.key("Return")
+        seat.viewer.wait(" approved")
+        wait_for("the form without them", lambda: not words())
+
+
 @pytest.mark.parametrize("power, status", [("off", 10), ("reboot", 11)])
 def test_power(lab, tmp_path, power, status):
     """The broker says so at the form; who is typing is let in, and asked again after his session."""

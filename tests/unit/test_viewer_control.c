@@ -221,6 +221,9 @@ static void answers_are_checked(void **unused)
 	assert_string_equal(event->code, "ko");
 	assert_int_equal(event->power, POWER_STAY);
 	event_free(event);
+	event = decode_hello("{\"site\":\"Lab\",\"held\":\"It waits.\"}", 33);
+	assert_string_equal(event->notice, "It waits.");
+	event_free(event);
 	static const struct {
 		const char *text;
 		enum event_power power;

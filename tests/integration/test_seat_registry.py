@@ -62,6 +62,9 @@ def test_seats_appear_by_themselves_and_stay(make_site):
     table = site.cli("seat", "list").stdout.splitlines()
     assert table[0].split()[:4] == ["NAME", "MAC", "STATE", "USER"]
     assert table[1].split()[:3] == ["room-301/1", MAC % 1, "known"]
+    assert " " + MAC % 10 + " " in site.cli("session", "list").stdout
+    site.cli("seat", "name", MAC % 10, "room-301/10")
+    assert " room-301/10 " in site.cli("session", "list").stdout
     shown = site.cli("seat", "show", "room-301/1").stdout
     assert "MAC        " + MAC % 1 in shown and "boots      2" in shown
     assert len(sqlite3.connect(site.folder / "state/carrel.db").execute("SELECT * FROM seat").fetchall()) == 2
@@ -108,7 +111,10 @@ def test_unknown_pcs_are_held(make_site):
     assert "login-held" in site.log.read_text()
     assert site.authd.ops() == [], "no password is looked at"
     assert short(site) == [("01", "", "held")]
+    hello = site.request("POST", "/v1/client/hello", {"seat": MAC % 1})[1]
+    assert "waits for approval: " + MAC % 1 in hello["held"]
     assert site.cli("seat", "approve", MAC % 1).stdout == MAC % 1 + " is approved\n"
+    assert "held" not in site.request("POST", "/v1/client/hello", {"seat": MAC % 1})[1]
     _, stream = site.login()
     stream.wait("ready")
     assert "no seat " + MAC % 2 in site.cli("seat", "approve", MAC % 2, status=1).stderr
