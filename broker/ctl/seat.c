@@ -254,7 +254,10 @@ int command_seat_import(const struct context *context)
 				&error)
 		      : NULL;
 	if (!answer) {
-		g_prefix_error(&error, "%s: ", path);
+		/* What is wrong in the file, not with the way to carreld. */
+		if (error->domain == CSV_ERROR ||
+			g_error_matches(error, REQUEST_ERROR, REQUEST_ERROR_REFUSED))
+			g_prefix_error(&error, "%s: ", path);
 		return show_failed(error);
 	}
 	if (context->json)
