@@ -128,26 +128,22 @@ static void skip_empty(struct reader *reader)
 		*reader = ahead;
 }
 
-static char *column_names(const char *const *columns)
-{
-	return g_strjoinv(", ", (char **)columns);
-}
-
 /* Lower-cases the header's fields and looks that they are the columns. */
-static gboolean header_check(
-	struct reader *reader, unsigned line, GPtrArray *header, const char *const *columns)
+static gboolean header_check(struct reader *reader, unsigned line, GPtrArray *header,
+	const char *const *columns, const char *const *optional)
 {
-	g_autofree char *wanted = column_names(columns);
+	g_autofree char *wanted = g_strjoinv(", ", (char **)columns);
+	g_autofree char *more = g_strjoinv(", ", (char **)optional);
 
 	for (guint i = 0; i < header->len; i++) {
 		char *name = g_ascii_strdown(header->pdata[i], -1);
 
 		g_free(header->pdata[i]);
 		header->pdata[i] = name;
-		if (!g_strv_contains(columns, name))
+		if (!g_strv_contains(columns, name) && !g_strv_contains(optional, name))
 			return fail(reader, line,
-				"the header names a column \"%s\"; the columns are %s", name,
-				wanted);
+				"the header names a column \"%s\"; the columns are %s%s%s", name,
+				wanted, *more ? ", and if you like " : "", more);
 		for (guint k = 0; k < i; k++)
 			if (!strcmp(header->pdata[k], name))
 				return fail(
@@ -184,7 +180,8 @@ static json_t *records(struct reader *reader, const GPtrArray *header)
 	return list;
 }
 
-json_t *csv_parse(const char *text, gsize length, const char *const *columns, GError **error)
+json_t *csv_parse(const char *text, gsize length, const char *const *columns,
+	const char *const *optional, GError **error)
 {
 	g_autofree char *copy = g_strndup(text, length);
 	struct reader reader = {.at = copy, .line = 1, .separator = ',', .error = error};
@@ -202,7 +199,7 @@ json_t *csv_parse(const char *text, gsize length, const char *const *columns, GE
 		reader.separator = ';';
 	unsigned line = reader.line;
 	g_autoptr(GPtrArray) header = read_record(&reader);
-	if (header && header_check(&reader, line, header, columns))
+	if (header && header_check(&reader, line, header, columns, optional))
 		list = records(&reader, header);
 	return list;
 }

@@ -18,10 +18,11 @@ enum csv_error { CSV_ERROR_INVALID };
 
 /*
  * The records as an array of objects: the fields as texts by their columns' names, and "line", the
- * number of the line that the record begins in. The header must name each of `columns` once (ended
- * by NULL; in any case of letters), in any order, and no others. NULL with an `error` that begins
- * with "line N: ".
+ * number of the line that the record begins in. The header must name each of `columns`, may name
+ * each of `optional` (both ended by NULL; in any case of letters), in any order, and no others.
+ * NULL with an `error` that begins with "line N: ".
  */
-json_t *csv_parse(const char *text, gsize length, const char *const *columns, GError **error);
+json_t *csv_parse(const char *text, gsize length, const char *const *columns,
+	const char *const *optional, GError **error);
 
 #endif

@@ -12,6 +12,7 @@
 #define FILE_MAX 4194304
 
 static const char *const csv_columns[] = {"mac", "name", NULL};
+static const char *const csv_optional[] = {"language", NULL};
 
 /* Leaves the seats of one room. */
 static void keep_room(json_t *list, const char *room)
@@ -227,7 +228,7 @@ static char *file_read(const char *path, gsize *length, GError **error)
 static void print_import(const struct context *context, const json_t *answer)
 {
 	printf("%s%" JSON_INTEGER_FORMAT " new, %" JSON_INTEGER_FORMAT
-	       " with another name, %" JSON_INTEGER_FORMAT " as before.\n",
+	       " changed, %" JSON_INTEGER_FORMAT " as before.\n",
 		context->seat->dry_run ? "Nothing was changed; the file has " : "Seats: ",
 		show_integer(answer, "added"), show_integer(answer, "changed"),
 		show_integer(answer, "same"));
@@ -247,7 +248,7 @@ int command_seat_import(const struct context *context)
 		fprintf(stderr, "carrel: %s is longer than %d bytes\n", path, FILE_MAX);
 		return EXIT_FAILED;
 	}
-	rows = csv_parse(text, length, csv_columns, &error);
+	rows = csv_parse(text, length, csv_columns, csv_optional, &error);
 	answer = rows ? request_send(context, "POST", "/v1/seats/import",
 				json_pack("{s:o, s:b}", "seats", rows, "dry_run",
 					context->seat->dry_run),
@@ -282,10 +283,11 @@ int command_seat_export(const struct context *context)
 	if (context->json)
 		show_json(answer);
 	else
-		puts("mac,name");
+		puts("mac,name,language");
 	json_array_foreach (list, i, seat)
 		if (!context->json && *show_string(seat, "name"))
-			printf("%s,%s\n", show_string(seat, "mac"), show_string(seat, "name"));
+			printf("%s,%s,%s\n", show_string(seat, "mac"), show_string(seat, "name"),
+				show_string(seat, "language"));
 	json_decref(answer);
 	return EXIT_DONE;
 }

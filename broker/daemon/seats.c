@@ -580,7 +580,7 @@ json_t *seats_forget(struct seats *seats, const json_t *references, GError **err
 	return NULL;
 }
 
-static gboolean language_check(const char *language, GError **error)
+gboolean seats_language_check(const char *language, GError **error)
 {
 	const char *choices = conf_table[CONF_SITE_LANGUAGE].choices;
 	g_auto(GStrv) list = g_strsplit(choices, "|", -1);
@@ -598,7 +598,7 @@ json_t *seats_set(
 	g_autoptr(GPtrArray) found = seats_find(seats, references, error);
 	g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(struct store_seat));
 
-	if (!found || !language_check(language ? language : "", error))
+	if (!found || !seats_language_check(language ? language : "", error))
 		return NULL;
 	for (guint i = 0; i < found->len; i++) {
 		struct store_seat row = ((const struct seat *)found->pdata[i])->row;

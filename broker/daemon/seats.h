@@ -78,9 +78,9 @@ void seats_session_ended(struct seats *seats, const char *mac);
 json_t *seats_wake(struct seats *seats, const json_t *references, GError **error);
 
 /*
- * Names many seats at once, all or none: `rows` are objects with "mac", "name" and "line" (by
- * which it is called when it is wrong). Returns {"added", "changed", "same"}, numbers; with
- * `dry_run` nothing is done.
+ * Names many seats at once, all or none: `rows` are objects with "mac", "name", "language"
+ * (may be missing: as it is) and "line" (by which it is called when it is wrong). Returns {"added",
+ * "changed", "same"}, numbers; with `dry_run` nothing is done.
  */
 json_t *seats_import(struct seats *seats, const json_t *rows, gboolean dry_run, GError **error);
 

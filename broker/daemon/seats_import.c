@@ -10,6 +10,7 @@ static gboolean import_row(const struct seats *seats, const json_t *item, struct
 {
 	const char *mac = json_string_value(json_object_get(item, "mac"));
 	const char *text = json_string_value(json_object_get(item, "name"));
+	const char *language = json_string_value(json_object_get(item, "language"));
 	g_autofree char *problem = NULL;
 	char name[SEAT_NAME_MAX];
 
@@ -24,7 +25,13 @@ static gboolean import_row(const struct seats *seats, const json_t *item, struct
 	const struct seat *seat = g_hash_table_lookup(seats->all, row->mac);
 	if (seat)
 		*row = seat->row;
+	if (language && !seats_language_check(language, error)) {
+		g_prefix_error(error, "line %d: ", line);
+		return FALSE;
+	}
 	g_strlcpy(row->name, name, sizeof(row->name));
+	if (language)
+		g_strlcpy(row->language, language, sizeof(row->language));
 	row->approved = TRUE;
 	return TRUE;
 }
@@ -77,7 +84,9 @@ json_t *seats_import(struct seats *seats, const json_t *rows, gboolean dry_run, 
 			!is_first(lines, row.name, line, error))
 			return NULL;
 		const struct seat *seat = g_hash_table_lookup(seats->all, row.mac);
-		*(!seat ? &added : strcmp(seat->row.name, row.name) != 0 ? &changed : &same) += 1;
+		gboolean other = seat && (strcmp(seat->row.name, row.name) != 0 ||
+						 strcmp(seat->row.language, row.language) != 0);
+		*(!seat ? &added : other ? &changed : &same) += 1;
 		g_array_append_val(wanted, row);
 	}
 	if (!names_are_free(seats, wanted, lines, error))

@@ -44,6 +44,8 @@ gboolean seats_change(struct seats *seats, struct seats_change *change, GError *
 GPtrArray *seats_find(const struct seats *seats, const json_t *references, GError **error);
 /* What an admin sees of such a list: a new array. */
 json_t *seats_list(const struct seats *seats, const GPtrArray *list);
+/* Is that a language of login forms, or "" for the site's? */
+gboolean seats_language_check(const char *language, GError **error);
 /* Who has a session at the PC now, or ""; borrowed. */
 const char *seats_user(const struct seats *seats, const char *mac);
 

@@ -12,8 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const columns[] = {"mac", "name", NULL};
+	static const char *const optional[] = {"language", NULL};
 	g_autoptr(GError) error = NULL;
-	json_t *list = csv_parse((const char *)data, size, columns, &error);
+	json_t *list = csv_parse((const char *)data, size, columns, optional, &error);
 	json_int_t before = 1;
 	size_t i;
 	const json_t *item;
@@ -23,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	json_array_foreach (list, i, item) {
 		json_int_t line = json_integer_value(json_object_get(item, "line"));
 
-		if (line <= before || json_object_size(item) != 3 ||
+		if (line <= before || json_object_size(item) < 3 || json_object_size(item) > 4 ||
 			!json_is_string(json_object_get(item, "mac")) ||
 			!json_is_string(json_object_get(item, "name")))
 			abort();

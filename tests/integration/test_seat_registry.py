@@ -249,22 +249,27 @@ def test_import_and_export(make_site, tmp_path):
     rows = [(MAC % n).upper().replace(":", "-") + ";room-301/%d" % n for n in range(1, 31)]
     file.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(["MAC;Name"] + rows + [""]).encode())
     said = site.cli("seat", "import", str(file), "--dry-run").stdout
-    assert said == "Nothing was changed; the file has 30 new, 0 with another name, 0 as before.\n"
+    assert said == "Nothing was changed; the file has 30 new, 0 changed, 0 as before.\n"
     assert seats(site) == []
-    assert site.cli("seat", "import", str(file)).stdout == "Seats: 30 new, 0 with another name, 0 as before.\n"
+    assert site.cli("seat", "import", str(file)).stdout == "Seats: 30 new, 0 changed, 0 as before.\n"
     assert [s["name"] for s in seats(site)] == ["room-301/%d" % n for n in range(1, 31)]
     exported = site.cli("seat", "export").stdout
-    assert exported.splitlines()[:2] == ["mac,name", MAC % 1 + ",room-301/1"] and len(exported.splitlines()) == 31
-    changed = exported.replace("/1\n", "/x\n").replace("/2\n", "/1\n").replace("/x\n", "/2\n")
+    assert exported.splitlines()[:2] == ["mac,name,language", MAC % 1 + ",room-301/1,"] and len(exported.splitlines()) == 31
+    changed = exported.replace("/1,", "/x,").replace("/2,", "/1,ko").replace("/x,", "/2,")
     done = json.loads(site.cli("seat", "import", "-", "--json", stdin=changed).stdout)
     assert done == {"added": 0, "changed": 2, "same": 28}
-    assert short(site)[0] == ("02", "room-301/1", "known")
+    assert short(site)[0] == ("02", "room-301/1", "known") and seats(site)[0]["language"] == "ko"
+    # A file without the column leaves languages as they are.
+    site.cli("seat", "import", "-", stdin="mac,name\n" + MAC % 2 + ",room-301/1\n")
+    assert seats(site)[0]["language"] == "ko"
     # What was exported is the way back.
     site.cli("seat", "import", "-", stdin=exported)
     assert short(site)[0] == ("01", "room-301/1", "known")
+    assert not any(seat["language"] for seat in seats(site))
     for text, problem in (("mac,name\n%s,room/1\nx,room/2\n" % (MAC % 99), 'seats.csv: line 3: "x" is no MAC address'),
                           ("mac,name\n%s,room/1\n%s\n" % (MAC % 99, MAC % 98), "seats.csv: line 3: there are 1 fields"),
                           ("mac,name\n%s,room-301/1\n" % (MAC % 99), "line 2: room-301/1 is the name of"),
+                          ("mac,name,language\n%s,room/1,xx\n" % (MAC % 99), "line 2: language = \"xx\": allowed"),
                           ("mac,room\n", 'line 1: the header names a column "room"')):
         file.write_text(text)
         for more in ((), ("--dry-run",)):

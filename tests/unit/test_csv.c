@@ -9,10 +9,11 @@
 #include <cmocka.h>
 
 static const char *const columns[] = {"mac", "name", NULL};
+static const char *const optional[] = {"language", NULL};
 
 static json_t *parse(const char *text, GError **error)
 {
-	return csv_parse(text, strlen(text), columns, error);
+	return csv_parse(text, strlen(text), columns, optional, error);
 }
 
 static void test_good_files(void **state)
@@ -31,6 +32,8 @@ static void test_good_files(void **state)
 			"{\"line\":5,\"mac\":\"\",\"name\":\"\"}]"},
 		{"\"mac\",\"name\"\na,301호/1\n\t\n  ",
 			"[{\"line\":2,\"mac\":\"a\",\"name\":\"301호/1\"}]"},
+		{"language,mac,name\nko,a,b\n",
+			"[{\"line\":2,\"language\":\"ko\",\"mac\":\"a\",\"name\":\"b\"}]"},
 		{"mac,name\na;x,b\n", "[{\"line\":2,\"mac\":\"a;x\",\"name\":\"b\"}]"},
 	};
 
@@ -57,8 +60,10 @@ static void test_mistakes_name_their_line(void **state)
 		{"", "line 1: the header names a column \"\""},
 		{"mac\na\n", "line 1: the header lacks the column name"},
 		{"mac,name,colour\n", "line 1: the header names a column \"colour\"; the columns "
-				      "are mac, name"},
+				      "are mac, name, and if you like language"},
 		{"mac,name,MAC\n", "line 1: the header names the column mac twice"},
+		{"language,language,mac,name\n",
+			"line 1: the header names the column language twice"},
 		{"mac,name\na,b\na\n", "line 3: there are 1 fields, the header has 2"},
 		{"mac,name\na,b,c\n", "line 2: there are 3 fields"},
 		{"mac,name\n\na,\"b\n\n", "line 3: the quotes are not closed"},
@@ -78,7 +83,7 @@ static void test_mistakes_name_their_line(void **state)
 			fail_msg("%s: %s", cases[i].text, error->message);
 	}
 	g_autoptr(GError) error = NULL;
-	assert_null(csv_parse("mac,name\0\n", 10, columns, &error));
+	assert_null(csv_parse("mac,name\0\n", 10, columns, optional, &error));
 	assert_non_null(strstr(error->message, "not UTF-8"));
 }
 
