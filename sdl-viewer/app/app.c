@@ -8,13 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "broker/shared/log.h"
 #include "sdl-viewer/display/vt.h"
 
-#define HELLO_MS 60000 /* between questions of a form that waits */
+#define HELLO_MS 60000        /* at most, between questions of a form that waits */
+#define HELLO_SPREAD_MS 20000 /* at most so much earlier */
 #define WINDOW_WIDTH 1280
 #define WINDOW_HEIGHT 800
 
@@ -199,6 +201,16 @@ void app_close(struct app *app)
 	SDL_Quit();
 }
 
+/* PCs that were switched on together do not all ask in the same second. */
+static int64_t hello_due(void)
+{
+	uint32_t random = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		random = (uint32_t)app_now_ms();
+	return app_now_ms() + HELLO_MS - random % HELLO_SPREAD_MS;
+}
+
 void app_event(struct app *app, const struct event *event)
 {
 	struct state_step step;
@@ -223,7 +235,7 @@ void app_event(struct app *app, const struct event *event)
 		if (app->state == STATE_LOGIN || app->state == STATE_MESSAGE)
 			app->menu = false;
 	}
-	app->hello_ms = app->state == STATE_LOGIN ? app_now_ms() + HELLO_MS : 0;
+	app->hello_ms = app->state == STATE_LOGIN ? hello_due() : 0;
 	app->view_changed = true;
 }
 

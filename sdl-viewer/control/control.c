@@ -232,6 +232,9 @@ static void slot_start(struct slot *slot)
 		add_header(slot, "Accept", "text/event-stream");
 	} else {
 		curl_easy_setopt(easy, CURLOPT_TIMEOUT, REQUEST_TIMEOUT_S);
+		/* Asked once a minute: a PC at its form keeps no connection from others. */
+		if (slot->kind == HELLO)
+			curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 	}
 	if (kinds[slot->kind].token) {
 		snprintf(bearer, sizeof(bearer), "Bearer %s", control->token);
