@@ -217,8 +217,7 @@ int command_image_rollback(const struct context *context)
 		"New sessions get the version before again; \"carrel image status\" shows it.");
 }
 
-/* Adds a list such as "room-301/1-4,52:54:00:77:00:01"; FALSE, and it is said, for what is no seat.
- */
+/* Adds a list such as "room-301/1-4,room-302/7"; FALSE, and it is said, for what is no seat. */
 static gboolean seats_add(json_t *members, const char *list)
 {
 	g_auto(GStrv) seats = g_strsplit(list, ",", -1);

@@ -90,8 +90,7 @@ static struct core_members members_view(struct view *view, const json_t *members
 	return (struct core_members){patterns, count};
 }
 
-/* In each of `list`, the seats that are named in `member` by the MAC addresses that they have now.
- */
+/* In each of `list`, seats named in `member` become the MAC addresses that have the names now. */
 static void resolve(struct policies *policies, json_t *list, const char *member)
 {
 	size_t i;

@@ -8,8 +8,8 @@
 #include "sdl-viewer/control/backoff.h"
 
 #define TOAST_MS 6000
-#define POWER_PATIENCE                                                                             \
-	3 /* so many times is a PC told to go off before a form half filled counts as left */
+/* So many times is a PC told to go off before a form half filled counts as left. */
+#define POWER_PATIENCE 3
 
 static const char *words(const struct app *app, enum string_id id)
 {
