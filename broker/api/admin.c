@@ -4,6 +4,7 @@
 #include "broker/api/rows.h"
 #include "broker/daemon/channels.h"
 #include "broker/daemon/policies.h"
+#include "broker/daemon/seats.h"
 #include "broker/daemon/worker.h"
 #include "broker/shared/log.h"
 
@@ -67,11 +68,16 @@ static json_t *warnings_json(struct broker *broker)
 				json_sprintf("%s's home is damaged and is not opened; \"carrel "
 					     "volume check %s --repair\" mends it",
 					volume->user, volume->user));
+	if (seats_waiting(broker->seats))
+		json_array_append_new(list,
+			json_sprintf("PCs that wait for approval: %u; \"carrel seat list\" shows "
+				     "them as held, \"carrel seat approve\" lets them in",
+				seats_waiting(broker->seats)));
 	policies_warn(broker->policies, list);
 	return list;
 }
 
-static json_t *seats_json(struct api *api)
+static json_t *boots_json(struct api *api)
 {
 	json_t *list = json_array();
 	GHashTableIter iter;
@@ -120,7 +126,7 @@ void admin_status(struct call *call)
 	json_object_set_new(status, "next", next_json(broker, &tier));
 	json_object_set_new(status, "servers", rows_servers(broker));
 	json_object_set_new(status, "warnings", warnings_json(broker));
-	json_object_set_new(status, "seats", seats_json(call->api));
+	json_object_set_new(status, "seats", boots_json(call->api));
 	http_reply(call->request, 200, status);
 }
 

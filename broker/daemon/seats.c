@@ -268,6 +268,11 @@ static gboolean holds(const struct seats *seats)
 	return !strcmp(conf_string(seats->broker->conf, CONF_SEATS_UNKNOWN), "hold");
 }
 
+guint seats_waiting(const struct seats *seats)
+{
+	return holds(seats) ? seats->unknown : 0;
+}
+
 char *seats_refusal(const struct seats *seats, const char *mac, const char *client)
 {
 	const struct seat *seat = g_hash_table_lookup(seats->all, mac);

@@ -40,6 +40,9 @@ const char *seats_language(const struct seats *seats, const char *mac);
 /* Why nobody may log in there, a sentence for the form that the caller frees; NULL: one may. */
 char *seats_refusal(const struct seats *seats, const char *mac, const char *client);
 
+/* How many PCs wait for approval; 0 where [seats] unknown lets all in. */
+guint seats_waiting(const struct seats *seats);
+
 /* The seats that `references` (texts; NULL = all) mean, by name, those without one last: a new
  * array, or NULL with `error` when one means none. */
 json_t *seats_json(struct seats *seats, const json_t *references, GError **error);

@@ -111,9 +111,11 @@ def test_unknown_pcs_are_held(make_site):
     assert "login-held" in site.log.read_text()
     assert site.authd.ops() == [], "no password is looked at"
     assert short(site) == [("01", "", "held")]
+    assert "warning: PCs that wait for approval: 1; " in site.cli("status").stdout
     hello = site.request("POST", "/v1/client/hello", {"seat": MAC % 1})[1]
     assert "waits for approval: " + MAC % 1 in hello["held"]
     assert site.cli("seat", "approve", MAC % 1).stdout == MAC % 1 + " is approved\n"
+    assert "wait for approval" not in site.cli("status").stdout
     assert "held" not in site.request("POST", "/v1/client/hello", {"seat": MAC % 1})[1]
     _, stream = site.login()
     stream.wait("ready")
