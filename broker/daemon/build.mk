@@ -15,3 +15,7 @@ $(call fuzz_target,seat_name,tests/fuzz/seat_name.c broker/daemon/seat_name.c,gl
 $(call unit_test,test_daily,tests/unit/test_daily.c,broker,$(SHARED_PKGS))
 $(call unit_test,test_when,tests/unit/test_when.c,broker,$(SHARED_PKGS))
 $(call fuzz_target,when,tests/fuzz/when.c broker/daemon/when.c,$(SHARED_PKGS))
+$(call unit_test,test_bootlog,tests/unit/test_bootlog.c,broker,$(SHARED_PKGS))
+$(call unit_test,test_boots,tests/unit/test_boots.c,broker,$(SHARED_PKGS))
+$(call unit_test,test_tail,tests/unit/test_tail.c,broker,$(SHARED_PKGS))
+$(call fuzz_target,bootlog,tests/fuzz/bootlog.c broker/daemon/bootlog.c broker/daemon/boots.c,$(SHARED_PKGS))

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "broker/daemon/boots.h"
+
+#include <string.h>
+
+/* In the order in which a PC comes to them. */
+enum stage {
+	STAGE_DHCP,
+	STAGE_PROGRAM,
+	STAGE_MENU,
+	STAGE_KERNEL,
+	STAGE_INITRD,
+	STAGE_NETWORK,
+	STAGE_FETCH,
+	STAGE_VERIFY,
+	STAGE_ROOT,
+	STAGE_VIEWER,
+	STAGE_FORM,
+	STAGE_COUNT
+};
+
+static const char *const stage_names[STAGE_COUNT] = {"dhcp", "program", "menu", "kernel", "initrd",
+	"network", "fetch", "verify", "root", "viewer", "form"};
+
+struct reached {
+	gboolean there;
+	gint64 at; /* wall ms of its end; of the PC's reports: ms since its kernel's start */
+	guint64 bytes;
+};
+
+struct boot {
+	char mac[18], address[46];
+	gint64 began, last; /* wall ms: its first word, its last */
+	gint64 kernel;      /* wall ms of the kernel's start by the PC's clock; 0: no report yet */
+	gboolean unified;   /* its boot program is kernel and initramfs too */
+	struct reached stages[STAGE_COUNT];
+	char error[16];      /* the code of its own failure */
+	char no_address[96]; /* why it has no address, in dnsmasq's words */
+	GList link;          /* in `order`, the longest silent first */
+};
+
+struct boots {
+	GHashTable *by_mac;     /* mac -> struct boot, owned */
+	GHashTable *by_address; /* address -> struct boot, borrowed; the address is the boot's */
+	GQueue order;
+};
+
+static const struct {
+	const char *code, *cause;
+} codes[] = {
+	{"CARREL-B01",
+		"its network card has no driver in the client image, or Linux cannot start it"},
+	{"CARREL-B02", "no link: look at the cable and the switch's port"},
+	{"CARREL-B03",
+		"Linux had no DHCP answer though the firmware had one: a switch port that needs "
+		"long for spanning tree (set it to edge), or a second DHCP server"},
+	{"CARREL-B04",
+		"the root image could be fetched neither by NFS nor by HTTP: are carrel-nfs and "
+		"carrel-http running, and is there a firewall between?"},
+	{"CARREL-B05",
+		"the root image is not the published one: damaged on the boot server's disk or "
+		"on the way; run: carrel-bootconf --check"},
+};
+
+struct boots *boots_new(void)
+{
+	struct boots *boots = g_new0(struct boots, 1);
+	boots->by_mac = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+	boots->by_address = g_hash_table_new(g_str_hash, g_str_equal);
+	return boots;
+}
+
+void boots_free(struct boots *boots)
+{
+	if (!boots)
+		return;
+	g_hash_table_destroy(boots->by_address);
+	g_hash_table_destroy(boots->by_mac);
+	g_free(boots);
+}
+
+static void drop_address(struct boots *boots, struct boot *boot)
+{
+	if (boot->address[0] && g_hash_table_lookup(boots->by_address, boot->address) == boot)
+		g_hash_table_remove(boots->by_address, boot->address);
+	boot->address[0] = '\0';
+}
+
+static void set_address(struct boots *boots, struct boot *boot, const char *address)
+{
+	if (!address[0] || !strcmp(address, boot->address))
+		return;
+	drop_address(boots, boot);
+	struct boot *before = g_hash_table_lookup(boots->by_address, address);
+	if (before)
+		drop_address(boots, before);
+	g_strlcpy(boot->address, address, sizeof boot->address);
+	g_hash_table_insert(boots->by_address, boot->address, boot);
+}
+
+static void forget_oldest(struct boots *boots)
+{
+	struct boot *boot = g_queue_peek_head(&boots->order);
+	g_queue_unlink(&boots->order, &boot->link);
+	drop_address(boots, boot);
+	g_hash_table_remove(boots->by_mac, boot->mac);
+}
+
+/* The boot of a PC, a new one where it had none. */
+static struct boot *boot_of(struct boots *boots, const char *mac, gint64 now)
+{
+	struct boot *boot = g_hash_table_lookup(boots->by_mac, mac);
+	if (boot) {
+		g_queue_unlink(&boots->order, &boot->link);
+	} else {
+		if (g_hash_table_size(boots->by_mac) >= BOOTS_KEPT)
+			forget_oldest(boots);
+		boot = g_new0(struct boot, 1);
+		boot->link.data = boot;
+		boot->began = now;
+		g_strlcpy(boot->mac, mac, sizeof boot->mac);
+		g_hash_table_insert(boots->by_mac, boot->mac, boot);
+	}
+	g_queue_push_tail_link(&boots->order, &boot->link);
+	boot->last = now;
+	return boot;
+}
+
+/* Another boot of the same PC: nothing of the last one counts. */
+static void begin(struct boot *boot, gint64 now)
+{
+	memset(boot->stages, 0, sizeof boot->stages);
+	boot->began = now;
+	boot->kernel = 0;
+	boot->unified = FALSE;
+	boot->error[0] = boot->no_address[0] = '\0';
+}
+
+static void reach(struct boot *boot, enum stage stage, gint64 at, guint64 bytes)
+{
+	boot->stages[stage] = (struct reached){.there = TRUE, .at = at, .bytes = bytes};
+}
+
+static gboolean reached_from(const struct boot *boot, enum stage first, enum stage last)
+{
+	for (enum stage stage = first; stage <= last; stage++) {
+		if (boot->stages[stage].there)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* The stage behind the last one reached: there it stopped. */
+static enum stage next_stage(const struct boot *boot)
+{
+	for (enum stage stage = STAGE_COUNT; stage-- > 0;) {
+		if (boot->stages[stage].there)
+			return stage == STAGE_PROGRAM && boot->unified ? STAGE_NETWORK
+								       : MIN(stage + 1, STAGE_FORM);
+	}
+	return STAGE_DHCP;
+}
+
+/*
+ * The firmware asks for an address, and Linux again: is this the firmware of a new boot? Linux asks
+ * once it has kernel and initramfs, until it reports that it has the network.
+ */
+static gboolean is_new_boot(const struct boot *boot, gint64 now)
+{
+	if (boot->error[0] || reached_from(boot, STAGE_NETWORK, STAGE_FORM))
+		return TRUE;
+	if (next_stage(boot) == STAGE_NETWORK)
+		return now - boot->last > BOOTS_STUCK_MS;
+	return reached_from(boot, STAGE_PROGRAM, STAGE_KERNEL) || now - boot->last > BOOTS_STUCK_MS;
+}
+
+static void dhcp_line(struct boots *boots, const struct bootlog_line *line, gint64 now)
+{
+	struct boot *known = g_hash_table_lookup(boots->by_mac, line->mac);
+	gboolean asks = line->event == BOOTLOG_DISCOVER || line->event == BOOTLOG_NO_ADDRESS;
+	gboolean anew = known && asks && is_new_boot(known, now);
+	/* a lease that is renewed is no word of a boot */
+	if (!asks && known && next_stage(known) >= STAGE_NETWORK) {
+		set_address(boots, known, line->address);
+		return;
+	}
+	struct boot *boot = boot_of(boots, line->mac, now);
+	if (anew)
+		begin(boot, now);
+	if (line->event == BOOTLOG_NO_ADDRESS)
+		g_strlcpy(boot->no_address, line->file, sizeof boot->no_address);
+	if (asks)
+		return;
+	set_address(boots, boot, line->address);
+	boot->no_address[0] = '\0';
+	reach(boot, STAGE_DHCP, now, 0);
+}
+
+static void file_line(
+	struct boots *boots, const struct bootlog_line *line, guint64 bytes, gint64 at, gint64 now)
+{
+	struct boot *boot = g_hash_table_lookup(boots->by_address, line->address);
+	const char *name = strrchr(line->file, '/');
+	name = name ? name + 1 : line->file;
+	if (!boot)
+		return;
+	boot = boot_of(boots, boot->mac, now);
+	gboolean unified = g_str_has_suffix(name, ".efi");
+	if (unified || !strcmp(name, "lpxelinux.0")) {
+		reach(boot, STAGE_PROGRAM, at, bytes);
+		boot->unified = unified;
+	}
+	if (!strcmp(name, "default") || g_str_has_prefix(name, "01-"))
+		reach(boot, STAGE_MENU, at, bytes);
+	else if (!strcmp(name, "vmlinuz"))
+		reach(boot, STAGE_KERNEL, at, bytes);
+	else if (!strcmp(name, "initrd"))
+		reach(boot, STAGE_INITRD, at, bytes);
+}
+
+void boots_line(struct boots *boots, const struct bootlog_line *line, guint64 size, gint64 now_ms)
+{
+	switch (line->event) {
+	case BOOTLOG_DISCOVER:
+	case BOOTLOG_NO_ADDRESS:
+	case BOOTLOG_ADDRESS:
+	case BOOTLOG_PROXY:
+		dhcp_line(boots, line, now_ms);
+		break;
+	case BOOTLOG_TFTP:
+		file_line(boots, line, size, now_ms, now_ms);
+		break;
+	case BOOTLOG_TFTP_STOP:
+		break; /* UEFI firmware asks for a file's size so, PXELINUX too: not an error */
+	case BOOTLOG_HTTP:
+		if (line->status == 200 || line->status == 206)
+			file_line(boots, line, line->bytes, line->wall_ms, now_ms);
+		break;
+	}
+}
+
+void boots_report(struct boots *boots, const char *mac, const char *address, const char *stage,
+	guint ms, guint64 bytes, const char *error, gint64 now_ms)
+{
+	struct boot *known = g_hash_table_lookup(boots->by_mac, mac);
+	/* Linux's clock starts anew: a boot whose beginning the logs did not have */
+	gboolean anew = known && known->kernel && now_ms - ms > known->kernel + BOOTS_STUCK_MS / 2;
+	struct boot *boot = boot_of(boots, mac, now_ms);
+	if (anew || !known)
+		begin(boot, now_ms - ms);
+	set_address(boots, boot, address);
+	/* the way to us takes time, never less than none: the earliest is the best */
+	if (!boot->kernel || now_ms - ms < boot->kernel)
+		boot->kernel = now_ms - ms;
+	if (!strcmp(stage, "failed")) {
+		g_strlcpy(boot->error, error[0] && g_str_is_ascii(error) ? error : "unknown",
+			sizeof boot->error);
+		return;
+	}
+	boot->error[0] = '\0'; /* it has tried again */
+	for (enum stage at = STAGE_NETWORK; at <= STAGE_VIEWER; at++) {
+		if (!strcmp(stage, stage_names[at]))
+			reach(boot, at, ms, bytes);
+	}
+}
+
+void boots_form(struct boots *boots, const char *address, gint64 now_ms)
+{
+	struct boot *boot = g_hash_table_lookup(boots->by_address, address);
+	/* A viewer that asks again after a logout does not boot. */
+	if (boot && !boot->stages[STAGE_FORM].there)
+		reach(boot_of(boots, boot->mac, now_ms), STAGE_FORM, now_ms, 0);
+}
+
+static const char *cause_of(const struct boot *boot, enum stage stage)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(codes); i++) {
+		if (!strcmp(boot->error, codes[i].code))
+			return codes[i].cause;
+	}
+	if (boot->error[0])
+		return "its own screen says why";
+	switch (stage) {
+	case STAGE_DHCP:
+		return boot->no_address[0] ? "dnsmasq has no address for it: is the range of the "
+					     "[network] section "
+					     "used up?"
+					   : "it asked for an address and did not take ours: "
+					     "another DHCP server "
+					     "answers, or a switch keeps the answer from it";
+	case STAGE_PROGRAM:
+		return "it has an address and never fetched the boot program: its firmware may "
+		       "start "
+		       "by HTTP only, want another architecture's program, or a firewall keeps "
+		       "TFTP "
+		       "(UDP 69) from it";
+	case STAGE_MENU:
+		return "it has the boot program, which did not run: Secure Boot refuses it (see "
+		       "its "
+		       "screen), or its firmware's network support is broken";
+	case STAGE_KERNEL:
+		return "it has its menu and no kernel: is carrel-http running, and does a firewall "
+		       "keep "
+		       "HTTP from it?";
+	case STAGE_INITRD:
+		return "it has the kernel and not the initramfs: it was switched off, or the "
+		       "connection "
+		       "broke";
+	case STAGE_NETWORK:
+		return boot->unified
+			       ? "it has the boot program and Linux never reported: Secure Boot "
+				 "refuses "
+				 "it (its screen says so: is the site's key enrolled in it?), its "
+				 "graphics driver hangs, or its network card has no driver"
+			       : "it has kernel and initramfs and Linux never reported: its "
+				 "graphics "
+				 "driver may hang (try `nomodeset` at its boot prompt), or its "
+				 "network "
+				 "card has no driver";
+	case STAGE_FETCH:
+	case STAGE_VERIFY:
+		return "it has the network and not the root image: it was switched off, or the "
+		       "server or "
+		       "the way to it hangs";
+	case STAGE_ROOT:
+	case STAGE_VIEWER:
+		return "its root image is good and the viewer did not start: see the PC's own "
+		       "screen";
+	default:
+		return "the viewer started and never asked the broker: is the broker's port open "
+		       "to the "
+		       "PCs, and the PC's clock right (its certificate may not be valid yet)?";
+	}
+}
+
+static gint64 stage_at(const struct boot *boot, enum stage stage)
+{
+	gint64 at = boot->stages[stage].at;
+	if (stage >= STAGE_NETWORK && stage <= STAGE_VIEWER)
+		at += boot->kernel;
+	return MAX(at - boot->began, 0);
+}
+
+static json_t *stages_json(const struct boot *boot)
+{
+	json_t *list = json_array();
+	for (enum stage stage = 0; stage < STAGE_COUNT; stage++) {
+		if (boot->stages[stage].there)
+			json_array_append_new(
+				list, json_pack("{s:s, s:I, s:I}", "stage", stage_names[stage],
+					      "ms", (json_int_t)stage_at(boot, stage), "bytes",
+					      (json_int_t)boot->stages[stage].bytes));
+	}
+	return list;
+}
+
+static json_t *to_json(const struct boot *boot, gint64 now)
+{
+	gboolean up = boot->stages[STAGE_FORM].there;
+	gboolean failed = boot->error[0] != '\0';
+	gboolean stopped = !up && !failed && now - boot->last > BOOTS_STUCK_MS;
+	enum stage stage = next_stage(boot);
+	const char *state = failed ? "failed" : up ? "up" : stopped ? "stopped" : "booting";
+	return json_pack("{s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:s}", "mac", boot->mac, "address",
+		boot->address, "wall_ms", (json_int_t)boot->began, "state", state, "stages",
+		stages_json(boot), "error", boot->error, "stopped_at",
+		failed || stopped ? stage_names[stage] : "", "cause",
+		failed || stopped ? cause_of(boot, stage) : "");
+}
+
+json_t *boots_json(const struct boots *boots, const char *mac, gint64 now_ms)
+{
+	const struct boot *boot = g_hash_table_lookup(boots->by_mac, mac);
+	return boot ? to_json(boot, now_ms) : NULL;
+}
+
+json_t *boots_list(const struct boots *boots, gint64 now_ms)
+{
+	json_t *list = json_array();
+	for (const GList *link = boots->order.tail; link; link = link->prev)
+		json_array_append_new(list, to_json(link->data, now_ms));
+	return list;
+}

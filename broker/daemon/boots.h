@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The boot ledger: what became of each PC's last boot, from its first word to the DHCP server to
+ * the login form, put together from the boot server's logs (bootlog.h) and the PC's own reports. It
+ * says where a boot stopped and what the likely cause is.
+ *
+ * Everything comes from the PCs and is only shown. The PCs kept are limited: the one not heard of
+ * for the longest time is forgotten. Nothing here reads a clock or a file.
+ */
+#ifndef CARREL_BOOTS_H
+#define CARREL_BOOTS_H
+
+#include <glib.h>
+#include <jansson.h>
+
+#include "broker/daemon/bootlog.h"
+
+#define BOOTS_KEPT 4096      /* PCs */
+#define BOOTS_STUCK_MS 90000 /* without a word, a boot that is not at its end has stopped */
+
+struct boots;
+
+struct boots *boots_new(void);
+void boots_free(struct boots *boots);
+
+/*
+ * A line of a log was written, now (`now_ms`, wall time) where it has no time of its own. `size` is
+ * the file's by TFTP, in bytes, 0: not known.
+ */
+void boots_line(struct boots *boots, const struct bootlog_line *line, guint64 size, gint64 now_ms);
+
+/*
+ * The PC reports a stage of the boot: `stage` is a name of protocols.md, `ms` since its kernel's
+ * start, `bytes` 0: none; `error` is its code when the stage is "failed", else "" .
+ */
+void boots_report(struct boots *boots, const char *mac, const char *address, const char *stage,
+	guint ms, guint64 bytes, const char *error, gint64 now_ms);
+
+/* The viewer of that address shows its login form. */
+void boots_form(struct boots *boots, const char *address, gint64 now_ms);
+
+/*
+ * A PC's last boot; NULL: not known. A new reference:
+ *   mac, address, wall_ms (its first word), state: "booting", "up", "failed", "stopped",
+ *   stages: [{stage, ms (since its first word, at its end), bytes}], error (a code or ""),
+ *   stopped_at (a stage's name or ""), cause (words for an admin, or "")
+ */
+json_t *boots_json(const struct boots *boots, const char *mac, gint64 now_ms);
+/* All of them, the newest first. */
+json_t *boots_list(const struct boots *boots, gint64 now_ms);
+
+#endif

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The boot ledger, fed with what logs and PCs say of good boots and of those that stop. */
+#include "broker/daemon/boots.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MAC "52:54:00:77:00:03"
+#define ADDRESS "10.77.0.132"
+#define START G_GINT64_CONSTANT(1795754692000)
+
+static struct boots *boots;
+static gint64 now;
+
+static int begin(void **state)
+{
+	(void)state;
+	boots = boots_new();
+	now = START;
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	boots_free(boots);
+	return 0;
+}
+
+static void dhcp(const char *what, const char *behind)
+{
+	struct bootlog_line line;
+	g_autofree char *text = g_strdup_printf("dnsmasq-dhcp[1]: %s(eth1) %s", what, behind);
+	assert_true(bootlog_dnsmasq(text, &line));
+	boots_line(boots, &line, 0, now);
+}
+
+static void tftp(const char *file, guint64 size)
+{
+	struct bootlog_line line;
+	g_autofree char *text =
+		g_strdup_printf("dnsmasq-tftp[1]: sent /boot/tftp/%s to " ADDRESS, file);
+	assert_true(bootlog_dnsmasq(text, &line));
+	boots_line(boots, &line, size, now);
+}
+
+static void http(const char *file, unsigned status, guint64 bytes)
+{
+	struct bootlog_line line;
+	g_autofree char *text = g_strdup_printf("%d.%03d " ADDRESS " %u %" G_GUINT64_FORMAT
+						" 0.500 \"GET /boot/1/%s HTTP/1.0\"",
+		(int)(now / 1000), (int)(now % 1000), status, bytes, file);
+	assert_true(bootlog_http(text, &line));
+	boots_line(boots, &line, 0, now);
+}
+
+/* To the initramfs, a BIOS PC, 8 s. */
+static void bios(void)
+{
+	dhcp("DHCPDISCOVER", MAC);
+	now += 1000;
+	dhcp("DHCPACK", ADDRESS " " MAC);
+	now += 1000;
+	tftp("lpxelinux.0", 75072);
+	now += 1000;
+	tftp("pxelinux.cfg/default", 900);
+	now += 3000;
+	http("vmlinuz", 200, 8000000);
+	now += 2000;
+	http("initrd", 200, 3000000);
+}
+
+/* Linux to the viewer; its kernel starts 1 s from now. */
+static void linux_up(void)
+{
+	const gint64 kernel = now + 1000;
+	now = kernel + 3000;
+	dhcp("DHCPDISCOVER", MAC);
+	dhcp("DHCPACK", ADDRESS " " MAC);
+	now = kernel + 4010;
+	boots_report(boots, MAC, ADDRESS, "network", 4000, 0, "", now);
+	now = kernel + 6500;
+	boots_report(boots, MAC, ADDRESS, "fetch", 6000, 23000000, "", now);
+	boots_report(boots, MAC, ADDRESS, "verify", 6400, 0, "", now);
+	boots_report(boots, MAC, ADDRESS, "root", 6500, 0, "", now);
+	now = kernel + 7000;
+	boots_report(boots, MAC, ADDRESS, "viewer", 6900, 0, "", now);
+}
+
+static const char *text_of(const char *key)
+{
+	static char text[400];
+	json_t *boot = boots_json(boots, MAC, now);
+	assert_non_null(boot);
+	g_strlcpy(text, json_string_value(json_object_get(boot, key)), sizeof text);
+	json_decref(boot);
+	return text;
+}
+
+static json_int_t stage(const char *name, const char *key)
+{
+	json_t *boot = boots_json(boots, MAC, now), *item;
+	json_int_t found = -1;
+	size_t i;
+	json_array_foreach (json_object_get(boot, "stages"), i, item) {
+		if (!strcmp(json_string_value(json_object_get(item, "stage")), name))
+			found = json_integer_value(json_object_get(item, key));
+	}
+	json_decref(boot);
+	return found;
+}
+
+static size_t stage_count(void)
+{
+	json_t *boot = boots_json(boots, MAC, now);
+	size_t count = json_array_size(json_object_get(boot, "stages"));
+	json_decref(boot);
+	return count;
+}
+
+static void test_a_whole_boot(void **state)
+{
+	(void)state;
+	bios();
+	assert_string_equal(text_of("state"), "booting");
+	linux_up();
+	now += 800;
+	boots_form(boots, ADDRESS, now);
+	assert_string_equal(text_of("state"), "up");
+	assert_string_equal(text_of("stopped_at"), "");
+	assert_int_equal(stage("dhcp", "ms"), 1000);
+	assert_int_equal(stage("program", "ms"), 2000);
+	assert_int_equal(stage("program", "bytes"), 75072);
+	assert_int_equal(stage("menu", "ms"), 3000);
+	assert_int_equal(stage("kernel", "ms"), 6000);
+	assert_int_equal(stage("initrd", "bytes"), 3000000);
+	/* by the PC's clock, set to ours by the report that was quickest here */
+	assert_int_equal(stage("network", "ms"), 8000 + 1000 + 4000);
+	assert_int_equal(stage("fetch", "bytes"), 23000000);
+	assert_int_equal(stage("viewer", "ms"), 8000 + 1000 + 6900);
+	assert_int_equal(stage("form", "ms"), 8000 + 1000 + 7000 + 800);
+	assert_int_equal(stage_count(), 11);
+	/* hours later it renews its lease, and its viewer asks again after a logout: the same boot
+	 */
+	now += 7200000;
+	dhcp("DHCPACK", ADDRESS " " MAC);
+	boots_form(boots, ADDRESS, now);
+	assert_string_equal(text_of("state"), "up");
+	assert_int_equal(stage("dhcp", "ms"), 1000);
+	assert_int_equal(stage("form", "ms"), 16800);
+	/* and is started again */
+	bios();
+	assert_string_equal(text_of("state"), "booting");
+	assert_int_equal(stage_count(), 5);
+	assert_int_equal(stage("initrd", "ms"), 8000);
+}
+
+static void test_a_plug_is_pulled(void **state)
+{
+	(void)state;
+	dhcp("DHCPDISCOVER", MAC);
+	dhcp("DHCPACK", ADDRESS " " MAC);
+	tftp("lpxelinux.0", 75072);
+	now += 5000;
+	bios();
+	assert_int_equal(stage_count(), 5);
+	assert_int_equal(stage("initrd", "ms"), 8000);
+}
+
+static void stuck(const char *stopped_at, const char *cause)
+{
+	now += BOOTS_STUCK_MS + 1;
+	assert_string_equal(text_of("state"), "stopped");
+	assert_string_equal(text_of("stopped_at"), stopped_at);
+	if (!strstr(text_of("cause"), cause))
+		fail_msg("no word of \"%s\" in: %s", cause, text_of("cause"));
+}
+
+static void test_where_it_stopped(void **state)
+{
+	(void)state;
+	dhcp("DHCPDISCOVER", MAC);
+	now += 4000;
+	dhcp("DHCPDISCOVER", MAC);
+	stuck("dhcp", "another DHCP server");
+	dhcp("DHCPDISCOVER", MAC " no address available");
+	stuck("dhcp", "range");
+	dhcp("DHCPACK", ADDRESS " " MAC);
+	stuck("program", "HTTP only");
+	tftp("lpxelinux.0", 75072);
+	stuck("menu", "Secure Boot");
+	tftp("pxelinux.cfg/01-52-54-00-77-00-03", 900);
+	http("vmlinuz", 404, 150);
+	stuck("kernel", "carrel-http");
+	http("vmlinuz", 200, 8000000);
+	stuck("initrd", "initramfs");
+	http("initrd", 200, 3000000);
+	stuck("network", "nomodeset");
+	boots_report(boots, MAC, ADDRESS, "network", 4000, 0, "", now);
+	stuck("fetch", "root image");
+	boots_report(boots, MAC, ADDRESS, "verify", 99000, 0, "", now);
+	stuck("root", "own screen");
+	boots_report(boots, MAC, ADDRESS, "viewer", 190000, 0, "", now);
+	stuck("form", "broker");
+}
+
+static void test_one_program_for_uefi(void **state)
+{
+	(void)state;
+	dhcp("DHCPDISCOVER", MAC);
+	dhcp("DHCPACK", ADDRESS " " MAC);
+	now += 5000;
+	tftp("carrel.efi", 12000000);
+	stuck("network", "Secure Boot");
+	dhcp("DHCPDISCOVER", MAC); /* that long after it is not Linux */
+	assert_int_equal(stage_count(), 0);
+	dhcp("DHCPACK", ADDRESS " " MAC);
+	http("carrel.efi", 200, 12000000);
+	linux_up();
+	assert_int_equal(stage_count(), 2 + 5);
+	assert_string_equal(text_of("state"), "booting");
+}
+
+static void test_its_own_failure(void **state)
+{
+	(void)state;
+	bios();
+	boots_report(boots, MAC, ADDRESS, "network", 4000, 0, "", now);
+	boots_report(boots, MAC, ADDRESS, "failed", 5000, 0, "CARREL-B04", now);
+	assert_string_equal(text_of("state"), "failed");
+	assert_string_equal(text_of("error"), "CARREL-B04");
+	assert_string_equal(text_of("stopped_at"), "fetch");
+	assert_non_null(strstr(text_of("cause"), "carrel-nfs"));
+	boots_report(boots, MAC, ADDRESS, "fetch", 25000, 1, "", now);
+	assert_string_equal(text_of("state"), "booting");
+	boots_report(boots, MAC, ADDRESS, "failed", 5000, 0, "\xed\x95\x9c\xea\xb5\xad", now);
+	assert_string_equal(text_of("error"), "unknown");
+}
+
+static void test_reports_alone(void **state)
+{
+	(void)state;
+	linux_up(); /* carreld began to listen in the middle of a boot */
+	assert_string_equal(text_of("state"), "booting");
+	const json_int_t before = stage("viewer", "ms");
+	assert_true(before >= 0 && before < 60000);
+	/* the same PC again, and no log of it: its kernel's clock began anew */
+	now += 600000;
+	boots_report(boots, MAC, ADDRESS, "network", 4000, 0, "", now);
+	assert_int_equal(stage_count(), 1);
+}
+
+static void test_an_address_goes_to_another(void **state)
+{
+	(void)state;
+	bios();
+	dhcp("DHCPDISCOVER", "52:54:00:77:00:09");
+	dhcp("DHCPACK", ADDRESS " 52:54:00:77:00:09");
+	boots_form(boots, ADDRESS, now);
+	assert_string_equal(text_of("state"), "booting");
+	assert_string_equal(text_of("address"), "");
+	json_t *other = boots_json(boots, "52:54:00:77:00:09", now);
+	assert_string_equal(json_string_value(json_object_get(other, "state")), "up");
+	json_decref(other);
+	boots_form(boots, "10.77.0.250", now); /* nobody's */
+}
+
+static void test_a_flood_is_bounded(void **state)
+{
+	(void)state;
+	bios();
+	for (unsigned i = 0; i < BOOTS_KEPT + 10; i++) {
+		g_autofree char *mac = g_strdup_printf("02:00:00:00:%02x:%02x", i >> 8, i & 0xff);
+		g_autofree char *behind = g_strdup_printf("10.80.%u.%u %s", i >> 8, i & 0xff, mac);
+		now++;
+		dhcp("DHCPDISCOVER", mac);
+		dhcp("DHCPACK", behind);
+	}
+	json_t *list = boots_list(boots, now);
+	assert_int_equal(json_array_size(list), BOOTS_KEPT);
+	json_decref(list);
+	assert_null(boots_json(boots, MAC, now));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_a_whole_boot, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_plug_is_pulled, begin, end),
+		cmocka_unit_test_setup_teardown(test_where_it_stopped, begin, end),
+		cmocka_unit_test_setup_teardown(test_one_program_for_uefi, begin, end),
+		cmocka_unit_test_setup_teardown(test_its_own_failure, begin, end),
+		cmocka_unit_test_setup_teardown(test_reports_alone, begin, end),
+		cmocka_unit_test_setup_teardown(test_an_address_goes_to_another, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_flood_is_bounded, begin, end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
