@@ -36,6 +36,18 @@ static gboolean make_folder(const char *path, GError **error)
 	return TRUE;
 }
 
+/* dnsmasq would make its log for itself alone; the broker, another user, is to follow it. */
+static gboolean make_log(const char *boot, GError **error)
+{
+	g_autofree char *log = g_build_filename(boot, "log", "dnsmasq.log", NULL);
+	int fd = g_open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (fd < 0 && errno != EACCES) /* dnsmasq's own, by systemd-tmpfiles */
+		return failed(error, log, g_strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return TRUE;
+}
+
 gboolean tree_prepare(const char *boot, GError **error)
 {
 	static const char *const folders[] = {"gen", "http/boot", "http/images", "log", "ganesha"};
@@ -44,6 +56,8 @@ gboolean tree_prepare(const char *boot, GError **error)
 		if (!make_folder(path, error))
 			return FALSE;
 	}
+	if (!make_log(boot, error))
+		return FALSE;
 	g_autofree char *lock = g_build_filename(boot, ".lock", NULL);
 	int fd = g_open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)

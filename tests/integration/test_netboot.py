@@ -171,7 +171,7 @@ def test_verity_guards_what_the_sum_did_not(lab):
 
 def test_no_dhcp_answer(lab):
     lab.serve()
-    log = netlab.Follow(lab.path("dnsmasq.log"))
+    log = netlab.Follow(lab.dnsmasq_log())
     pc = lab.power_on()
     log.wait("pxelinux.cfg/default to", BOOT_S)
     lab.stop("dnsmasq")  # the firmware had its answer; the init gets none
@@ -245,6 +245,6 @@ def test_lease_is_renewed(lab):
     lab.serve(dnsmasq="dhcp-option-force=option:T1,8\n")
     pc = lab.power_on()
     pc.console.wait("STANDIN end", BOOT_S)
-    before = open(lab.path("dnsmasq.log")).read().count("DHCPREQUEST")
-    log = netlab.Follow(lab.path("dnsmasq.log"))
+    before = open(lab.dnsmasq_log()).read().count("DHCPREQUEST")
+    log = netlab.Follow(lab.dnsmasq_log())
     log.wait_count("DHCPREQUEST", before + 2, 60)

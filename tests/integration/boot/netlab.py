@@ -166,6 +166,9 @@ class Netlab:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
 
+    def dnsmasq_log(self):
+        return self.path("state/boot/log/dnsmasq.log")
+
     def reports(self):
         with open(self.path("reports.log")) as f:
             return [json.loads(line.split(" ", 1)[1]) for line in f]
