@@ -2,6 +2,7 @@
 /* What the `carrel` command asks. */
 #include "broker/api/routes.h"
 #include "broker/api/rows.h"
+#include "broker/daemon/bootwatch.h"
 #include "broker/daemon/channels.h"
 #include "broker/daemon/policies.h"
 #include "broker/daemon/seats.h"
@@ -77,18 +78,6 @@ static json_t *warnings_json(struct broker *broker)
 	return list;
 }
 
-static json_t *boots_json(struct api *api)
-{
-	json_t *list = json_array();
-	GHashTableIter iter;
-	gpointer value;
-
-	g_hash_table_iter_init(&iter, api->boots);
-	while (g_hash_table_iter_next(&iter, NULL, &value))
-		json_array_append(list, value);
-	return list;
-}
-
 /* What the next login would do. */
 static json_t *next_json(struct broker *broker, const struct core_tier_status *tier)
 {
@@ -126,7 +115,7 @@ void admin_status(struct call *call)
 	json_object_set_new(status, "next", next_json(broker, &tier));
 	json_object_set_new(status, "servers", rows_servers(broker));
 	json_object_set_new(status, "warnings", warnings_json(broker));
-	json_object_set_new(status, "seats", boots_json(call->api));
+	json_object_set_new(status, "boots", bootwatch_troubles(broker->boots));
 	http_reply(call->request, 200, status);
 }
 

@@ -145,8 +145,6 @@ struct api *api_new(struct broker *broker, GError **error)
 	api->broker = broker;
 	api->limit = limit_new();
 	api->viewers = viewer_table_new();
-	api->boots = g_hash_table_new_full(
-		g_str_hash, g_str_equal, g_free, (GDestroyNotify)call_body_free);
 	if (listen_all(api, error)) {
 		api->keepalive = g_timeout_add_seconds(KEEPALIVE_S, on_keepalive, api);
 		return api;
@@ -164,7 +162,6 @@ void api_free(struct api *api)
 	for (size_t i = 0; i < G_N_ELEMENTS(api->servers); i++)
 		http_server_free(api->servers[i]);
 	g_hash_table_destroy(api->viewers);
-	g_hash_table_destroy(api->boots);
 	limit_free(api->limit);
 	g_free(api);
 }

@@ -3,6 +3,7 @@
 #include "broker/api/limit.h"
 #include "broker/api/routes.h"
 #include "broker/api/viewer.h"
+#include "broker/daemon/bootwatch.h"
 #include "broker/daemon/seat_name.h"
 #include "broker/daemon/seats.h"
 #include "broker/shared/log.h"
@@ -10,7 +11,6 @@
 #include <string.h>
 
 #define PENDING_LOGINS 16 /* of one address, those that core has refused included */
-#define BOOTS_KEPT 1024
 
 static const char *const boot_stages[] = {
 	"kernel", "modules", "network", "fetch", "verify", "root", "viewer", "failed", NULL};
@@ -30,8 +30,10 @@ void client_hello(struct call *call)
 			"\"seat\" must be a MAC address such as 52:54:00:77:00:01");
 		return;
 	}
-	if (*mac)
+	if (*mac) {
 		seats_seen(broker->seats, mac, http_client(call->request), FALSE);
+		bootwatch_form(broker->boots, mac);
+	}
 	power = seats_power_wanted(broker->seats, mac);
 	answer = json_pack("{s:s, s:s, s:s}", "site", conf_string(broker->conf, CONF_SITE_NAME),
 		"language", seats_language(broker->seats, mac), "version", CARREL_VERSION);
@@ -160,11 +162,8 @@ void boot_report(struct call *call)
 	log_event(strcmp(stage, "failed") ? LOG_INFO : LOG_WARN, "boot", "seat", mac, "client",
 		client, "stage", stage, "ms", log_fmt("%d", (int)ms), "error",
 		shape_text(call->body, "error"), NULL);
-	if (g_hash_table_contains(call->api->boots, mac) ||
-		g_hash_table_size(call->api->boots) < BOOTS_KEPT)
-		g_hash_table_replace(call->api->boots, g_strdup(mac),
-			json_pack("{s:s, s:s, s:s, s:I, s:s, s:I}", "mac", mac, "client", client,
-				"stage", stage, "ms", ms, "error", shape_text(call->body, "error"),
-				"wall_ms", (json_int_t)(g_get_real_time() / 1000)));
+	bootwatch_report(call->api->broker->boots, mac, client, stage, (guint)ms,
+		(guint64)MAX(json_integer_value(json_object_get(call->body, "bytes")), 0),
+		shape_text(call->body, "error"));
 	http_reply(call->request, 204, NULL);
 }

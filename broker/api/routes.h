@@ -20,7 +20,6 @@ struct api {
 	struct http_server *servers[3]; /* owned, by door */
 	struct limit *limit;            /* owned */
 	GHashTable *viewers;            /* login id -> struct viewer, owned */
-	GHashTable *boots;              /* MAC (owned) -> last boot report, json_t (owned) */
 	guint64 last_login;
 	guint keepalive;
 };

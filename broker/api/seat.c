@@ -23,7 +23,7 @@ void seat_show(struct call *call)
 {
 	g_autoptr(GError) error = NULL;
 	json_t *list =
-		seats_json(call->api->broker->seats, json_object_get(call->body, "seats"), &error);
+		seats_show(call->api->broker->seats, json_object_get(call->body, "seats"), &error);
 
 	reply_list(call, list, error);
 }

@@ -65,11 +65,13 @@ static void print_status(const json_t *status)
 		*show_string(status, "image") ? show_string(status, "image") : "none");
 	show_table(
 		json_object_get(status, "servers"), server_columns, G_N_ELEMENTS(server_columns));
-	json_array_foreach (json_object_get(status, "seats"), i, item) {
-		if (!strcmp(show_string(item, "stage"), "failed"))
-			printf("\nwarning: the PC %s did not start: %s", show_string(item, "mac"),
-				show_string(item, "error"));
-	}
+	json_array_foreach (json_object_get(status, "boots"), i, item)
+		printf("\nwarning: the PC %s did not start: it stopped at %s%s%s; \"carrel seat "
+		       "show "
+		       "%s\" says more",
+			show_string(item, "mac"), show_string(item, "stopped_at"),
+			*show_string(item, "error") ? ", " : "", show_string(item, "error"),
+			show_string(item, "mac"));
 	json_array_foreach (json_object_get(status, "warnings"), i, item)
 		printf("\nwarning: %s", json_string_value(item));
 	if (json_array_size(json_object_get(status, "warnings")))

@@ -56,6 +56,32 @@ static json_t *seats_body(char **words)
 	return json_pack("{s:o}", "seats", list);
 }
 
+/* A table of the boot's stages: where its time went, and its bytes. */
+static void print_boot(const json_t *boot)
+{
+	static const struct column columns[] = {
+		{"STAGE", "stage"}, {">AT MS", "ms"}, {">TOOK MS", "took"}, {">BYTES", "bytes"}};
+	g_autoptr(GDateTime) began =
+		g_date_time_new_from_unix_local(show_integer(boot, "wall_ms") / 1000);
+	g_autofree char *when = began ? g_date_time_format(began, "%F %T") : NULL;
+	json_t *stages = json_object_get(boot, "stages"), *stage;
+	json_int_t before = 0;
+	size_t i;
+
+	printf("boot       %s, %s%s%s\n", when ? when : "", show_string(boot, "state"),
+		*show_string(boot, "firmware") ? ", " : "", show_string(boot, "firmware"));
+	if (*show_string(boot, "stopped_at"))
+		printf("stopped at %s%s%s: %s\n", show_string(boot, "stopped_at"),
+			*show_string(boot, "error") ? ", " : "", show_string(boot, "error"),
+			show_string(boot, "cause"));
+	json_array_foreach (stages, i, stage) {
+		json_object_set_new(
+			stage, "took", json_integer(show_integer(stage, "ms") - before));
+		before = show_integer(stage, "ms");
+	}
+	show_table(stages, columns, G_N_ELEMENTS(columns));
+}
+
 static void print_seats(const json_t *list)
 {
 	size_t i;
@@ -80,6 +106,8 @@ static void print_seats(const json_t *list)
 		       "%" JSON_INTEGER_FORMAT "\n",
 			show_string(seat, "address"), first, show_string(seat, "last_seen"),
 			show_integer(seat, "boots"));
+		if (json_is_object(json_object_get(seat, "boot")))
+			print_boot(json_object_get(seat, "boot"));
 	}
 }
 

@@ -58,6 +58,18 @@ static gboolean read_packet(const char *text, struct bootlog_line *line)
 
 static gboolean read_dhcp(const char *text, struct bootlog_line *line)
 {
+	static const char vendor[] = "vendor class: ";
+	char *end;
+	guint64 xid = g_ascii_strtoull(text, &end, 10);
+	if (end != text && *end == ' ' && xid <= G_MAXUINT32) {
+		line->xid = (guint32)xid;
+		text = end + 1;
+	}
+	if (g_str_has_prefix(text, vendor)) {
+		line->event = BOOTLOG_VENDOR;
+		g_strlcpy(line->file, text + strlen(vendor), sizeof line->file);
+		return TRUE;
+	}
 	if (g_str_has_prefix(text, "DHCPDISCOVER(")) {
 		if (!read_packet(text, line))
 			return FALSE;

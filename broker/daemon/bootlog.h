@@ -3,7 +3,8 @@
  * What the boot server's own programs write down of a PC's boot: lines of dnsmasq (DHCP, TFTP) and
  * of nginx's access log. The lines hold what PCs sent (names, paths): foreign bytes.
  *
- * Formats: dnsmasq 2.90, rfc2131.c log_packet() and tftp.c; nginx by our own log_format `carrel`.
+ * Formats: dnsmasq 2.90 with log-dhcp, rfc2131.c dhcp_reply() and log_packet(), tftp.c; nginx by
+ * our own log_format `carrel`.
  */
 #ifndef CARREL_BOOTLOG_H
 #define CARREL_BOOTLOG_H
@@ -11,6 +12,7 @@
 #include <glib.h>
 
 enum bootlog_event {
+	BOOTLOG_VENDOR,     /* who asks in this transaction: xid, file (the vendor class) */
 	BOOTLOG_DISCOVER,   /* it asks for an address: mac */
 	BOOTLOG_NO_ADDRESS, /* it asks and has none: mac, `file` says why in dnsmasq's words */
 	BOOTLOG_ADDRESS,    /* it has an address: mac, address */
@@ -22,6 +24,7 @@ enum bootlog_event {
 
 struct bootlog_line {
 	enum bootlog_event event;
+	guint32 xid;      /* of DHCP's transaction */
 	char mac[18];     /* lower case; "" where the line has none */
 	char address[46]; /* "" where the line has none */
 	char file[160];   /* a path as the line has it, cut to fit */

@@ -22,6 +22,14 @@ enum stage {
 static const char *const stage_names[STAGE_COUNT] = {"dhcp", "program", "menu", "kernel", "initrd",
 	"network", "fetch", "verify", "root", "viewer", "form"};
 
+static const struct {
+	const char *vendor, *name; /* what DHCP option 60 begins with, RFC 4578; what we call it */
+} firmwares[] = {
+	{"PXEClient:Arch:00000", "bios"},
+	{"PXEClient:Arch:", "uefi"},
+	{"HTTPClient:Arch:", "uefi-http"},
+};
+
 struct reached {
 	gboolean there;
 	gint64 at; /* wall ms of its end; of the PC's reports: ms since its kernel's start */
@@ -32,7 +40,8 @@ struct boot {
 	char mac[18], address[46];
 	gint64 began, last; /* wall ms: its first word, its last */
 	gint64 kernel;      /* wall ms of the kernel's start by the PC's clock; 0: no report yet */
-	gboolean unified;   /* its boot program is kernel and initramfs too */
+	const char *firmware;
+	gboolean unified; /* its boot program is kernel and initramfs too */
 	struct reached stages[STAGE_COUNT];
 	char error[16];      /* the code of its own failure */
 	char no_address[96]; /* why it has no address, in dnsmasq's words */
@@ -43,6 +52,8 @@ struct boots {
 	GHashTable *by_mac;     /* mac -> struct boot, owned */
 	GHashTable *by_address; /* address -> struct boot, borrowed; the address is the boot's */
 	GQueue order;
+	guint32 xid;          /* of the transaction whose vendor class was last written */
+	const char *firmware; /* who began it; NULL: no firmware */
 };
 
 static const struct {
@@ -133,21 +144,13 @@ static void begin(struct boot *boot, gint64 now)
 	boot->began = now;
 	boot->kernel = 0;
 	boot->unified = FALSE;
+	boot->firmware = NULL;
 	boot->error[0] = boot->no_address[0] = '\0';
 }
 
 static void reach(struct boot *boot, enum stage stage, gint64 at, guint64 bytes)
 {
 	boot->stages[stage] = (struct reached){.there = TRUE, .at = at, .bytes = bytes};
-}
-
-static gboolean reached_from(const struct boot *boot, enum stage first, enum stage last)
-{
-	for (enum stage stage = first; stage <= last; stage++) {
-		if (boot->stages[stage].there)
-			return TRUE;
-	}
-	return FALSE;
 }
 
 /* The stage behind the last one reached: there it stopped. */
@@ -161,32 +164,38 @@ static enum stage next_stage(const struct boot *boot)
 	return STAGE_DHCP;
 }
 
-/*
- * The firmware asks for an address, and Linux again: is this the firmware of a new boot? Linux asks
- * once it has kernel and initramfs, until it reports that it has the network.
- */
+static const char *firmware_of(const char *vendor)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(firmwares); i++) {
+		if (g_str_has_prefix(vendor, firmwares[i].vendor))
+			return firmwares[i].name;
+	}
+	return NULL;
+}
+
+/* Firmware asks: for the boot that it has begun, or for a new one? It may ask again and again. */
 static gboolean is_new_boot(const struct boot *boot, gint64 now)
 {
-	if (boot->error[0] || reached_from(boot, STAGE_NETWORK, STAGE_FORM))
-		return TRUE;
-	if (next_stage(boot) == STAGE_NETWORK)
-		return now - boot->last > BOOTS_STUCK_MS;
-	return reached_from(boot, STAGE_PROGRAM, STAGE_KERNEL) || now - boot->last > BOOTS_STUCK_MS;
+	return boot->error[0] || !boot->firmware || next_stage(boot) > STAGE_PROGRAM ||
+	       now - boot->last > BOOTS_STUCK_MS;
 }
 
 static void dhcp_line(struct boots *boots, const struct bootlog_line *line, gint64 now)
 {
-	struct boot *known = g_hash_table_lookup(boots->by_mac, line->mac);
+	const char *firmware = line->xid == boots->xid ? boots->firmware : NULL;
 	gboolean asks = line->event == BOOTLOG_DISCOVER || line->event == BOOTLOG_NO_ADDRESS;
-	gboolean anew = known && asks && is_new_boot(known, now);
-	/* a lease that is renewed is no word of a boot */
-	if (!asks && known && next_stage(known) >= STAGE_NETWORK) {
-		set_address(boots, known, line->address);
+	struct boot *boot = g_hash_table_lookup(boots->by_mac, line->mac);
+	if (!firmware) {
+		/* Linux, with its own boot's lease; or no PC of ours */
+		if (boot)
+			set_address(boots, boot, line->address);
 		return;
 	}
-	struct boot *boot = boot_of(boots, line->mac, now);
+	gboolean anew = !boot || (asks && is_new_boot(boot, now));
+	boot = boot_of(boots, line->mac, now);
 	if (anew)
 		begin(boot, now);
+	boot->firmware = firmware;
 	if (line->event == BOOTLOG_NO_ADDRESS)
 		g_strlcpy(boot->no_address, line->file, sizeof boot->no_address);
 	if (asks)
@@ -221,6 +230,10 @@ static void file_line(
 void boots_line(struct boots *boots, const struct bootlog_line *line, guint64 size, gint64 now_ms)
 {
 	switch (line->event) {
+	case BOOTLOG_VENDOR:
+		boots->xid = line->xid;
+		boots->firmware = firmware_of(line->file);
+		break;
 	case BOOTLOG_DISCOVER:
 	case BOOTLOG_NO_ADDRESS:
 	case BOOTLOG_ADDRESS:
@@ -264,12 +277,29 @@ void boots_report(struct boots *boots, const char *mac, const char *address, con
 	}
 }
 
-void boots_form(struct boots *boots, const char *address, gint64 now_ms)
+void boots_form(struct boots *boots, const char *mac, gint64 now_ms)
 {
-	struct boot *boot = g_hash_table_lookup(boots->by_address, address);
+	struct boot *boot = g_hash_table_lookup(boots->by_mac, mac);
 	/* A viewer that asks again after a logout does not boot. */
 	if (boot && !boot->stages[STAGE_FORM].there)
 		reach(boot_of(boots, boot->mac, now_ms), STAGE_FORM, now_ms, 0);
+}
+
+static const char *no_program_cause(const struct boot *boot)
+{
+	if (!g_strcmp0(boot->firmware, "uefi-http"))
+		return "it has an address and never fetched the boot program by HTTP: is "
+		       "carrel-http "
+		       "running, and does a firewall keep HTTP from it?";
+	if (!g_strcmp0(boot->firmware, "uefi"))
+		return "it has an address and never fetched the boot program: its firmware may "
+		       "want "
+		       "another architecture's, start by HTTP only, or a firewall keeps TFTP (UDP "
+		       "69) "
+		       "from it";
+	return "it has an address and never fetched the boot program: a firewall keeps TFTP (UDP "
+	       "69) "
+	       "from it, or another server on its network names another program";
 }
 
 static const char *cause_of(const struct boot *boot, enum stage stage)
@@ -289,11 +319,7 @@ static const char *cause_of(const struct boot *boot, enum stage stage)
 					     "another DHCP server "
 					     "answers, or a switch keeps the answer from it";
 	case STAGE_PROGRAM:
-		return "it has an address and never fetched the boot program: its firmware may "
-		       "start "
-		       "by HTTP only, want another architecture's program, or a firewall keeps "
-		       "TFTP "
-		       "(UDP 69) from it";
+		return no_program_cause(boot);
 	case STAGE_MENU:
 		return "it has the boot program, which did not run: Secure Boot refuses it (see "
 		       "its "
@@ -354,18 +380,33 @@ static json_t *stages_json(const struct boot *boot)
 	return list;
 }
 
+static gboolean has_failed(const struct boot *boot)
+{
+	return boot->error[0] != '\0';
+}
+
+static gboolean has_stopped(const struct boot *boot, gint64 now)
+{
+	return !boot->stages[STAGE_FORM].there && !has_failed(boot) &&
+	       now - boot->last > BOOTS_STUCK_MS;
+}
+
 static json_t *to_json(const struct boot *boot, gint64 now)
 {
 	gboolean up = boot->stages[STAGE_FORM].there;
-	gboolean failed = boot->error[0] != '\0';
-	gboolean stopped = !up && !failed && now - boot->last > BOOTS_STUCK_MS;
+	gboolean failed = has_failed(boot), stopped = has_stopped(boot, now);
 	enum stage stage = next_stage(boot);
 	const char *state = failed ? "failed" : up ? "up" : stopped ? "stopped" : "booting";
-	return json_pack("{s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:s}", "mac", boot->mac, "address",
-		boot->address, "wall_ms", (json_int_t)boot->began, "state", state, "stages",
-		stages_json(boot), "error", boot->error, "stopped_at",
-		failed || stopped ? stage_names[stage] : "", "cause",
-		failed || stopped ? cause_of(boot, stage) : "");
+	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:s}", "mac", boot->mac,
+		"address", boot->address, "firmware", boot->firmware ? boot->firmware : "",
+		"wall_ms", (json_int_t)boot->began, "state", state, "stages", stages_json(boot),
+		"error", boot->error, "stopped_at", failed || stopped ? stage_names[stage] : "",
+		"cause", failed || stopped ? cause_of(boot, stage) : "");
+}
+
+gboolean boots_has(const struct boots *boots, const char *mac)
+{
+	return g_hash_table_contains(boots->by_mac, mac);
 }
 
 json_t *boots_json(const struct boots *boots, const char *mac, gint64 now_ms)
@@ -374,10 +415,13 @@ json_t *boots_json(const struct boots *boots, const char *mac, gint64 now_ms)
 	return boot ? to_json(boot, now_ms) : NULL;
 }
 
-json_t *boots_list(const struct boots *boots, gint64 now_ms)
+json_t *boots_troubles(const struct boots *boots, gint64 now_ms)
 {
 	json_t *list = json_array();
-	for (const GList *link = boots->order.tail; link; link = link->prev)
-		json_array_append_new(list, to_json(link->data, now_ms));
+	for (const GList *link = boots->order.tail; link; link = link->prev) {
+		const struct boot *boot = link->data;
+		if (has_failed(boot) || has_stopped(boot, now_ms))
+			json_array_append_new(list, to_json(boot, now_ms));
+	}
 	return list;
 }

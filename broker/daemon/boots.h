@@ -24,8 +24,9 @@ struct boots *boots_new(void);
 void boots_free(struct boots *boots);
 
 /*
- * A line of a log was written, now (`now_ms`, wall time) where it has no time of its own. `size` is
- * the file's by TFTP, in bytes, 0: not known.
+ * A line of a log was written. Only firmware that boots begins a PC's record, by its vendor class:
+ * what else asks for an address on the PCs' network is none. It was written now (`now_ms`, wall
+ * time) where it has no time of its own. `size` is the file's by TFTP, in bytes, 0: not known.
  */
 void boots_line(struct boots *boots, const struct bootlog_line *line, guint64 size, gint64 now_ms);
 
@@ -36,17 +37,20 @@ void boots_line(struct boots *boots, const struct bootlog_line *line, guint64 si
 void boots_report(struct boots *boots, const char *mac, const char *address, const char *stage,
 	guint ms, guint64 bytes, const char *error, gint64 now_ms);
 
-/* The viewer of that address shows its login form. */
-void boots_form(struct boots *boots, const char *address, gint64 now_ms);
+/* The viewer there asks for what its login form says: the form is shown. */
+void boots_form(struct boots *boots, const char *mac, gint64 now_ms);
+
+gboolean boots_has(const struct boots *boots, const char *mac);
 
 /*
  * A PC's last boot; NULL: not known. A new reference:
  *   mac, address, wall_ms (its first word), state: "booting", "up", "failed", "stopped",
+ *   firmware: "bios", "uefi", "uefi-http" (HTTP Boot), or "" when only Linux was heard,
  *   stages: [{stage, ms (since its first word, at its end), bytes}], error (a code or ""),
  *   stopped_at (a stage's name or ""), cause (words for an admin, or "")
  */
 json_t *boots_json(const struct boots *boots, const char *mac, gint64 now_ms);
-/* All of them, the newest first. */
-json_t *boots_list(const struct boots *boots, gint64 now_ms);
+/* Those that have failed or stopped, the newest first. */
+json_t *boots_troubles(const struct boots *boots, gint64 now_ms);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/daemon/broker.h"
+
 #include "broker/api/api.h"
 #include "broker/daemon/agent.h"
+#include "broker/daemon/bootwatch.h"
 #include "broker/daemon/dispatch.h"
 #include "broker/daemon/fence.h"
 #include "broker/daemon/channels.h"
@@ -184,6 +186,7 @@ struct broker *broker_new(const char *conf_path, GError **error)
 		broker->volumes = volumes_new(broker);
 		broker->seats = seats_new(broker, error);
 		broker->policies = broker->seats ? policies_new(broker, error) : NULL;
+		broker->boots = broker->seats ? bootwatch_new(broker->conf, broker->seats) : NULL;
 		broker->channels = broker->policies ? channels_new(broker, error) : NULL;
 		if (broker->channels)
 			return broker;
@@ -237,6 +240,7 @@ void broker_free(struct broker *broker)
 	volumes_free(broker->volumes);
 	channels_free(broker->channels);
 	policies_free(broker->policies);
+	bootwatch_free(broker->boots);
 	seats_free(broker->seats);
 	ledger_free(broker->ledger);
 	g_hash_table_destroy(broker->tickets);

@@ -21,6 +21,7 @@
 
 struct agents;
 struct api;
+struct bootwatch;
 struct channels;
 struct fences;
 struct ledger;
@@ -44,6 +45,7 @@ struct broker {
 	struct channels *channels; /* owned; versions of the image */
 	struct volumes *volumes;   /* owned; work on volumes */
 	struct seats *seats;       /* owned; the PCs */
+	struct bootwatch *boots;   /* owned; how they booted */
 	struct api *api;           /* owned; NULL until it listens */
 	struct fences *fences;     /* owned */
 	GHashTable *workers;       /* server id -> struct worker, owned */

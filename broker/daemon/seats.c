@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/daemon/seats_internal.h"
 
+#include "broker/daemon/bootwatch.h"
 #include "broker/daemon/policies.h"
 #include "broker/shared/log.h"
 
@@ -416,6 +417,20 @@ json_t *seats_list(const struct seats *seats, const GPtrArray *list)
 		json_array_append_new(array, row_json(seats, &seat->row));
 	}
 	return array;
+}
+
+json_t *seats_show(struct seats *seats, const json_t *references, GError **error)
+{
+	json_t *list = seats_json(seats, references, error), *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		json_t *boot = bootwatch_json(
+			seats->broker->boots, json_string_value(json_object_get(item, "mac")));
+
+		json_object_set_new(item, "boot", boot ? boot : json_null());
+	}
+	return list;
 }
 
 json_t *seats_json(struct seats *seats, const json_t *references, GError **error)

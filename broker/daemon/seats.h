@@ -47,6 +47,9 @@ guint seats_waiting(const struct seats *seats);
  * array, or NULL with `error` when one means none. */
 json_t *seats_json(struct seats *seats, const json_t *references, GError **error);
 
+/* The same with each one's last boot as "boot" (boots.h), null: none is known. */
+json_t *seats_show(struct seats *seats, const json_t *references, GError **error);
+
 /* Is `reference` one, and is there such a seat? */
 gboolean seats_check(const struct seats *seats, const char *reference, GError **error);
 /* `members` with the MAC addresses of seats where they are named: a new array. */

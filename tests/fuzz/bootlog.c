@@ -20,10 +20,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				(line.mac[0] && strlen(line.mac) != 17))
 				abort();
 			boots_line(boots, &line, 1, now);
-			boots_form(boots, line.address, now);
+			boots_form(boots, line.mac, now);
 		}
 	}
-	json_t *list = boots_list(boots, now);
+	json_t *list = boots_troubles(boots, now + BOOTS_STUCK_MS + 1);
 	char *json = json_dumps(list, 0);
 	if (!json)
 		abort(); /* not UTF-8, say */

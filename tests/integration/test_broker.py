@@ -338,8 +338,8 @@ def test_each_door_has_its_own_paths(site):
     response = report.getresponse()
     response.read()
     assert response.status == 204
-    seat = json.loads(site.cli("status", "--json").stdout)["seats"][0]
-    assert seat["mac"] == "52:54:00:77:00:0a" and seat["error"] == "CARREL-B04"
+    boot = json.loads(site.cli("status", "--json").stdout)["boots"][0]
+    assert boot["mac"] == "52:54:00:77:00:0a" and boot["error"] == "CARREL-B04"
     assert "CARREL-B04" in site.cli("status").stdout
     curl = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", site.folder / "run/api.sock"]
     assert subprocess.run(curl + ["http://x/v1/client/hello"], capture_output=True, text=True).stdout == "404"

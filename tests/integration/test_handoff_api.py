@@ -434,7 +434,7 @@ def test_drain_of_a_server_that_is_removed_meanwhile(played):
 def test_status_says_what_the_next_login_moves(played):
     status = {"version": "0", "users": 3, "capacity_users": 16, "tier": 1, "tiers": 4, "size_mib": 1024,
               "threshold": 7, "reserve_mib": 1024, "kept_seats": 0, "queued": 0, "moving": 1, "standby": 1,
-              "image": "i@1", "servers": [], "seats": [], "warnings": [],
+              "image": "i@1", "servers": [], "boots": [], "warnings": [],
               "next": {"size_mib": 1024, "server": "one", "waits": False, "handoff": "alice", "handoff_server": "two", "handoff_size_mib": 1024}}
     lines = played({"GET /v1/status": [(200, status)]}).run("status").stdout.splitlines()
     assert "next      alice's desktop goes to 1024 MiB on two, then a desktop of 1024 MiB on one" in lines

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The whole way, as a person sees it: PCs without a disk, one desktop for each user at any seat."""
 
+import json
 import time
 
 import pytest
@@ -23,6 +24,11 @@ def test_a_file_stays_and_a_damaged_system_does_not(lab, pcs, log_in):
     assert [s for s in stages if s in order] == order
     assert "kernel" in stages and "fetch" in stages
     assert all(s["ms"] >= 0 for s in ledger["stages"])
+    boot = json.loads(lab.admin.carrel("seat", "show", "--json", pc1.mac).stdout)["seats"][0]["boot"]
+    assert (boot["state"], boot["firmware"]) == ("up", "bios")
+    assert [s["stage"] for s in boot["stages"]] == [
+        "dhcp", "program", "menu", "kernel", "initrd", "network", "fetch", "verify", "root", "viewer", "form"]
+    assert [s["ms"] for s in boot["stages"]] == sorted(s["ms"] for s in boot["stages"])
     first = lab.admin.session("alice")
     assert first["state"] == "connected"
 

@@ -38,6 +38,15 @@ static void test_dhcp(void **state)
 	assert_true(bootlog_dnsmasq("dnsmasq-dhcp[1]: PXE(eth1) 10.77.0.9 " MAC " proxy", &line));
 	assert_int_equal(line.event, BOOTLOG_PROXY);
 	assert_string_equal(line.address, "10.77.0.9");
+	assert_true(
+		bootlog_dnsmasq("dnsmasq-dhcp[1]: 4294967295 DHCPDISCOVER(eth1) " MAC " ", &line));
+	assert_int_equal(line.event, BOOTLOG_DISCOVER);
+	assert_int_equal(line.xid, 4294967295);
+	assert_true(bootlog_dnsmasq(
+		"dnsmasq-dhcp[1]: 77 vendor class: PXEClient:Arch:00007:UNDI:003016", &line));
+	assert_int_equal(line.event, BOOTLOG_VENDOR);
+	assert_int_equal(line.xid, 77);
+	assert_string_equal(line.file, "PXEClient:Arch:00007:UNDI:003016");
 	assert_true(bootlog_dnsmasq("dnsmasq-dhcp[1]: PXE(eth1) " MAC " proxy", &line));
 	assert_string_equal(line.address, "");
 }

@@ -16,12 +16,14 @@
 
 static struct boots *boots;
 static gint64 now;
+static const char *vendor; /* of who asks; NULL: none is said */
 
 static int begin(void **state)
 {
 	(void)state;
 	boots = boots_new();
 	now = START;
+	vendor = "PXEClient:Arch:00000:UNDI:002001";
 	return 0;
 }
 
@@ -32,10 +34,19 @@ static int end(void **state)
 	return 0;
 }
 
+/* As with log-dhcp: each transaction says first who asks. */
 static void dhcp(const char *what, const char *behind)
 {
+	static unsigned xid;
 	struct bootlog_line line;
-	g_autofree char *text = g_strdup_printf("dnsmasq-dhcp[1]: %s(eth1) %s", what, behind);
+	xid++;
+	g_autofree char *who = g_strdup_printf("dnsmasq-dhcp[1]: %u vendor class: %s", xid, vendor);
+	g_autofree char *text =
+		g_strdup_printf("dnsmasq-dhcp[1]: %u %s(eth1) %s", xid, what, behind);
+	if (vendor) {
+		assert_true(bootlog_dnsmasq(who, &line));
+		boots_line(boots, &line, 0, now);
+	}
 	assert_true(bootlog_dnsmasq(text, &line));
 	boots_line(boots, &line, 0, now);
 }
@@ -79,9 +90,12 @@ static void bios(void)
 static void linux_up(void)
 {
 	const gint64 kernel = now + 1000;
+	const char *firmware = vendor;
 	now = kernel + 3000;
+	vendor = NULL;
 	dhcp("DHCPDISCOVER", MAC);
 	dhcp("DHCPACK", ADDRESS " " MAC);
+	vendor = firmware;
 	now = kernel + 4010;
 	boots_report(boots, MAC, ADDRESS, "network", 4000, 0, "", now);
 	now = kernel + 6500;
@@ -130,7 +144,7 @@ static void test_a_whole_boot(void **state)
 	assert_string_equal(text_of("state"), "booting");
 	linux_up();
 	now += 800;
-	boots_form(boots, ADDRESS, now);
+	boots_form(boots, MAC, now);
 	assert_string_equal(text_of("state"), "up");
 	assert_string_equal(text_of("stopped_at"), "");
 	assert_int_equal(stage("dhcp", "ms"), 1000);
@@ -148,12 +162,15 @@ static void test_a_whole_boot(void **state)
 	/* hours later it renews its lease, and its viewer asks again after a logout: the same boot
 	 */
 	now += 7200000;
+	vendor = NULL;
 	dhcp("DHCPACK", ADDRESS " " MAC);
-	boots_form(boots, ADDRESS, now);
+	boots_form(boots, MAC, now);
 	assert_string_equal(text_of("state"), "up");
 	assert_int_equal(stage("dhcp", "ms"), 1000);
 	assert_int_equal(stage("form", "ms"), 16800);
+	assert_string_equal(text_of("firmware"), "bios");
 	/* and is started again */
+	vendor = "PXEClient:Arch:00000:UNDI:002001";
 	bios();
 	assert_string_equal(text_of("state"), "booting");
 	assert_int_equal(stage_count(), 5);
@@ -191,7 +208,7 @@ static void test_where_it_stopped(void **state)
 	dhcp("DHCPDISCOVER", MAC " no address available");
 	stuck("dhcp", "range");
 	dhcp("DHCPACK", ADDRESS " " MAC);
-	stuck("program", "HTTP only");
+	stuck("program", "TFTP");
 	tftp("lpxelinux.0", 75072);
 	stuck("menu", "Secure Boot");
 	tftp("pxelinux.cfg/01-52-54-00-77-00-03", 900);
@@ -212,14 +229,19 @@ static void test_where_it_stopped(void **state)
 static void test_one_program_for_uefi(void **state)
 {
 	(void)state;
+	vendor = "PXEClient:Arch:00007:UNDI:003016";
 	dhcp("DHCPDISCOVER", MAC);
 	dhcp("DHCPACK", ADDRESS " " MAC);
 	now += 5000;
 	tftp("carrel.efi", 12000000);
+	assert_string_equal(text_of("firmware"), "uefi");
 	stuck("network", "Secure Boot");
-	dhcp("DHCPDISCOVER", MAC); /* that long after it is not Linux */
+	vendor = "HTTPClient:Arch:00016:UNDI:003016";
+	dhcp("DHCPDISCOVER", MAC);
 	assert_int_equal(stage_count(), 0);
 	dhcp("DHCPACK", ADDRESS " " MAC);
+	assert_string_equal(text_of("firmware"), "uefi-http");
+	stuck("program", "carrel-http");
 	http("carrel.efi", 200, 12000000);
 	linux_up();
 	assert_int_equal(stage_count(), 2 + 5);
@@ -255,19 +277,31 @@ static void test_reports_alone(void **state)
 	assert_int_equal(stage_count(), 1);
 }
 
+static void test_others_on_the_network(void **state)
+{
+	(void)state;
+	vendor = "MSFT 5.0"; /* somebody's laptop */
+	dhcp("DHCPDISCOVER", MAC);
+	dhcp("DHCPACK", ADDRESS " " MAC);
+	vendor = NULL;
+	dhcp("DHCPDISCOVER", MAC);
+	tftp("lpxelinux.0", 75072);
+	assert_null(boots_json(boots, MAC, now));
+}
+
 static void test_an_address_goes_to_another(void **state)
 {
 	(void)state;
 	bios();
 	dhcp("DHCPDISCOVER", "52:54:00:77:00:09");
 	dhcp("DHCPACK", ADDRESS " 52:54:00:77:00:09");
-	boots_form(boots, ADDRESS, now);
+	http("vmlinuz", 200, 9000000);
 	assert_string_equal(text_of("state"), "booting");
 	assert_string_equal(text_of("address"), "");
 	json_t *other = boots_json(boots, "52:54:00:77:00:09", now);
-	assert_string_equal(json_string_value(json_object_get(other, "state")), "up");
+	assert_int_equal(json_array_size(json_object_get(other, "stages")), 2);
 	json_decref(other);
-	boots_form(boots, "10.77.0.250", now); /* nobody's */
+	boots_form(boots, "52:54:00:77:00:0a", now); /* nobody's */
 }
 
 static void test_a_flood_is_bounded(void **state)
@@ -281,10 +315,14 @@ static void test_a_flood_is_bounded(void **state)
 		dhcp("DHCPDISCOVER", mac);
 		dhcp("DHCPACK", behind);
 	}
-	json_t *list = boots_list(boots, now);
+	assert_null(boots_json(boots, MAC, now));
+	json_t *list = boots_troubles(boots, now);
+	assert_int_equal(json_array_size(list), 0);
+	json_decref(list);
+	now += BOOTS_STUCK_MS + BOOTS_KEPT;
+	list = boots_troubles(boots, now);
 	assert_int_equal(json_array_size(list), BOOTS_KEPT);
 	json_decref(list);
-	assert_null(boots_json(boots, MAC, now));
 }
 
 int main(void)
@@ -296,6 +334,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_program_for_uefi, begin, end),
 		cmocka_unit_test_setup_teardown(test_its_own_failure, begin, end),
 		cmocka_unit_test_setup_teardown(test_reports_alone, begin, end),
+		cmocka_unit_test_setup_teardown(test_others_on_the_network, begin, end),
 		cmocka_unit_test_setup_teardown(test_an_address_goes_to_another, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_flood_is_bounded, begin, end),
 	};

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Feeds the boot ledger with the boot server's logs, where this machine is the boot server. */
+#ifndef CARREL_BOOTWATCH_H
+#define CARREL_BOOTWATCH_H
+
+#include "broker/daemon/boots.h"
+#include "broker/shared/conf.h"
+
+struct bootwatch;
+struct seats;
+
+/*
+ * Never fails: without logs the ledger has the PCs' own reports alone, and the log says so. PCs
+ * that boot are seats from their address on; `seats` is borrowed.
+ */
+struct bootwatch *bootwatch_new(const struct conf *conf, struct seats *seats);
+void bootwatch_free(struct bootwatch *watch); /* NULL: nothing */
+
+/* As in boots.h, now. */
+void bootwatch_report(struct bootwatch *watch, const char *mac, const char *address,
+	const char *stage, guint ms, guint64 bytes, const char *error);
+void bootwatch_form(struct bootwatch *watch, const char *mac);
+json_t *bootwatch_json(const struct bootwatch *watch, const char *mac);
+json_t *bootwatch_troubles(const struct bootwatch *watch);
+
+#endif
