@@ -148,6 +148,11 @@ const struct command commands[] = {
 	{"volume delete", "USER --yes", 1, 1,
 		"Delete a home and its snapshots; the next login makes a new one.",
 		command_volume_delete},
+	{"boot key make", "[--force]", 0, 0,
+		"Make the key with which the site signs what UEFI PCs start, and what to enrol.",
+		command_boot_key_make},
+	{"boot key show", "", 0, 0, "Its fingerprint and end, and the files to enrol.",
+		command_boot_key_show},
 	{"ledger", "", 0, 0, "Where the time of the last logins went, ms.", command_ledger},
 	{"reload", "", 0, 0, "Let carreld read carrel.conf again.", command_reload},
 	{"plan",
@@ -183,6 +188,16 @@ const struct command *command_find(char **words, int *used)
 		}
 	}
 	return NULL;
+}
+
+char *command_program(const char *name)
+{
+	char *found = g_find_program_in_path(name);
+	g_autofree char *installed = g_build_filename(CARREL_PREFIX "/sbin", name, NULL);
+
+	return found || !g_file_test(installed, G_FILE_TEST_IS_EXECUTABLE)
+		       ? found
+		       : g_steal_pointer(&installed);
 }
 
 char *command_list(void)

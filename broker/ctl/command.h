@@ -14,7 +14,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* What was said on the command line beside the command's own words; all borrowed. */
 struct context {
 	const char *conf_path;
-	gboolean json, password_stdin, off;
+	gboolean json, password_stdin, off, force;
 	const char *full_name;            /* NULL: not given */
 	const struct plan_args *plan;     /* options of plan and simulate */
 	const struct policy_args *policy; /* of the group and reservation commands */
@@ -54,6 +54,12 @@ struct command_options {
  * Bit i is names[i]. */
 const char *command_stray(const char *command, const struct command_options *table, size_t rows,
 	const char *const *names, size_t count, unsigned given);
+
+/*
+ * The path of one of Carrel's own programs for root: the admin's PATH may lead to another one,
+ * which he is testing; else the installed one. NULL when there is none. The caller frees it.
+ */
+char *command_program(const char *name);
 
 /* A line for each command, for --help; the caller frees it. */
 char *command_list(void);
@@ -126,6 +132,8 @@ int command_image_gc(const struct context *context);
 int command_image_export(const struct context *context);
 int command_image_import(const struct context *context);
 int command_image_build(const struct context *context);
+int command_boot_key_make(const struct context *context);
+int command_boot_key_show(const struct context *context);
 int command_plan(const struct context *context);
 int command_simulate(const struct context *context);
 int command_config_check(const struct context *context);

@@ -448,20 +448,10 @@ int command_image_unpin(const struct context *context)
 	return with_store(context, take_pin);
 }
 
-/* The admin's PATH may lead to another one, which he is testing. */
-static char *builder(void)
-{
-	const char *installed = CARREL_PREFIX "/sbin/carrel-image-build";
-	char *found = g_find_program_in_path("carrel-image-build");
-
-	return found || !g_file_test(installed, G_FILE_TEST_IS_EXECUTABLE) ? found
-									   : g_strdup(installed);
-}
-
 static int build(const struct context *context, const struct image_store *store)
 {
 	char **words = context->image->build;
-	g_autofree char *program = builder();
+	g_autofree char *program = command_program("carrel-image-build");
 	g_autoptr(GPtrArray) argv = g_ptr_array_new();
 	static const char *const fixed[] = {"--cache", CARREL_LOCALSTATEDIR "/cache/carrel"};
 

@@ -27,6 +27,8 @@ static void print_help(const struct command *command)
 	       "  --password-stdin  the password is the first line of standard input\n"
 	       "  --full-name TEXT  with user add\n"
 	       "  --off             with server drain\n"
+	       "  --force           with boot key make: another key in the place of the one there "
+	       "is\n"
 	       "  --min MIB, --max MIB, --seats N, --group NAME, --users FILE, --when TIME,\n"
 	       "  --from DATE, --until DATE  with group and reservation; see carrel(1)\n"
 	       "  --to SERVER, --size SIZE, --wait [SECONDS], --yes, --log, --repair\n"
@@ -68,6 +70,8 @@ static int run(struct context *context, char **words, gboolean help)
 		stray = image_args_stray(context->image, command->words);
 	if (!stray)
 		stray = seat_args_stray(context->seat, command->words);
+	if (!stray && context->force && strcmp(command->words, "boot key make") != 0)
+		stray = "--force";
 	if (stray) {
 		g_autofree char *what = g_strdup_printf("%s is no option of ", stray);
 
@@ -102,6 +106,7 @@ int main(int argc, char **argv)
 		{"password-stdin", 0, 0, G_OPTION_ARG_NONE, &context.password_stdin, NULL, NULL},
 		{"full-name", 0, 0, G_OPTION_ARG_STRING, &full_name, NULL, NULL},
 		{"off", 0, 0, G_OPTION_ARG_NONE, &context.off, NULL, NULL},
+		{"force", 0, 0, G_OPTION_ARG_NONE, &context.force, NULL, NULL},
 		{"help", 'h', 0, G_OPTION_ARG_NONE, &help, NULL, NULL},
 		{"version", 0, 0, G_OPTION_ARG_NONE, &version, NULL, NULL},
 		{G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &words, NULL, NULL},
