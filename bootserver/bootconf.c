@@ -18,11 +18,12 @@
 #include "bootserver/nfs.h"
 #include "bootserver/render.h"
 #include "bootserver/tree.h"
+#include "bootserver/uki.h"
 
 #define PXELINUX_FOLDERS "/usr/lib/PXELINUX:/usr/lib/syslinux/modules/bios"
 
 struct options {
-	char *config, *templates, *pxelinux; /* owned */
+	char *config, *templates, *pxelinux, *stub; /* owned */
 	gboolean check, dry_run, rollback, print_nfs, commands, version;
 };
 
@@ -57,6 +58,8 @@ static gboolean parse_options(int *argc, char ***argv, struct options *options, 
 			"Folder of the templates", "DIR"},
 		{"pxelinux", 0, 0, G_OPTION_ARG_STRING, &options->pxelinux,
 			"Folders of lpxelinux.0 and ldlinux.c32", "DIR:DIR"},
+		{"efi-stub", 0, 0, G_OPTION_ARG_FILENAME, &options->stub,
+			"systemd's EFI stub for kernels", "FILE"},
 		{"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL},
 		{NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
 	GOptionContext *context = g_option_context_new("- render the boot server");
@@ -99,7 +102,7 @@ static void show_changes(const char *boot, const char *folder)
 {
 	g_autofree char *current = g_build_filename(boot, TREE_CURRENT "/", NULL);
 	g_autofree char *out = NULL;
-	const char *const argv[] = {"diff", "-urN", current, folder, NULL};
+	const char *const argv[] = {"diff", "-urN", "--no-dereference", current, folder, NULL};
 	if (!g_file_test(current, G_FILE_TEST_IS_DIR)) {
 		printf("nothing was rendered yet; all is new\n");
 		return;
@@ -109,6 +112,28 @@ static void show_changes(const char *boot, const char *folder)
 		fputs(out && *out ? out : "no change\n", stdout);
 }
 
+/*
+ * Makes the EFI program of UEFI PCs, in the boot tree or, with `scratch`, in that folder, and the
+ * link to it in the generation `folder`.
+ */
+static gboolean make_efi(const struct site *site, const struct image *image,
+	const struct options *options, const char *folder, const char *scratch, GError **error)
+{
+	struct uki uki;
+	gboolean good = uki_init(&uki, site, image, options->stub, error);
+	g_autofree char *name = good ? uki_name(&uki, error) : NULL;
+	if (name) {
+		g_autofree char *words = uki_words(&uki);
+		g_autofree char *path = scratch ? g_build_filename(scratch, name, NULL)
+						: tree_efi_path(site->boot, image->version, name);
+		printf("%s\n", words);
+		good = uki_put(&uki, path, error) &&
+		       tree_link_efi(folder, image->version, name, error);
+	}
+	uki_clear(&uki);
+	return good && name;
+}
+
 /* Rendered and checked in a scratch folder; nothing that is in use is touched. */
 static gboolean try_out(const struct site *site, const struct image *image,
 	const struct options *options, GError **error)
@@ -116,13 +141,15 @@ static gboolean try_out(const struct site *site, const struct image *image,
 	g_autofree char *scratch = g_dir_make_tmp("carrel-bootconf-XXXXXX", error);
 	if (!scratch)
 		return FALSE;
+	g_autofree char *folder = g_build_filename(scratch, "gen", NULL);
 	g_chmod(scratch, 0755);
 	g_autoptr(GHashTable) texts = render_all(site, image, error);
 	gboolean good = texts &&
-			tree_write(scratch, texts, options->pxelinux, image->version, error) &&
-			check_generation(site, image, scratch, error);
+			tree_write(folder, texts, options->pxelinux, image->version, error) &&
+			make_efi(site, image, options, folder, scratch, error) &&
+			check_generation(site, image, folder, error);
 	if (good && options->dry_run)
-		show_changes(site->boot, scratch);
+		show_changes(site->boot, folder);
 	else if (good)
 		printf("good: image %s@%s\n", image->name, image->version);
 	tree_remove(scratch);
@@ -163,6 +190,7 @@ static gboolean render(const struct site *site, const struct image *image,
 	gboolean good =
 		texts && tree_write(folder, texts, options->pxelinux, image->version, error) &&
 		tree_publish(site->boot, image, error) &&
+		make_efi(site, image, options, folder, NULL, error) &&
 		check_generation(site, image, folder, error) && put_in_use(site, folder, error);
 	if (!good)
 		tree_remove(folder);
@@ -239,6 +267,8 @@ int main(int argc, char **argv)
 			options.templates = g_strdup(CARREL_DATADIR "/bootserver");
 		if (!options.pxelinux)
 			options.pxelinux = g_strdup(PXELINUX_FOLDERS);
+		if (!options.stub)
+			options.stub = g_strdup(UKI_STUB);
 		struct conf *conf =
 			conf_load(options.config ? options.config : CONF_DEFAULT_FILE, &error);
 		if (!conf || !run(conf, &options, &error))
@@ -248,5 +278,6 @@ int main(int argc, char **argv)
 	g_free(options.config);
 	g_free(options.templates);
 	g_free(options.pxelinux);
+	g_free(options.stub);
 	return status;
 }

@@ -120,6 +120,7 @@ static GHashTable *all_values(const struct site *site, const struct image *image
 	GHashTable *values = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	put_network(values, site->conf);
 	put(values, "BOOT", g_strdup(site->boot));
+	put(values, "EFI", g_strdup(TREE_EFI));
 	put(values, "VERSION", g_strdup(image->version));
 	put(values, "CMDLINE", render_cmdline(site, image));
 	/* nginx knows the directive only as root; its workers are then somebody else */

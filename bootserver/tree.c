@@ -154,6 +154,18 @@ gboolean tree_write(const char *folder, GHashTable *texts, const char *pxelinux,
 	return write_text(path, version, error);
 }
 
+gboolean tree_link_efi(const char *folder, const char *version, const char *name, GError **error)
+{
+	g_autofree char *link = g_build_filename(folder, "tftp", TREE_EFI, NULL);
+	g_autofree char *target = g_build_filename("boot", version, name, NULL);
+	return symlink(target, link) == 0 || failed(error, link, g_strerror(errno));
+}
+
+char *tree_efi_path(const char *boot, const char *version, const char *name)
+{
+	return g_build_filename(boot, "http/boot", version, name, NULL);
+}
+
 static gboolean same_link(const char *one, const char *other)
 {
 	g_autofree char *a = g_file_read_link(one, NULL);
@@ -297,6 +309,10 @@ gboolean tree_check_generation(const char *boot, const char *name, GError **erro
 		if (!g_file_test(path, G_FILE_TEST_IS_REGULAR))
 			return failed(error, path, "is missing: its image was removed");
 	}
+	g_autofree char *efi = g_build_filename(boot, "gen", name, "tftp", TREE_EFI, NULL);
+	/* renderings of earlier versions of Carrel have none */
+	if (g_file_test(efi, G_FILE_TEST_IS_SYMLINK) && !g_file_test(efi, G_FILE_TEST_IS_REGULAR))
+		return failed(error, efi, "leads nowhere: its EFI program was removed");
 	return TRUE;
 }
 
@@ -347,6 +363,27 @@ static void remove_images(const char *boot, const char *version)
 	}
 }
 
+/* The EFI programs of a version, but those that the generations `kept` lead to. */
+static void remove_unused_efi(const char *boot, const char *version, char *const kept[2])
+{
+	g_autofree char *below = g_build_filename("http/boot", version, NULL);
+	g_autoptr(GPtrArray) names = names_in(boot, below);
+	for (guint i = 0; i < names->len; i++) {
+		g_autofree char *target = g_build_filename("boot", version, names->pdata[i], NULL);
+		gboolean used = !g_str_has_suffix(names->pdata[i], ".efi");
+		for (int k = 0; k < 2 && !used; k++) {
+			g_autofree char *link = kept[k] ? g_build_filename(boot, "gen", kept[k],
+								  "tftp", TREE_EFI, NULL)
+							: NULL;
+			g_autofree char *to = link ? g_file_read_link(link, NULL) : NULL;
+			used = !g_strcmp0(to, target);
+		}
+		g_autofree char *path = tree_efi_path(boot, version, names->pdata[i]);
+		if (!used)
+			g_unlink(path);
+	}
+}
+
 void tree_prune(const char *boot)
 {
 	char *kept[] = {tree_linked(boot, TREE_CURRENT), tree_linked(boot, TREE_PREVIOUS)};
@@ -365,6 +402,8 @@ void tree_prune(const char *boot)
 		if (g_strcmp0(version, used[0]) && g_strcmp0(version, used[1]))
 			remove_images(boot, version);
 	}
+	for (guint i = 0; i < versions->len; i++)
+		remove_unused_efi(boot, versions->pdata[i], kept);
 	for (int i = 0; i < 2; i++) {
 		g_free(kept[i]);
 		g_free(used[i]);

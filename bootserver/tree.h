@@ -4,6 +4,8 @@
  *   gen/N/        one rendering, never changed after it was made: configurations and the TFTP root
  *   current       symbolic link to the generation in use; previous: to the one before
  *   http/         the public tree: boot/VERSION/vmlinuz and initrd, images/NAME-VERSION.root
+ *                 boot/VERSION/carrel-HASH.efi for UEFI PCs, to which tftp/carrel.efi of a
+ *                 generation is a link
  *   log/          the HTTP server's access log
  * All is readable for everybody, because the daemons are not root; nothing in it is secret.
  */
@@ -16,6 +18,8 @@
 
 #define TREE_CURRENT "current"
 #define TREE_PREVIOUS "previous"
+/* The boot program of UEFI PCs, by TFTP, and below boot/ by HTTP: one name for all versions. */
+#define TREE_EFI "carrel.efi"
 
 /* Makes the folders and takes the lock against a second program (kept until the process ends). */
 gboolean tree_prepare(const char *boot, GError **error);
@@ -29,6 +33,12 @@ gboolean tree_check_reachable(const char *boot, GError **error);
  */
 gboolean tree_write(const char *folder, GHashTable *texts, const char *pxelinux,
 	const char *version, GError **error);
+
+/* Makes the generation's TREE_EFI lead to boot/`version`/`name`. */
+gboolean tree_link_efi(const char *folder, const char *version, const char *name, GError **error);
+
+/* http/boot/`version`/`name`; the caller frees it. */
+char *tree_efi_path(const char *boot, const char *version, const char *name);
 
 /* Is every file of the two generations the same? */
 gboolean tree_same(const char *one, const char *other);
@@ -55,8 +65,8 @@ char *tree_version(const char *boot, const char *name);
 gboolean tree_check_generation(const char *boot, const char *name, GError **error);
 
 /*
- * Removes generations other than current and previous, and image versions that neither of them nor
- * the two newest are.
+ * Removes generations other than current and previous, image versions that neither of them nor the
+ * two newest are, and the EFI programs to which neither of the two generations leads.
  */
 void tree_prune(const char *boot);
 

@@ -1,84 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """carrel-bootconf as a person or a unit runs it: what is rendered, refused, kept and rolled back."""
-import hashlib
-import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import pytest
 
 import signing
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
-PROGRAM = os.path.join(ROOT, "build/out/carrel-bootconf")
-
-
-def missing():
-    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
-    lacks = [n for n in ("dnsmasq", "nginx") if not shutil.which(n, path=path)]
-    if not os.path.exists("/usr/lib/PXELINUX/lpxelinux.0"):
-        lacks.append("pxelinux")
-    return ", ".join(lacks)
-
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "boot"))
+from bootsite import PROGRAM, ROOT, Site, missing  # noqa: E402
 
 pytestmark = pytest.mark.skipif(missing() != "", reason="missing: " + missing())
-
-
-class Site:
-    def __init__(self, folder):
-        self.dir = folder
-        self.conf = {"network": {"client_interface": "lan0"}, "boot": {"nfs": "off"},
-                     "paths": {"state": self.path("state"), "run": self.path("run"),
-                               "images": self.path("images"), "pki": self.path("pki")}}
-        signing.make_keys(self.path("pki"))
-        self.image("20260301.1")
-        self.write()
-
-    def path(self, *names):
-        return os.path.join(self.dir, *names)
-
-    def write(self):
-        with open(self.path("carrel.conf"), "w") as f:
-            for group, keys in self.conf.items():
-                f.write("[%s]\n" % group + "".join("%s=%s\n" % k for k in keys.items()))
-
-    def image(self, version):
-        """Publishes an image whose files are a few bytes: bootconf looks at sums, not at kernels."""
-        folder = self.path("images/client", version)
-        os.makedirs(folder)
-        files = {}
-        for name, size in (("kernel", 5000), ("initrd", 3000), ("root", 8192)):
-            data = (version + name).encode().ljust(size, b".")
-            with open(os.path.join(folder, name), "wb") as f:
-                f.write(data)
-            files[name] = {"file": name, "size": size, "sha256": hashlib.sha256(data).hexdigest()}
-        manifest = {"name": "client", "version": version, "kind": "client", "inputs": "x",
-                    "files": files, "cmdline": "quiet",
-                    "root": {"format": "squashfs", "data_blocks": 1, "block_size": 4096,
-                             "root_hash": "ab" * 32, "salt": "cd"}}
-        with open(os.path.join(folder, "manifest.json"), "w") as f:
-            json.dump(manifest, f)
-        signing.sign(folder, self.path("pki"))
-        link = self.path("images/client/current")
-        if os.path.lexists(link):
-            os.unlink(link)
-        os.symlink(version, link)
-
-    def run(self, *options, status=0):
-        done = subprocess.run([PROGRAM, "-c", self.path("carrel.conf"), "--templates",
-                               os.path.join(ROOT, "bootserver/templates"), *options],
-                              capture_output=True, text=True)
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout if status == 0 else done.stderr
-
-    def current(self):
-        return os.readlink(self.path("state/boot/current"))
-
-    def menu(self):
-        return open(self.path("state/boot/current/tftp/pxelinux.cfg/default")).read()
 
 
 @pytest.fixture

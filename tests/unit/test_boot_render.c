@@ -180,6 +180,10 @@ static void make_generation(const char *boot, const char *name, const char *vers
 		assert_true(g_file_set_contents(path, "x", 1, NULL));
 	}
 	assert_true(g_file_set_contents(root, "x", 1, NULL));
+	g_autofree char *efi_name = g_strdup_printf("carrel-%s.efi", name);
+	g_autofree char *efi = tree_efi_path(boot, version, efi_name);
+	assert_true(g_file_set_contents(efi, "x", 1, NULL));
+	assert_true(tree_link_efi(folder, version, efi_name, NULL));
 }
 
 static gboolean is_there(const char *boot, const char *name)
@@ -215,6 +219,10 @@ static void test_generations(void **state)
 	assert_false(is_there(boot, "http/boot/20260301.10"));
 	assert_false(is_there(boot, "http/images/client-20260301.10.root"));
 	assert_true(is_there(boot, "http/images/client-20260301.9.root"));
+	/* of EFI programs those that one of the two leads to, whatever version they are of */
+	assert_true(is_there(boot, "http/boot/20260301.9/carrel-1.efi") &&
+		    is_there(boot, "gen/1/tftp/" TREE_EFI));
+	assert_false(is_there(boot, "http/boot/20260301.11/carrel-3.efi"));
 	/* back, and forth again */
 	assert_true(tree_check_generation(boot, "1", NULL));
 	assert_true(tree_switch(boot, "1", NULL));
@@ -223,6 +231,12 @@ static void test_generations(void **state)
 	assert_string_equal(now, "1");
 	assert_string_equal(before, "4");
 	assert_false(tree_check_generation(boot, "2", &error));
+	g_clear_error(&error);
+	g_autofree char *efi = tree_efi_path(boot, "20260301.12", "carrel-4.efi");
+	assert_true(tree_check_generation(boot, "4", NULL));
+	assert_int_equal(g_unlink(efi), 0);
+	assert_false(tree_check_generation(boot, "4", &error));
+	assert_non_null(strstr(error->message, TREE_EFI ": leads nowhere"));
 	g_clear_error(&error);
 	/* a second program is kept out */
 	assert_false(tree_prepare(boot, &error));
