@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The two programs of a client, static: neither the initramfs nor a broken root image has libraries.
-CLIENT_COMMON := $(addprefix client-initrd/,boot.c dhcp.c dhcpc.c http.c modules.c params.c report.c \
+CLIENT_COMMON := $(addprefix client-initrd/,boot.c dhcp.c dhcpc.c http.c modules.c net.c params.c report.c \
 	screen.c sha256.c uevent.c util.c) images/verity/verity.c
 CLIENT_STATIC := $(if $(SAN),,-static-pie)
 CLIENT_DIR := $(DATADIR)/client-initrd
 
 $(call library,client,$(CLIENT_COMMON))
-$(call program,carrel-init,$(addprefix client-initrd/,init.c fetch.c net.c root.c),client,,$(LIBEXECDIR),$(CLIENT_STATIC))
+$(call program,carrel-init,$(addprefix client-initrd/,init.c fetch.c root.c),client,,$(LIBEXECDIR),$(CLIENT_STATIC))
 $(call program,carrel-root-init,$(addprefix client-initrd/,root-init.c viewer.c),client,,$(LIBEXECDIR),$(CLIENT_STATIC))
 $(foreach f,build copy-modules fetch-kernel,$(call install_file,client-initrd/$(f),$(CLIENT_DIR),755))
 $(call install_file,client-initrd/modules.list,$(CLIENT_DIR),644)

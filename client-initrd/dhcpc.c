@@ -14,22 +14,30 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client-initrd/net.h"
 #include "client-initrd/util.h"
 
 #define SERVER_PORT 67
 #define CLIENT_PORT 68
 #define TRIES 5
 
+/* A card, its socket, and what is being asked on it. */
+struct asker {
+	struct net_card card;
+	struct dhcp_ask ask;
+	int fd;
+};
+
 /* Bound to the interface, so that it also sends and hears broadcasts before it has an address. */
-static int open_socket(const struct boot *boot)
+static int open_socket(const char *interface)
 {
 	struct sockaddr_in me = {.sin_family = AF_INET, .sin_port = htons(CLIENT_PORT)};
 	int on = 1;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, boot->interface,
-		    (socklen_t)strlen(boot->interface) + 1) < 0 ||
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface,
+		    (socklen_t)strlen(interface) + 1) < 0 ||
 		setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on) < 0 ||
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
 		bind(fd, (struct sockaddr *)&me, sizeof me) < 0) {
@@ -40,43 +48,57 @@ static int open_socket(const struct boot *boot)
 	return fd;
 }
 
-static int send_ask(int fd, const struct dhcp_ask *ask, uint32_t to)
+static int send_ask(const struct asker *asker, uint32_t to)
 {
 	uint8_t packet[DHCP_PACKET_MAX];
 	struct sockaddr_in server = {.sin_family = AF_INET,
 		.sin_port = htons(SERVER_PORT),
 		.sin_addr.s_addr = htonl(to)};
-	size_t length = dhcp_build(ask, packet);
-	ssize_t n = sendto(fd, packet, length, 0, (struct sockaddr *)&server, sizeof server);
+	size_t length = dhcp_build(&asker->ask, packet);
+	ssize_t n = sendto(asker->fd, packet, length, 0, (struct sockaddr *)&server, sizeof server);
 	return n < 0 ? -errno : 0;
 }
 
-/* Waits for an OFFER, or for ACK and NAK; the type, or 0 when the time is over. */
-static int await(int fd, const struct dhcp_ask *ask, int timeout_ms, struct dhcp_lease *lease)
+/* Takes one packet; its type when it answers what is asked, else 0. */
+static int take_answer(const struct asker *asker, struct dhcp_lease *lease)
 {
-	int64_t until = util_now_ms() + timeout_ms;
+	uint8_t packet[DHCP_PACKET_MAX];
+	ssize_t n = recv(asker->fd, packet, sizeof packet, MSG_DONTWAIT);
+	if (n <= 0)
+		return 0;
+	int type = dhcp_parse(packet, (size_t)n, asker->ask.xid, asker->ask.mac, lease);
+	return type > 0 && (type == DHCP_OFFER) == (asker->ask.type == DHCP_DISCOVER) ? type : 0;
+}
+
+/*
+ * Waits until `until_ms` for an OFFER, or for ACK and NAK, on one of the cards; the type, and in
+ * `from` the card; 0 when the time is over.
+ */
+static int await(struct asker *askers, int count, int64_t until_ms, struct dhcp_lease *lease,
+	struct asker **from)
+{
 	for (;;) {
-		uint8_t packet[DHCP_PACKET_MAX];
-		struct pollfd wait = {.fd = fd, .events = POLLIN};
-		int64_t left = until - util_now_ms();
-		if (left <= 0 || poll(&wait, 1, (int)left) <= 0)
+		struct pollfd waits[NET_CARDS];
+		int64_t left = until_ms - util_now_ms();
+		for (int i = 0; i < count; i++)
+			waits[i] = (struct pollfd){.fd = askers[i].fd, .events = POLLIN};
+		if (left <= 0 || poll(waits, (nfds_t)count, (int)left) <= 0)
 			return 0;
-		ssize_t n = recv(fd, packet, sizeof packet, 0);
-		if (n <= 0)
-			continue;
-		int type = dhcp_parse(packet, (size_t)n, ask->xid, ask->mac, lease);
-		if (type > 0 && (type == DHCP_OFFER) == (ask->type == DHCP_DISCOVER))
-			return type;
+		for (int i = 0; i < count; i++) {
+			int type = waits[i].revents ? take_answer(&askers[i], lease) : 0;
+			*from = &askers[i];
+			if (type)
+				return type;
+		}
 	}
 }
 
-static bool start_ask(const struct boot *boot, struct dhcp_ask *ask, enum dhcp_type type)
+static bool start_ask(const char *mac, struct dhcp_ask *ask, enum dhcp_type type)
 {
 	unsigned b[6];
 	memset(ask, 0, sizeof *ask);
 	ask->type = type;
-	if (sscanf(boot->mac, "%2x:%2x:%2x:%2x:%2x:%2x", &b[0], &b[1], &b[2], &b[3], &b[4],
-		    &b[5]) != 6)
+	if (sscanf(mac, "%2x:%2x:%2x:%2x:%2x:%2x", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5]) != 6)
 		return false;
 	for (int i = 0; i < 6; i++)
 		ask->mac[i] = (uint8_t)b[i];
@@ -85,47 +107,120 @@ static bool start_ask(const struct boot *boot, struct dhcp_ask *ask, enum dhcp_t
 	return true;
 }
 
-/* One DISCOVER and, when there is an offer, its REQUEST. */
-static bool exchange(struct boot *boot, int fd, struct dhcp_ask *ask, int timeout_ms)
+static bool is_of_the_servers_network(const struct boot *boot, const struct dhcp_lease *offer)
+{
+	return ((offer->address ^ boot->params.server) & offer->mask) == 0;
+}
+
+/* The offer to take and its card; of several cards' offers one of the boot server's network. */
+static struct asker *find_offer(const struct boot *boot, struct asker *askers, int count,
+	int64_t until_ms, struct dhcp_lease *offer)
+{
+	struct asker *best = NULL, *from;
+	struct dhcp_lease lease;
+	while (await(askers, count, until_ms, &lease, &from)) {
+		bool right = count == 1 || is_of_the_servers_network(boot, &lease);
+		if (right || !best) {
+			best = from;
+			*offer = lease;
+		}
+		if (right)
+			break;
+	}
+	return best;
+}
+
+/* One DISCOVER on each card and, when there is an offer, its REQUEST. */
+static bool exchange(struct boot *boot, struct asker *askers, int count, int timeout_ms)
 {
 	struct dhcp_lease offer, lease;
-	ask->type = DHCP_DISCOVER;
-	ask->wanted = ask->server = 0;
-	if (send_ask(fd, ask, INADDR_BROADCAST) < 0 || !await(fd, ask, timeout_ms, &offer))
+	bool sent = false;
+	for (int i = 0; i < count; i++) {
+		askers[i].ask.type = DHCP_DISCOVER;
+		askers[i].ask.wanted = askers[i].ask.server = 0;
+		sent |= send_ask(&askers[i], INADDR_BROADCAST) == 0;
+	}
+	if (!sent)
 		return false;
-	ask->type = DHCP_REQUEST;
-	ask->wanted = offer.address;
-	ask->server = offer.server;
-	int64_t sent = util_now_ms();
-	if (send_ask(fd, ask, INADDR_BROADCAST) < 0 ||
-		await(fd, ask, timeout_ms, &lease) != DHCP_ACK)
+	struct asker *from = find_offer(boot, askers, count, util_now_ms() + timeout_ms, &offer);
+	if (!from)
+		return false;
+	from->ask.type = DHCP_REQUEST;
+	from->ask.wanted = offer.address;
+	from->ask.server = offer.server;
+	int64_t start = util_now_ms();
+	if (send_ask(from, INADDR_BROADCAST) < 0 ||
+		await(from, 1, start + timeout_ms, &lease, &from) != DHCP_ACK)
 		return false;
 	boot->lease = lease;
-	boot->lease_start_ms = sent;
+	boot->lease_start_ms = start;
+	snprintf(boot->interface, sizeof boot->interface, "%s", from->card.interface);
+	snprintf(boot->mac, sizeof boot->mac, "%s", from->card.mac);
 	return true;
+}
+
+/* Opens the cards that are not among the `count` askers yet; their number then. */
+static int add_cards(struct boot *boot, const struct net_card *cards, int cards_count,
+	struct asker *askers, int count)
+{
+	for (int i = 0; i < cards_count && count < NET_CARDS; i++) {
+		struct asker *asker = &askers[count];
+		bool there = false;
+		for (int k = 0; k < count; k++)
+			there |= !strcmp(askers[k].card.interface, cards[i].interface);
+		if (there)
+			continue;
+		asker->card = cards[i];
+		if (!start_ask(cards[i].mac, &asker->ask, DHCP_DISCOVER)) {
+			boot_fail(boot, BOOT_NO_DHCP, "%s has no usable hardware address",
+				cards[i].interface);
+			continue;
+		}
+		asker->fd = open_socket(cards[i].interface);
+		if (asker->fd >= 0)
+			count++;
+		else
+			boot_fail(boot, BOOT_NO_DHCP, "socket on %s: %s", cards[i].interface,
+				strerror(-asker->fd));
+	}
+	return count;
+}
+
+/* `find`: on whichever card it is; else on boot->interface alone. */
+static enum boot_code acquire(struct boot *boot, bool find)
+{
+	struct asker askers[NET_CARDS];
+	struct net_card cards[NET_CARDS];
+	int64_t start = util_now_ms();
+	int count = 0;
+	bool done = false;
+	for (int try = 0; try < TRIES && !done; try++) {
+		int found = net_candidates(boot, cards);
+		count = add_cards(boot, cards, find ? found : 1, askers, count);
+		if (count == 0)
+			return BOOT_NO_DHCP;
+		for (int i = 0; i < count; i++)
+			askers[i].ask.seconds = (uint16_t)((util_now_ms() - start) / 1000);
+		done = exchange(
+			boot, askers, count, (1000 << try) + (int)util_chance(1000));
+	}
+	for (int i = 0; i < count; i++)
+		close(askers[i].fd);
+	if (done)
+		return BOOT_OK;
+	return boot_fail(boot, BOOT_NO_DHCP, "%d tries on %s%s in %d s", TRIES, boot->interface,
+		count > 1 ? " and other cards with link" : "",
+		(int)((util_now_ms() - start) / 1000));
 }
 
 enum boot_code dhcpc_acquire(struct boot *boot)
 {
-	struct dhcp_ask ask;
-	int64_t start = util_now_ms();
-	if (!start_ask(boot, &ask, DHCP_DISCOVER))
-		return boot_fail(
-			boot, BOOT_NO_DHCP, "%s has no usable hardware address", boot->interface);
-	int fd = open_socket(boot);
-	if (fd < 0)
-		return boot_fail(
-			boot, BOOT_NO_DHCP, "socket on %s: %s", boot->interface, strerror(-fd));
-	bool done = false;
-	for (int try = 0; try < TRIES && !done; try++) {
-		ask.seconds = (uint16_t)((util_now_ms() - start) / 1000);
-		done = exchange(boot, fd, &ask, (1000 << try) + (int)util_chance(1000));
-	}
-	close(fd);
-	if (!done)
-		return boot_fail(boot, BOOT_NO_DHCP, "%d tries on %s in %d s", TRIES,
-			boot->interface, (int)((util_now_ms() - start) / 1000));
-	return BOOT_OK;
+	return acquire(boot, false);
+}
+
+enum boot_code dhcpc_find(struct boot *boot)
+{
+	return acquire(boot, true);
 }
 
 static void set_address(struct sockaddr *where, uint32_t address)
@@ -231,18 +326,19 @@ int dhcpc_restore(struct boot *boot, const char *path)
 /* One renewal (to the server) or rebinding (to all); the type of the answer, or 0. */
 static int renew(struct boot *boot, bool to_all)
 {
-	struct dhcp_ask ask;
+	struct asker asker, *from;
 	struct dhcp_lease lease;
-	int fd = open_socket(boot), type = 0;
-	if (fd < 0)
+	int type = 0;
+	asker.fd = open_socket(boot->interface);
+	if (asker.fd < 0)
 		return 0;
 	int64_t sent = util_now_ms();
-	if (start_ask(boot, &ask, DHCP_REQUEST)) {
-		ask.current = boot->lease.address;
-		if (!send_ask(fd, &ask, to_all ? INADDR_BROADCAST : boot->lease.server))
-			type = await(fd, &ask, 5000, &lease);
+	if (start_ask(boot->mac, &asker.ask, DHCP_REQUEST)) {
+		asker.ask.current = boot->lease.address;
+		if (!send_ask(&asker, to_all ? INADDR_BROADCAST : boot->lease.server))
+			type = await(&asker, 1, sent + 5000, &lease, &from);
 	}
-	close(fd);
+	close(asker.fd);
 	if (type == DHCP_ACK) {
 		bool other = lease.address != boot->lease.address;
 		boot->lease = lease;

@@ -14,6 +14,13 @@
  */
 enum boot_code dhcpc_acquire(struct boot *boot);
 
+/*
+ * The same, when it is not sure which card is the right one (net_candidates): each try asks on all
+ * of them at once, and also on those that have got link since. An offer of the network in which the
+ * boot server lies is taken before others. Sets boot->interface and boot->mac too.
+ */
+enum boot_code dhcpc_find(struct boot *boot);
+
 /* Puts the lease's address, mask and router on the interface; 0 or -errno. */
 int dhcpc_apply(const struct boot *boot);
 

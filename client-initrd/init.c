@@ -61,9 +61,10 @@ static enum boot_code step_network(struct boot *boot)
 	char address[16];
 	enum boot_code code = net_up(boot);
 	if (code == BOOT_OK)
-		code = dhcpc_acquire(boot);
+		code = dhcpc_find(boot);
 	if (code != BOOT_OK)
 		return code;
+	net_leave_others(boot);
 	int error = dhcpc_apply(boot);
 	if (!error)
 		error = dhcpc_save(boot, BOOT_NETWORK_FILE);

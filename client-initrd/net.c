@@ -17,7 +17,8 @@
 #define LINK_WAIT_MS 20000
 #define STEP_MS 50
 
-static int set_up(const char *name)
+/* Sets the flags of `on` and clears those of `off`; 0 or -errno. */
+static int change_flags(const char *name, short on, short off)
 {
 	struct ifreq request = {0};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = 0;
@@ -26,11 +27,16 @@ static int set_up(const char *name)
 	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
 	if (ioctl(fd, SIOCGIFFLAGS, &request) < 0)
 		error = errno;
-	request.ifr_flags |= IFF_UP;
+	request.ifr_flags = (short)((request.ifr_flags | on) & ~off);
 	if (!error && ioctl(fd, SIOCSIFFLAGS, &request) < 0)
 		error = errno;
 	close(fd);
 	return -error;
+}
+
+static int set_up(const char *name)
+{
+	return change_flags(name, IFF_UP, 0);
 }
 
 static void read_attribute(const char *name, const char *attribute, char *text, size_t size)
@@ -115,4 +121,58 @@ enum boot_code net_up(struct boot *boot)
 		pause_step();
 	}
 	return BOOT_OK;
+}
+
+/* Calls `visit` for each Ethernet card but the chosen one. */
+static void each_other(
+	const struct boot *boot, void (*visit)(const struct net_card *card, void *data), void *data)
+{
+	DIR *dir = opendir("/sys/class/net");
+	if (!dir)
+		return;
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		struct net_card card = {0};
+		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= IF_NAMESIZE ||
+			!strcmp(entry->d_name, boot->interface) ||
+			!is_card(entry->d_name, card.mac))
+			continue;
+		snprintf(card.interface, sizeof card.interface, "%.15s", entry->d_name);
+		visit(&card, data);
+	}
+	closedir(dir);
+}
+
+struct candidates {
+	struct net_card *cards; /* borrowed */
+	int count;
+};
+
+static void add_linked(const struct net_card *card, void *data)
+{
+	struct candidates *found = data;
+	if (found->count < NET_CARDS && has_link(card->interface))
+		found->cards[found->count++] = *card;
+}
+
+int net_candidates(const struct boot *boot, struct net_card cards[NET_CARDS])
+{
+	struct candidates found = {.cards = cards, .count = 1};
+	memset(&cards[0], 0, sizeof cards[0]);
+	snprintf(cards[0].interface, sizeof cards[0].interface, "%s", boot->interface);
+	snprintf(cards[0].mac, sizeof cards[0].mac, "%s", boot->mac);
+	if (!boot->params.bootif[0])
+		each_other(boot, add_linked, &found);
+	return found.count;
+}
+
+static void take_down(const struct net_card *card, void *data)
+{
+	(void)data;
+	change_flags(card->interface, 0, IFF_UP);
+}
+
+void net_leave_others(const struct boot *boot)
+{
+	if (!boot->params.bootif[0])
+		each_other(boot, take_down, NULL);
 }
