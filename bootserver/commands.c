@@ -43,7 +43,8 @@ char *commands_text(const struct site *site)
 	const char *const dnsmasq[] = {
 		COMMANDS_DNSMASQ, "--keep-in-foreground", dnsmasq_conf, NULL};
 	const char *const nginx[] = {COMMANDS_NGINX, "-e", "stderr", "-c", nginx_conf, NULL};
-	add(out, "setup-ipv6", ra);
+	if (!render_is_proxy(site->conf))
+		add(out, "setup-ipv6", ra);
 	add_nfs(out, site);
 	add(out, "dnsmasq", dnsmasq);
 	add(out, "nginx", nginx);

@@ -42,6 +42,11 @@ gboolean render_check_site(const struct site *site, GError **error)
 	       check_value(conf, CONF_PATH_RUN, path, path_words, error);
 }
 
+gboolean render_is_proxy(const struct conf *conf)
+{
+	return !strcmp(conf_string(conf, CONF_NETWORK_DHCP), "proxy");
+}
+
 char *render_client_network(const struct conf *conf)
 {
 	guint32 address, mask;
@@ -104,6 +109,7 @@ static void put_network(GHashTable *values, const struct conf *conf)
 	conf_range(conf, CONF_NETWORK_CLIENT_RANGE, &first, &last);
 	put(values, "INTERFACE", g_strdup(conf_string(conf, CONF_NETWORK_CLIENT_INTERFACE)));
 	put(values, "ADDRESS", g_strdup(conf_ipv4(address)));
+	put(values, "NETWORK", g_strdup(conf_ipv4(address & mask)));
 	put(values, "NETMASK", g_strdup(conf_ipv4(mask)));
 	put(values, "FIRST", g_strdup(conf_ipv4(first)));
 	put(values, "LAST", g_strdup(conf_ipv4(last)));
@@ -149,15 +155,37 @@ static char *fill_file(
 	return template_fill(path, text, values, error);
 }
 
+enum when { ALWAYS, WITH_OWN_DHCP, WITH_PROXY_DHCP, WITH_GANESHA, WITH_KERNEL_NFS };
+
+static gboolean is_wanted(const struct site *site, enum when when)
+{
+	switch (when) {
+	case ALWAYS:
+		return TRUE;
+	case WITH_OWN_DHCP:
+		return !render_is_proxy(site->conf);
+	case WITH_PROXY_DHCP:
+		return render_is_proxy(site->conf);
+	case WITH_GANESHA:
+		return site->nfs == NFS_GANESHA;
+	case WITH_KERNEL_NFS:
+		return site->nfs == NFS_KERNEL;
+	}
+	return FALSE;
+}
+
+/* Rows of one name are parts of one file, in this order. */
 static const struct {
 	const char *name, *template;
-	int nfs; /* enum nfs_kind that needs it, or -1: always */
+	enum when when;
 } file_table[] = {
-	{RENDER_DNSMASQ, "dnsmasq.conf.in", -1},
-	{RENDER_NGINX, "nginx.conf.in", -1},
-	{RENDER_PXELINUX, "pxelinux.cfg.in", -1},
-	{RENDER_GANESHA, "ganesha.conf.in", NFS_GANESHA},
-	{RENDER_EXPORTS, "exports.in", NFS_KERNEL},
+	{RENDER_DNSMASQ, "dnsmasq.conf.in", ALWAYS},
+	{RENDER_DNSMASQ, "dnsmasq-own.conf.in", WITH_OWN_DHCP},
+	{RENDER_DNSMASQ, "dnsmasq-proxy.conf.in", WITH_PROXY_DHCP},
+	{RENDER_NGINX, "nginx.conf.in", ALWAYS},
+	{RENDER_PXELINUX, "pxelinux.cfg.in", ALWAYS},
+	{RENDER_GANESHA, "ganesha.conf.in", WITH_GANESHA},
+	{RENDER_EXPORTS, "exports.in", WITH_KERNEL_NFS},
 };
 
 GHashTable *render_all(const struct site *site, const struct image *image, GError **error)
@@ -166,12 +194,14 @@ GHashTable *render_all(const struct site *site, const struct image *image, GErro
 	g_autoptr(GHashTable) files =
 		g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	for (gsize i = 0; i < G_N_ELEMENTS(file_table); i++) {
-		if (file_table[i].nfs >= 0 && file_table[i].nfs != (int)site->nfs)
+		if (!is_wanted(site, file_table[i].when))
 			continue;
-		char *text = fill_file(site, file_table[i].template, values, error);
+		g_autofree char *text = fill_file(site, file_table[i].template, values, error);
 		if (!text)
 			return NULL;
-		g_hash_table_insert(files, g_strdup(file_table[i].name), text);
+		const char *before = g_hash_table_lookup(files, file_table[i].name);
+		g_hash_table_replace(files, g_strdup(file_table[i].name),
+			g_strconcat(before ? before : "", text, NULL));
 	}
 	return g_steal_pointer(&files);
 }

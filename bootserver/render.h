@@ -36,6 +36,9 @@ GHashTable *render_all(const struct site *site, const struct image *image, GErro
 char *render_nginx_check(
 	const struct site *site, const struct image *image, const char *scratch, GError **error);
 
+/* Does another DHCP server give the PCs their addresses? */
+gboolean render_is_proxy(const struct conf *conf);
+
 /* The kernel command line without BOOTIF; the caller frees it. */
 char *render_cmdline(const struct site *site, const struct image *image);
 

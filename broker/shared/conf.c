@@ -311,6 +311,7 @@ static void value_problem(const struct conf *conf, const char *text, GPtrArray *
 static void check_networks(const struct conf *conf, const char *text, GPtrArray *problems)
 {
 	guint32 address, mask, first, last, server, server_mask;
+	gboolean gives = strcmp(conf->values[CONF_NETWORK_DHCP], "proxy") != 0;
 	g_autofree char *own =
 		g_strdup_printf("client_address = %s", conf->values[CONF_NETWORK_CLIENT_ADDRESS]);
 	g_autofree char *outside = g_strconcat(" lies outside the network of ", own, NULL);
@@ -323,9 +324,9 @@ static void check_networks(const struct conf *conf, const char *text, GPtrArray 
 	if ((address & ~mask) == 0 || (address | mask) == ~0u)
 		value_problem(conf, text, problems, CONF_NETWORK_CLIENT_ADDRESS,
 			" is the network's own or its broadcast address: allowed is one of a host");
-	if ((first & mask) != (address & mask) || (last & mask) != (address & mask))
+	if (gives && ((first & mask) != (address & mask) || (last & mask) != (address & mask)))
 		value_problem(conf, text, problems, CONF_NETWORK_CLIENT_RANGE, outside);
-	else if (first <= address && address <= last)
+	else if (gives && first <= address && address <= last)
 		value_problem(conf, text, problems, CONF_NETWORK_CLIENT_RANGE, covers);
 	if (networks_overlap(address, mask, server, server_mask))
 		value_problem(conf, text, problems, CONF_NETWORK_SERVER_NETWORK, overlap);

@@ -16,6 +16,8 @@ CONF_KEY(NETWORK_CLIENT_INTERFACE, "network", "client_interface", CONF_INTERFACE
 	"Interface of the boot server towards the lab PCs.")
 CONF_KEY(NETWORK_CLIENT_ADDRESS, "network", "client_address", CONF_CIDR, "10.77.0.1/24", 0, 0, NULL,
 	"Address of the boot server on that interface, with the length of the prefix.")
+CONF_KEY(NETWORK_DHCP, "network", "dhcp", CONF_ENUM, "own", 0, 0, "own|proxy",
+	"Who gives the PCs their addresses: this boot server, or another DHCP server of their network, beside which it only tells them what to start (proxy DHCP; client_range and lease_minutes are then not used).")
 CONF_KEY(NETWORK_CLIENT_RANGE, "network", "client_range", CONF_RANGE, "10.77.0.100-10.77.0.250", 0, 0, NULL,
 	"Addresses that DHCP gives to the PCs.")
 CONF_KEY(NETWORK_LEASE, "network", "lease_minutes", CONF_INT, "60", 2, 10080, NULL,

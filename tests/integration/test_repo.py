@@ -123,6 +123,8 @@ def test_boot_run(boot_run):
     assert boot_run("bad").returncode == 1
     assert boot_run("--has", "one").returncode == 0
     assert boot_run("--has", "two").returncode == 1
+    assert boot_run("--if-any", "one").stdout == "a  b c\n"
+    assert boot_run("--if-any", "two").returncode == 0
     missing = boot_run("two")
     assert missing.returncode == 1 and "two" in missing.stderr
     assert boot_run().returncode == 2

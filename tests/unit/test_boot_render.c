@@ -125,6 +125,13 @@ static void test_site(void **state)
 	conf_free(conf);
 }
 
+static void check_no_ipv6(const struct site *site)
+{
+	g_autofree char *commands = commands_text(site);
+	assert_null(strstr(commands, "setup-ipv6"));
+	assert_non_null(strstr(commands, "dnsmasq\t"));
+}
+
 static void test_files_and_commands(void **state)
 {
 	struct conf *conf = make_conf("[boot]\nhttp_port=8080\n");
@@ -152,6 +159,19 @@ static void test_files_and_commands(void **state)
 	commands = commands_text(&site);
 	assert_non_null(strstr(commands, "\nnfs\t/usr/bin/ganesha.nfsd -F "));
 	g_free(commands);
+	struct conf *proxy = make_conf("[network]\ndhcp=proxy\nclient_address=10.9.8.7/20\n");
+	site.conf = proxy;
+	files = render_all(&site, &image, &error);
+	assert_non_null(files);
+	const char *dnsmasq = g_hash_table_lookup(files, RENDER_DNSMASQ);
+	assert_non_null(strstr(dnsmasq, "\ndhcp-range=10.9.0.0,proxy,255.255.240.0\n"));
+	assert_null(strstr(strstr(dnsmasq, "dhcp-range=") + 1, "dhcp-range="));
+	assert_null(strstr(dnsmasq, "enable-ra"));
+	assert_null(strstr(dnsmasq, "authoritative"));
+	g_hash_table_unref(files);
+	check_no_ipv6(&site);
+	site.conf = conf;
+	conf_free(proxy);
 	site.templates = "/nonexistent";
 	assert_null(render_all(&site, &image, &error));
 	assert_non_null(strstr(error->message, "--templates"));

@@ -187,6 +187,14 @@ static void test_a_command(void **state)
 static void test_values_that_disagree(void **state)
 {
 	(void)state;
+	/* what the other server gives is not ours to check */
+	g_autoptr(GPtrArray) problems = conf_problems_new();
+	const char *proxy = "[network]\ndhcp = proxy\nclient_address = 10.9.0.1/24\n";
+	struct conf *conf = conf_parse("test", proxy, strlen(proxy), problems);
+	assert_non_null(conf);
+	conf_free(conf);
+	refused("[network]\nclient_address = 10.9.0.1/24\n", 0, "outside the network");
+	refused("[network]\ndhcp = other\n", 2, "own");
 	refused("[network]\nclient_range = 10.77.1.5-10.77.1.9\n", 2, "outside the network");
 	refused("[network]\nclient_range = 10.77.0.1-10.77.0.9\n", 2, "own client_address");
 	refused("[network]\nserver_network = 10.77.0.128/25\n", 2, "overlaps the network");

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What dnsmasq, as carrel-bootconf renders it, answers to each kind of firmware: real dnsmasq, real
+packets, in namespaces.
+
+    pc lan0 -- lan0 10.77.0.1 [boot]
+"""
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from netns import Lab
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "boot"))
+from bootsite import Site, missing  # noqa: E402
+
+pytestmark = [pytest.mark.root, pytest.mark.skipif(missing() != "", reason="missing: " + missing())]
+
+ASK = os.path.join(os.path.dirname(__file__), "boot/dhcpask.py")
+SERVER, PC = "10.77.0.1", "10.77.0.50"
+PXE, HTTP = "PXEClient:Arch:%05d:UNDI:003016", "HTTPClient:Arch:%05d:UNDI:003016"
+
+
+class Boot:
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="carrel-bootdhcp-", dir="/var/tmp")
+        os.chmod(self.folder, 0o755)
+        self.site = Site(self.folder)
+        self.lab = Lab()
+        self.dnsmasq = None
+        for name in ("boot", "pc"):
+            self.lab.add(name)
+        self.lab.cable("pc", "lan0", "boot", "lan0")
+        self.lab.ip("boot", "addr", "add", SERVER + "/24", "dev", "lan0")
+
+    def serve(self, dhcp):
+        self.site.conf["network"]["dhcp"] = dhcp
+        self.site.write()
+        self.site.run()
+        lines = dict(line.split("\t") for line in self.site.run("--commands").splitlines())
+        self.dnsmasq = subprocess.Popen(self.lab.within("boot", *shlex.split(lines["dnsmasq"])),
+                                        stderr=subprocess.PIPE, text=True)
+        for line in self.dnsmasq.stderr:  # the last thing it says before it serves
+            if "TFTP root" in line:
+                return
+        raise AssertionError("dnsmasq ended")
+
+    def ask(self, *questions, address="-"):
+        return json.loads(self.lab.exec("pc", sys.executable, ASK, "lan0", address, *questions))
+
+    def ask_one(self, vendor_class, arch):
+        (answer,), = self.ask(f"{vendor_class % arch}:{arch}")
+        return answer
+
+    def clear(self):
+        if self.dnsmasq:
+            self.dnsmasq.kill()
+            self.dnsmasq.communicate()
+        self.lab.close()
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture
+def boot(need):
+    need("ip")
+    made = Boot()
+    yield made
+    made.clear()
+
+
+def test_own_dhcp(boot):
+    boot.serve("own")
+    efi = f"http://{SERVER}:80/boot/carrel.efi"
+    for vendor_class, arch, program in (
+            (PXE, 0, "lpxelinux.0"), (PXE, 7, "carrel.efi"), (PXE, 9, "carrel.efi"), (HTTP, 16, efi)):
+        answer = boot.ask_one(vendor_class, arch)
+        assert answer["yiaddr"].startswith("10.77.0.") and answer["siaddr"] == SERVER
+        assert answer["file"] == program, (vendor_class, arch)
+        if vendor_class is HTTP:
+            assert bytes.fromhex(answer["options"]["60"]) == b"HTTPClient"
+    # 32-bit x86, 32- and 64-bit Arm, by TFTP and by HTTP; and what is no firmware
+    for vendor_class, arch in ((PXE, 6), (PXE, 10), (PXE, 11), (HTTP, 15), (HTTP, 18), (HTTP, 19)):
+        answer = boot.ask_one(vendor_class, arch)
+        assert answer["yiaddr"].startswith("10.77.0.") and answer["file"] == ""
+    (answer,), = boot.ask("-:-")
+    assert answer["yiaddr"].startswith("10.77.0.") and answer["file"] == ""
+
+
+def test_proxy_dhcp_gives_no_address(boot):
+    boot.serve("proxy")
+    # who does not boot from the network hears nothing: the answer to the second question comes alone
+    silent, answers = boot.ask("-:-", f"{PXE % 0}:0")
+    assert silent == []
+    (answer,) = answers
+    assert answer["yiaddr"] == "0.0.0.0" and bytes.fromhex(answer["options"]["60"]) == b"PXEClient"
+    assert not {"1", "3", "6", "51"} & set(answer["options"])
+    for arch in (7, 9):
+        answer = boot.ask_one(PXE, arch)
+        assert answer["yiaddr"] == "0.0.0.0" and not {"1", "3", "6", "51"} & set(answer["options"])
+
+
+def menu_item(answer):
+    """The number of the first entry of the PXE menu (option 43, suboption 9), or "" without a menu."""
+    data, at = bytes.fromhex(answer["options"].get("43", "")), 0
+    while at < len(data) and data[at] != 255:
+        if data[at] == 9:
+            return str(int.from_bytes(data[at + 2:at + 4], "big"))
+        at += 2 + data[at + 1]
+    return ""
+
+
+def test_proxy_dhcp_says_what_to_start(boot):
+    """The firmware, which has its address from elsewhere by then, asks on port 4011."""
+    boot.serve("proxy")
+    boot.lab.ip("pc", "addr", "add", PC + "/24", "dev", "lan0")
+    for arch, program in ((0, "lpxelinux.0"), (7, "carrel.efi"), (9, "carrel.efi")):
+        item = menu_item(boot.ask_one(PXE, arch))
+        (answer,), = boot.ask(f"{PXE % arch}:{arch}@{SERVER}/{item}", address=PC)
+        assert answer["file"] == program and answer["siaddr"] == SERVER
+        assert answer["yiaddr"] == "0.0.0.0" or answer["yiaddr"] == PC
+
+
+def test_check_refuses_nothing_of_ours(boot):
+    for dhcp in ("own", "proxy"):
+        boot.site.conf["network"]["dhcp"] = dhcp
+        boot.site.write()
+        assert "good: image client@" in boot.site.run("--check")
