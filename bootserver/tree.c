@@ -363,14 +363,17 @@ static void remove_images(const char *boot, const char *version)
 	}
 }
 
-/* The EFI programs of a version, but those that the generations `kept` lead to. */
+/*
+ * The EFI programs of a version, but those that the generations `kept` lead to; also what a run
+ * that was cut off has left of one.
+ */
 static void remove_unused_efi(const char *boot, const char *version, char *const kept[2])
 {
 	g_autofree char *below = g_build_filename("http/boot", version, NULL);
 	g_autoptr(GPtrArray) names = names_in(boot, below);
 	for (guint i = 0; i < names->len; i++) {
 		g_autofree char *target = g_build_filename("boot", version, names->pdata[i], NULL);
-		gboolean used = !g_str_has_suffix(names->pdata[i], ".efi");
+		gboolean used = !g_str_has_prefix(names->pdata[i], "carrel-");
 		for (int k = 0; k < 2 && !used; k++) {
 			g_autofree char *link = kept[k] ? g_build_filename(boot, "gen", kept[k],
 								  "tftp", TREE_EFI, NULL)

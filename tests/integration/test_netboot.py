@@ -20,24 +20,14 @@ BOOT_S = 180  # a virtual PC on a busy machine
 
 @pytest.fixture(scope="module")
 def made():
-    """A lab with its image built, but nothing running in it."""
-    lab = netlab.Netlab()
-    try:
-        lab.up()
-        lab.build_image()
+    with netlab.built("bootx") as lab:
         yield lab
-    finally:
-        lab.down()
 
 
 @pytest.fixture
 def lab(made):
     yield made
-    for pc in made.pcs:
-        pc.off()
-    made.pcs.clear()
-    made.stop_all()
-    shutil.rmtree(made.path("state"), ignore_errors=True)
+    made.clear()
 
 
 def root_file(lab):

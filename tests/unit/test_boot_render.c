@@ -229,7 +229,10 @@ static void test_generations(void **state)
 	assert_true(tree_switch(boot, "4", NULL));
 	g_autofree char *previous = tree_linked(boot, TREE_PREVIOUS);
 	assert_string_equal(previous, "1");
+	g_autofree char *half = tree_efi_path(boot, "20260301.12", "carrel-0.efi.plain");
+	assert_true(g_file_set_contents(half, "x", 1, NULL));
 	tree_prune(boot);
+	assert_false(g_file_test(half, G_FILE_TEST_EXISTS));
 	/* kept: the two generations, their versions, the two newest versions */
 	assert_true(is_there(boot, "gen/1") && is_there(boot, "gen/4"));
 	assert_false(is_there(boot, "gen/2") || is_there(boot, "gen/3"));

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A boot server and PCs without a disk in network namespaces of their own, for the tests of the
-network boot. Nothing outside of the two namespaces and the working folder is touched."""
+"""A boot server, PCs without a disk and, for proxy DHCP, a site's own DHCP server, in network namespaces
+of their own, for the tests of the network boot. Nothing outside of these namespaces and the working
+folder is touched."""
+import contextlib
 import json
 import os
 import re
@@ -12,11 +14,13 @@ import sys
 import tempfile
 import time
 
+import firmware
 import signing
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 OUT = os.path.join(ROOT, "build/out")
-NEEDED = ["ip", "dnsmasq", "nginx", "ganesha.nfsd", "qemu-system-x86_64", "mksquashfs", "veritysetup"]
+NEEDED = ["ip", "dnsmasq", "nginx", "ganesha.nfsd", "qemu-system-x86_64", "mksquashfs", "veritysetup",
+          "objcopy", "sbsign", "sbverify", "certtool"]
 
 
 def lacks():
@@ -27,6 +31,8 @@ def lacks():
     missing = [name for name in NEEDED if not shutil.which(name, path=path)]
     if not os.path.exists("/usr/lib/PXELINUX/lpxelinux.0"):
         missing.append("pxelinux")
+    if not os.path.exists("/usr/lib/systemd/boot/efi/linuxx64.efi.stub"):
+        missing.append("systemd-boot-efi")
     return "missing: " + ", ".join(missing) if missing else None
 
 
@@ -82,11 +88,24 @@ class Follow:
             select_pause(0.05)
 
 
+@contextlib.contextmanager
+def built(prefix):
+    """A lab with its image and its keys made, but nothing running in it."""
+    lab = Netlab(prefix)
+    try:
+        lab.up()
+        lab.build_image()
+        yield lab
+    finally:
+        lab.down()
+
+
 class Netlab:
     address = "10.77.0.1"
+    foreign_address, foreign_range = "10.77.0.2", ("10.77.0.60", "10.77.0.90")
 
     def __init__(self, prefix="bootx"):
-        self.sw, self.srv = prefix + "sw", prefix + "srv"
+        self.sw, self.srv, self.dhcp = prefix + "sw", prefix + "srv", prefix + "dhcp"
         self.prefix = prefix
         self.dir = tempfile.mkdtemp(prefix="carrel-netboot-", dir="/var/tmp")
         os.chmod(self.dir, 0o755)
@@ -98,12 +117,12 @@ class Netlab:
         return os.path.join(self.dir, *names)
 
     def _drop_namespaces(self):
-        for name in (self.sw, self.srv):
+        for name in (self.sw, self.srv, self.dhcp):
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
     def up(self):
         self._drop_namespaces()  # what an earlier, crashed run left
-        for name in (self.sw, self.srv):
+        for name in (self.sw, self.srv, self.dhcp):
             run("ip", "netns", "add", name)
             run("ip", "-n", name, "link", "set", "lo", "up")
         run("ip", "netns", "exec", self.sw, "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0")
@@ -111,19 +130,23 @@ class Netlab:
         run(*sw, "link", "add", "br0", "type", "bridge", "stp_state", "0", "forward_delay", "0",
             "mcast_snooping", "0")
         run(*sw, "link", "set", "br0", "up")
-        run(*sw, "link", "add", "srv", "type", "veth", "peer", "name", "lan0", "netns", self.srv)
-        run(*sw, "link", "set", "srv", "master", "br0", "up")
-        run(*sw, "tuntap", "add", "tap0", "mode", "tap")
-        run(*sw, "link", "set", "tap0", "master", "br0", "up")
-        run("ip", "-n", self.srv, "link", "set", "lan0", "up")
-        run("ip", "-n", self.srv, "address", "add", self.address + "/24", "dev", "lan0")
+        for wire, name, address in (("srv", self.srv, self.address),
+                                    ("dhcp", self.dhcp, self.foreign_address)):
+            run(*sw, "link", "add", wire, "type", "veth", "peer", "name", "lan0", "netns", name)
+            run(*sw, "link", "set", wire, "master", "br0", "up")
+            run("ip", "-n", name, "link", "set", "lan0", "up")
+            run("ip", "-n", name, "address", "add", address + "/24", "dev", "lan0")
+        for tap in ["tap0"] + Pc.dead_taps:
+            run(*sw, "tuntap", "add", tap, "mode", "tap")
+            run(*sw, "link", "set", tap, "up")
+        run(*sw, "link", "set", "tap0", "master", "br0")
         self.configure()
 
-    def configure(self):
+    def configure(self, dhcp="own"):
         with open(self.path("carrel.conf"), "w") as f:
-            f.write("[network]\nclient_interface=lan0\nclient_address=%s/24\n"
+            f.write("[network]\nclient_interface=lan0\nclient_address=%s/24\ndhcp=%s\n"
                     "[boot]\nkernel_options=console=tty0 console=ttyS0,115200\n[paths]\n"
-                    "state=%s\nrun=%s\nimages=%s\npki=%s\n" % (self.address, self.path("state"),
+                    "state=%s\nrun=%s\nimages=%s\npki=%s\n" % (self.address, dhcp, self.path("state"),
                     self.path("run"), self.images, self.dir))
 
     def bootconf(self, *options):
@@ -140,6 +163,7 @@ class Netlab:
             os.path.join(ROOT, "tests/integration/boot/standin.c"))
         run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test",
             "-keyout", self.path("ca.key"), "-out", self.path("ca.crt"))
+        run(os.path.join(ROOT, "scripts/carrel-pki"), "--dir", self.dir, "boot-key")
         key = signing.make_keys(self.dir)
         return run(os.path.join(ROOT, "images/client/build"), "--out", self.images, "--viewer",
                    os.path.join(programs, "carrel-viewer"), "--ca", self.path("ca.crt"),
@@ -160,14 +184,27 @@ class Netlab:
             return
         self.spawn(name, ["sh", "-c", script])
 
-    def spawn(self, name, argv):
+    def spawn(self, name, argv, namespace=None):
         log = open(self.path(name + ".log"), "w")
-        self.daemons[name] = subprocess.Popen(["ip", "netns", "exec", self.srv] + argv,
+        self.daemons[name] = subprocess.Popen(["ip", "netns", "exec", namespace or self.srv] + argv,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
 
     def dnsmasq_log(self):
         return self.path("state/boot/log/dnsmasq.log")
+
+    def start_foreign_dhcp(self):
+        """A DHCP server that knows nothing of a network boot, as a site may have it."""
+        self.spawn("foreign", ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
+            "--interface=lan0", "--bind-dynamic", "--log-facility=-", "--pid-file", "--no-ping",
+            "--dhcp-authoritative", "--dhcp-range=%s,%s,255.255.255.0,10m" % self.foreign_range,
+            "--dhcp-option=option:router," + self.foreign_address,
+            "--dhcp-leasefile=" + self.path("foreign.leases")], self.dhcp)
+        Follow(self.path("foreign.log")).wait("DHCP, sockets bound", 20)
+
+    def efi(self):
+        """The file that UEFI PCs start now."""
+        return os.path.realpath(self.path("state/boot/current/tftp/carrel.efi"))
 
     def reports(self):
         with open(self.path("reports.log")) as f:
@@ -178,7 +215,8 @@ class Netlab:
         self.bootconf()
         with open(self.path("state/boot/current/dnsmasq.conf"), "a") as f:
             f.write(dnsmasq)
-        self.start("setup-ipv6")
+        if "setup-ipv6\t" in self.bootconf("--commands"):
+            self.start("setup-ipv6")
         for name in ("dnsmasq", "nginx", "nfs"):
             if name not in without:
                 self.start(name)
@@ -211,10 +249,21 @@ class Netlab:
         for name in list(self.daemons):
             self.stop(name)
 
-    def power_on(self, card="virtio-net-pci", memory=1024):
-        pc = Pc(self, card, memory)
+    def power_on(self, card="virtio-net-pci", memory=1024, machine=None, dead_cards=False):
+        """`machine`: what firmware.bios() or firmware.uefi() gives; `dead_cards`: the PC has further
+        cards, with link to networks where nobody answers."""
+        pc = Pc(self, card, memory, machine or firmware.bios(), dead_cards)
         self.pcs.append(pc)
         return pc
+
+    def clear(self):
+        """Ends what runs, and forgets what was rendered."""
+        for pc in self.pcs:
+            pc.off()
+        self.pcs.clear()
+        self.stop_all()
+        self.configure()
+        shutil.rmtree(self.path("state"), ignore_errors=True)
 
     def down(self):
         for pc in self.pcs:
@@ -230,18 +279,24 @@ def select_pause(seconds):
 
 class Pc:
     mac = "52:54:00:77:00:01"
+    dead_taps = ["tap1", "tap2"]
 
-    def __init__(self, lab, card, memory):
+    def __init__(self, lab, card, memory, machine, dead_cards):
         self.qmp_path = lab.path("qmp")
         if os.path.exists(self.qmp_path):
             os.unlink(self.qmp_path)
+        # OVMF has a driver of its own for virtio cards; iPXE's, in QEMU's ROM, is for BIOS
+        rom = "" if machine == firmware.bios() else ",romfile="
+        cards = []
+        for i, tap in enumerate(["tap0"] + (self.dead_taps if dead_cards else [])):
+            cards += ["-netdev", "tap,id=n%d,ifname=%s,script=no,downscript=no" % (i, tap),
+                      "-device", "%s,netdev=n%d,mac=%s%02x%s%s" % (card, i, self.mac[:-2], i + 1, rom,
+                                                                  "" if i else ",bootindex=1")]
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", lab.sw, "qemu-system-x86_64", "-accel", "tcg", "-M", "pc",
+            ["ip", "netns", "exec", lab.sw, "qemu-system-x86_64", "-accel", "tcg", *machine,
              "-cpu", "qemu64", "-m", str(memory), "-nodefaults", "-vga", "std", "-display", "none",
-             "-netdev", "tap,id=n0,ifname=tap0,script=no,downscript=no",
-             "-device", "%s,netdev=n0,mac=%s,bootindex=1" % (card, self.mac),
-             "-serial", "stdio", "-monitor", "none", "-qmp", "unix:%s,server,nowait" % self.qmp_path],
+             *cards, "-serial", "stdio", "-monitor", "none", "-qmp", "unix:%s,server,nowait" % self.qmp_path],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.console = Output(self.process)
 

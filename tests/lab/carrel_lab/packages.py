@@ -16,6 +16,7 @@ PROGRAMS = {
     "libvirtd": "libvirt-daemon",
     "virsh": "libvirt-clients",
     "certtool": "gnutls-bin",
+    "objcopy": "binutils",
     "nft": "nftables",
     "setpriv": "util-linux",
     "tcpdump": "tcpdump",
@@ -24,6 +25,7 @@ PROGRAMS = {
 
 FILES = {
     "/usr/lib/PXELINUX/lpxelinux.0": "pxelinux",
+    "/usr/lib/systemd/boot/efi/linuxx64.efi.stub": "systemd-boot-efi",
     "/usr/lib/ipxe/qemu/*.rom": "ipxe-qemu",
     "/usr/lib/x86_64-linux-gnu/ganesha/libfsalvfs.so": "nfs-ganesha-vfs",
     "/usr/share/tesseract-ocr/*/tessdata/kor.traineddata": "tesseract-ocr-kor",

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""UEFI PCs boot from what carrel-bootconf renders: by TFTP and by HTTP, with Secure Boot that knows the
+site's own key alone, and beside a site's own DHCP server. What was changed after it was signed, or was
+never signed, Secure Boot does not start."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "boot"))
+import firmware  # noqa: E402
+import netlab  # noqa: E402
+
+MISSING = [netlab.lacks()] if netlab.lacks() else []
+if firmware.lacks():
+    MISSING.append("missing: " + ", ".join(firmware.lacks()))
+pytestmark = pytest.mark.skipif(bool(MISSING), reason="; ".join(MISSING))
+
+BOOT_S = 240  # a virtual PC on a busy machine; OVMF alone takes 10 s of it
+
+
+@pytest.fixture(scope="module")
+def made():
+    with netlab.built("bootu") as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(made):
+    yield made
+    made.clear()
+
+
+def uefi(lab, secure=False, http=False):
+    return firmware.uefi(lab.path("flash.fd"), lab.path("secure-boot") if secure else None, http)
+
+
+def log(lab, name):
+    with open(lab.path(name + ".log"), encoding="utf-8") as f:
+        return f.read()
+
+
+def http_log(lab):
+    with open(lab.path("state/boot/log/http.log"), encoding="utf-8") as f:
+        return f.read()
+
+
+def comes_up(pc):
+    """To the stand-in for the viewer, which was given this PC's card as its seat."""
+    pc.console.wait("is the published one", BOOT_S)
+    arguments = pc.console.wait("STANDIN argv", BOOT_S).split()
+    pc.console.wait("STANDIN end", 5)
+    print("power-on to viewer: %.1f s" % pc.seconds())
+    assert arguments[arguments.index("--seat") + 1] == pc.mac
+
+
+def is_refused(pc):
+    """The firmware says so, and nothing of Carrel's has run."""
+    pc.console.wait("Access Denied", BOOT_S)
+    assert "carrel" not in pc.console.text.lower() and "STANDIN" not in pc.console.text
+
+
+def change(path, old, new):
+    """Changes bytes in the middle of a file; its length stays."""
+    with open(path, "rb") as f:
+        data = f.read()
+    assert data.count(old) == 1 and len(old) == len(new)
+    with open(path, "wb") as f:
+        f.write(data.replace(old, new))
+
+
+def flip(path, at):
+    with open(path, "r+b") as f:
+        f.seek(at)
+        byte = f.read(1)[0]
+        f.seek(at)
+        f.write(bytes([byte ^ 1]))
+
+
+def initrd_at(lab):
+    """Where the middle of the initramfs lies in the EFI program."""
+    with open(lab.path("images/client/current/initrd"), "rb") as f:
+        initrd = f.read()
+    with open(lab.efi(), "rb") as f:
+        return f.read().index(initrd) + len(initrd) // 2
+
+
+def make_unsigned(lab):
+    subprocess.run(["sbattach", "--remove", lab.efi()], check=True, capture_output=True)
+
+
+def test_secure_boot_by_tftp(lab):
+    lab.serve()
+    pc = lab.power_on(machine=uefi(lab, secure=True))
+    comes_up(pc)
+    assert "/carrel.efi to 10.77.0." in log(lab, "dnsmasq")
+    assert "vmlinuz" not in http_log(lab)
+
+
+def test_http_boot_with_several_cards(lab):
+    """Without BOOTIF the init finds the card with the DHCP server, of three with link."""
+    lab.serve()
+    pc = lab.power_on(machine=uefi(lab, http=True), dead_cards=True)
+    comes_up(pc)
+    assert '"GET /boot/carrel.efi HTTP/1.1" 200 %d' % os.path.getsize(lab.efi()) in http_log(lab)
+    assert "carrel.efi to" not in log(lab, "dnsmasq")
+
+
+def test_flipped_bit_in_the_initramfs_is_refused(lab):
+    lab.serve()
+    flip(lab.efi(), initrd_at(lab))
+    is_refused(lab.power_on(machine=uefi(lab, secure=True)))
+
+
+def check_proxy(lab, pc):
+    comes_up(pc)
+    foreign, ours = log(lab, "foreign"), log(lab, "dnsmasq")
+    with open(lab.path("foreign.leases"), encoding="utf-8") as f:
+        (lease,) = [line.split() for line in f if pc.mac in line]
+    assert "DHCPACK(lan0) %s %s" % (lease[2], pc.mac) in foreign
+    assert "DHCPACK" not in ours and "RTR-ADVERT" not in ours
+    assert not os.path.getsize(lab.path("state/boot/dnsmasq.leases"))
+
+
+def test_proxy_dhcp_with_a_bios(lab):
+    lab.configure(dhcp="proxy")
+    lab.start_foreign_dhcp()
+    lab.serve()
+    check_proxy(lab, lab.power_on())
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("secure", [False, True])
+def test_proxy_dhcp_with_uefi(lab, secure):
+    lab.configure(dhcp="proxy")
+    lab.start_foreign_dhcp()
+    lab.serve()
+    check_proxy(lab, lab.power_on(machine=uefi(lab, secure)))
+
+
+@pytest.mark.full
+def test_secure_boot_by_http(lab):
+    lab.serve()
+    comes_up(lab.power_on(machine=uefi(lab, secure=True, http=True)))
+    assert "GET /boot/carrel.efi" in http_log(lab)
+
+
+@pytest.mark.full
+def test_not_signed_with_secure_boot_off(lab):
+    lab.serve()
+    make_unsigned(lab)
+    comes_up(lab.power_on(machine=uefi(lab)))
+
+
+@pytest.mark.full
+def test_changed_initramfs_runs_without_secure_boot(lab):
+    """What Secure Boot is for: without it the same change gets as far as the kernel."""
+    lab.serve()
+    flip(lab.efi(), initrd_at(lab))
+    pc = lab.power_on(machine=uefi(lab))
+    pc.console.wait("Kernel panic", BOOT_S)
+
+
+def spoil_initramfs(lab):
+    flip(lab.efi(), initrd_at(lab))
+
+
+def spoil_command_line(lab):
+    change(lab.efi(), b"carrel.server=10.77.0.1 ", b"carrel.server=10.77.0.2 ")
+
+
+def sign_with_another_key(lab):
+    """As good as ours, but nobody has enrolled it."""
+    make_unsigned(lab)
+    other = lab.path("other")
+    netlab.run(os.path.join(netlab.ROOT, "scripts/carrel-pki"), "--dir", other, "boot-key")
+    netlab.run("sbsign", "--key", other + "/secure-boot.key", "--cert", other + "/secure-boot.crt",
+               "--output", lab.efi(), lab.efi())
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("http", [False, True])
+@pytest.mark.parametrize("spoil", [spoil_initramfs, spoil_command_line, make_unsigned,
+                                   sign_with_another_key])
+def test_secure_boot_refuses(lab, spoil, http):
+    lab.serve()
+    spoil(lab)
+    is_refused(lab.power_on(machine=uefi(lab, secure=True, http=http)))
+
+
+@pytest.mark.full
+def test_command_line_counts_only_as_signed(lab):
+    """Without Secure Boot a changed command line is taken, and the init says what is wrong with it."""
+    lab.serve()
+    change(lab.efi(), b"carrel.sha256=", b"carrel.sha-56=")
+    pc = lab.power_on(machine=uefi(lab))
+    pc.console.wait("CARREL-B08", BOOT_S)
+    assert "carrel.sha256 is missing or malformed" in pc.console.wait("Reason:", 5)
+    assert "viewer" not in [s["stage"] for s in lab.reports()]
