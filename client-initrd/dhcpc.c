@@ -20,6 +20,8 @@
 #define SERVER_PORT 67
 #define CLIENT_PORT 68
 #define TRIES 5
+/* So long (3 s) a card that may be the wrong one has to wait: links come up at different times. */
+#define PATIENT_TRIES 2
 
 /* A card, its socket, and what is being asked on it. */
 struct asker {
@@ -112,15 +114,18 @@ static bool is_of_the_servers_network(const struct boot *boot, const struct dhcp
 	return ((offer->address ^ boot->params.server) & offer->mask) == 0;
 }
 
-/* The offer to take and its card; of several cards' offers one of the boot server's network. */
+/*
+ * The offer to take and its card: at once one of the boot server's network; with `any_network` also
+ * another, when no better one comes in the time.
+ */
 static struct asker *find_offer(const struct boot *boot, struct asker *askers, int count,
-	int64_t until_ms, struct dhcp_lease *offer)
+	bool any_network, int64_t until_ms, struct dhcp_lease *offer)
 {
 	struct asker *best = NULL, *from;
 	struct dhcp_lease lease;
 	while (await(askers, count, until_ms, &lease, &from)) {
-		bool right = count == 1 || is_of_the_servers_network(boot, &lease);
-		if (right || !best) {
+		bool right = is_of_the_servers_network(boot, &lease) || (any_network && count == 1);
+		if (right || (any_network && !best)) {
 			best = from;
 			*offer = lease;
 		}
@@ -131,7 +136,8 @@ static struct asker *find_offer(const struct boot *boot, struct asker *askers, i
 }
 
 /* One DISCOVER on each card and, when there is an offer, its REQUEST. */
-static bool exchange(struct boot *boot, struct asker *askers, int count, int timeout_ms)
+static bool exchange(
+	struct boot *boot, struct asker *askers, int count, bool any_network, int timeout_ms)
 {
 	struct dhcp_lease offer, lease;
 	bool sent = false;
@@ -142,7 +148,8 @@ static bool exchange(struct boot *boot, struct asker *askers, int count, int tim
 	}
 	if (!sent)
 		return false;
-	struct asker *from = find_offer(boot, askers, count, util_now_ms() + timeout_ms, &offer);
+	struct asker *from =
+		find_offer(boot, askers, count, any_network, util_now_ms() + timeout_ms, &offer);
 	if (!from)
 		return false;
 	from->ask.type = DHCP_REQUEST;
@@ -201,8 +208,9 @@ static enum boot_code acquire(struct boot *boot, bool find)
 			return BOOT_NO_DHCP;
 		for (int i = 0; i < count; i++)
 			askers[i].ask.seconds = (uint16_t)((util_now_ms() - start) / 1000);
-		done = exchange(
-			boot, askers, count, (1000 << try) + (int)util_chance(1000));
+		bool sure = !find || boot->params.bootif[0];
+		done = exchange(boot, askers, count, sure || try >= PATIENT_TRIES,
+			(1000 << try) + (int)util_chance(1000));
 	}
 	for (int i = 0; i < count; i++)
 		close(askers[i].fd);

@@ -17,7 +17,8 @@ enum boot_code dhcpc_acquire(struct boot *boot);
 /*
  * The same, when it is not sure which card is the right one (net_candidates): each try asks on all
  * of them at once, and also on those that have got link since. An offer of the network in which the
- * boot server lies is taken before others. Sets boot->interface and boot->mac too.
+ * boot server lies is taken at once, another one only when in some seconds none such has come. Sets
+ * boot->interface and boot->mac too.
  */
 enum boot_code dhcpc_find(struct boot *boot);
 

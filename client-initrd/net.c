@@ -62,8 +62,11 @@ static bool is_card(const char *name, char mac[18])
 	return !strcmp(type, "1") && strlen(mac) == 17;
 }
 
-/* Takes the card if it is the one wanted; without a wish all are brought up, one with link wins. */
-static bool consider(struct boot *boot, const char *name)
+/*
+ * Takes the card if it is the one wanted; without a wish all are brought up, and the first that has
+ * link is taken, or any for as long as none has. True: this is it.
+ */
+static bool consider(struct boot *boot, const char *name, bool found)
 {
 	char mac[18];
 	const char *wanted = boot->params.bootif;
@@ -72,11 +75,12 @@ static bool consider(struct boot *boot, const char *name)
 	if (wanted[0] && strcasecmp(wanted, mac))
 		return false;
 	set_up(name);
-	if (boot->interface[0] && !wanted[0] && !has_link(name))
+	bool right = wanted[0] || has_link(name);
+	if (found || (boot->interface[0] && !right))
 		return false;
 	snprintf(boot->interface, sizeof boot->interface, "%.15s", name);
 	snprintf(boot->mac, sizeof boot->mac, "%s", mac);
-	return wanted[0] || has_link(name);
+	return right;
 }
 
 static bool choose(struct boot *boot)
@@ -85,8 +89,10 @@ static bool choose(struct boot *boot)
 	DIR *dir = opendir("/sys/class/net");
 	if (!dir)
 		return false;
-	for (struct dirent *entry; !found && (entry = readdir(dir));)
-		found = entry->d_name[0] != '.' && consider(boot, entry->d_name);
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		if (entry->d_name[0] != '.' && consider(boot, entry->d_name, found))
+			found = true;
+	}
 	closedir(dir);
 	return found;
 }
