@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "client-initrd/dhcpc.h"
 #include "client-initrd/net.h"
@@ -38,5 +39,7 @@ int main(int argc, char **argv)
 			printf("%s,", card->if_name);
 	}
 	printf(" detail=%s\n", boot.detail);
+	if_freenameindex(cards);
+	close(fd);
 	return 0;
 }
