@@ -93,9 +93,10 @@ def test_own_dhcp(boot):
 
 def test_proxy_dhcp_gives_no_address(boot):
     boot.serve("proxy")
-    # who does not boot from the network hears nothing: the answer to the second question comes alone
-    silent, answers = boot.ask("-:-", f"{PXE % 0}:0")
-    assert silent == []
+    # who does not boot from the network hears nothing, nor does HTTP Boot: the answer to the last
+    # question comes alone
+    *silent, answers = boot.ask("-:-", f"{HTTP % 16}:16", f"{PXE % 0}:0")
+    assert silent == [[], []]
     (answer,) = answers
     assert answer["yiaddr"] == "0.0.0.0" and bytes.fromhex(answer["options"]["60"]) == b"PXEClient"
     assert not {"1", "3", "6", "51"} & set(answer["options"])
