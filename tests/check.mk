@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 5
 RUN_TESTS := $(PYTHON) scripts/run-tests
 PYTEST_COMMON := -c tests/pytest.ini -q --durations=25 --durations-min=5
 # One PC that boots keeps one processor busy: it boots beside the tests that need no virtual machine.
-NETBOOT := tests/integration/test_netboot.py
+NETBOOT := tests/integration/test_netboot.py tests/integration/test_netboot_uefi.py
 LINT_CHECKS := format shell man spdx length
 
 .SECONDEXPANSION:
@@ -37,9 +37,9 @@ check-all: all $$(TESTS)
 		--step "sanitizers: $(MAKE) --no-print-directory -j$$(nproc) SAN=1 unit" \
 		--step "fuzzing: $(MAKE) --no-print-directory -j$$(nproc) fuzz-short FUZZ_SECONDS=2" \
 		$(patsubst %,--unit %,$(TESTS)) \
-		--beside "$(PYTEST_COMMON) -m 'not lab and not full' --ignore=$(NETBOOT) $(PYTEST_ARGS) tests" \
+		--beside "$(PYTEST_COMMON) -m 'not lab and not full' $(addprefix --ignore=,$(NETBOOT)) $(PYTEST_ARGS) tests" \
 		--beside "$(PYTEST_COMMON) $(PYTEST_ARGS) $(NETBOOT)" \
-		--pytest "$(PYTEST_COMMON) -m 'lab and not full' --ignore=$(NETBOOT) $(PYTEST_ARGS) tests"
+		--pytest "$(PYTEST_COMMON) -m 'lab and not full' $(addprefix --ignore=,$(NETBOOT)) $(PYTEST_ARGS) tests"
 
 check-full: all
 	@CARREL_BUILD=$(B) $(RUN_TESTS) \
