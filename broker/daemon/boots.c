@@ -191,7 +191,8 @@ static void dhcp_line(struct boots *boots, const struct bootlog_line *line, gint
 			set_address(boots, boot, line->address);
 		return;
 	}
-	gboolean anew = !boot || (asks && is_new_boot(boot, now));
+	gboolean begins = asks || line->event == BOOTLOG_PROXY;
+	gboolean anew = !boot || (begins && is_new_boot(boot, now));
 	boot = boot_of(boots, line->mac, now);
 	if (anew)
 		begin(boot, now);

@@ -277,6 +277,17 @@ static void test_reports_alone(void **state)
 	assert_int_equal(stage_count(), 1);
 }
 
+static void test_beside_the_sites_own_dhcp(void **state)
+{
+	(void)state;
+	dhcp("PXE", MAC " proxy");
+	dhcp("PXE", ADDRESS " " MAC " lpxelinux.0");
+	tftp("lpxelinux.0", 75072);
+	assert_int_equal(stage_count(), 2);
+	dhcp("PXE", MAC " proxy"); /* the plug was pulled */
+	assert_int_equal(stage_count(), 1);
+}
+
 static void test_others_on_the_network(void **state)
 {
 	(void)state;
@@ -334,6 +345,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_program_for_uefi, begin, end),
 		cmocka_unit_test_setup_teardown(test_its_own_failure, begin, end),
 		cmocka_unit_test_setup_teardown(test_reports_alone, begin, end),
+		cmocka_unit_test_setup_teardown(test_beside_the_sites_own_dhcp, begin, end),
 		cmocka_unit_test_setup_teardown(test_others_on_the_network, begin, end),
 		cmocka_unit_test_setup_teardown(test_an_address_goes_to_another, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_flood_is_bounded, begin, end),
