@@ -6,11 +6,13 @@ packets, in namespaces.
 """
 import json
 import os
+import select
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 
@@ -45,10 +47,12 @@ class Boot:
         lines = dict(line.split("\t") for line in self.site.run("--commands").splitlines())
         self.dnsmasq = subprocess.Popen(self.lab.within("boot", *shlex.split(lines["dnsmasq"])),
                                         stderr=subprocess.PIPE, text=True)
-        for line in self.dnsmasq.stderr:  # the last thing it says before it serves
-            if "TFTP root" in line:
-                return
-        raise AssertionError("dnsmasq ended")
+        until = time.monotonic() + 20
+        log = os.path.join(self.folder, "state/boot/log/dnsmasq.log")
+        while "TFTP root" not in open(log).read():  # the last thing it says before it serves
+            assert self.dnsmasq.poll() is None, self.dnsmasq.stderr.read()
+            assert time.monotonic() < until, open(log).read()
+            select.select([], [], [], 0.05)
 
     def ask(self, *questions, address="-"):
         return json.loads(self.lab.exec("pc", sys.executable, ASK, "lan0", address, *questions))
