@@ -37,7 +37,8 @@ def uefi(lab, secure=False, http=False):
 
 
 def log(lab, name):
-    with open(lab.path(name + ".log"), encoding="utf-8") as f:
+    path = lab.dnsmasq_log() if name == "dnsmasq" else lab.path(name + ".log")
+    with open(path, encoding="utf-8") as f:
         return f.read()
 
 
