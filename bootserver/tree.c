@@ -242,7 +242,7 @@ gboolean tree_publish(const char *boot, const struct image *image, GError **erro
 		[IMAGE_ROOT] = g_build_filename(boot, "http/images", root, NULL),
 	};
 	gboolean good = make_folder(folder, error);
-	for (int id = 0; id < IMAGE_FILE_COUNT; id++) {
+	for (int id = IMAGE_KERNEL; id <= IMAGE_ROOT; id++) {
 		g_autofree char *from =
 			g_build_filename(image->folder, image->files[id].name, NULL);
 		good = good && publish_file(&image->files[id], from, to[id], error);

@@ -33,7 +33,7 @@ $(call program,carrel-image-sign,images/store/sign.c,imagestore,$(STORE_PKGS),$(
 $(call unit_test,test_image,tests/unit/test_image.c,imagestore,$(STORE_PKGS))
 $(call fuzz_target,image,tests/fuzz/image.c $(STORE_SRC),$(STORE_PKGS))
 # What an admin does with them: a part of carrel(1).
-KEEP_SRC := $(addprefix images/store/,versions.c disk.c pins.c packages.c check.c gc.c tar.c export.c import.c erofs.c files.c)
+KEEP_SRC := $(addprefix images/store/,versions.c disk.c pins.c packages.c check.c gc.c tar.c export.c arrival.c import.c guest.c guest_file.c erofs.c files.c)
 $(call library,imagekeep,$(KEEP_SRC))
 $(call unit_test,test_image_keep,tests/unit/test_image_keep.c,imagekeep imagestore,$(STORE_PKGS))
 $(call fuzz_target,image_keep,tests/fuzz/image_keep.c $(KEEP_SRC) $(STORE_SRC),$(STORE_PKGS))

@@ -118,8 +118,12 @@ const struct command commands[] = {
 		command_image_gc},
 	{"image export", "NAME[@VERSION] FILE|-", 2, 2, "Write a version as one tar file.",
 		command_image_export},
-	{"image import", "FILE|- [--trust PUBKEY]", 1, 1,
-		"Take a version from such a file, once it is known whom it is from.",
+	{"image import",
+		"FILE|- [--trust PUBKEY] [--name NAME [--firmware bios|uefi] [--agent "
+		"carrel|qemu-ga]]",
+		1, 1,
+		"Take a version from such a file, once it is known whom it is from; or make one "
+		"of the disk of a guest, FILE.qcow2, .raw, .vmdk or .vhdx.",
 		command_image_import},
 	{"image build", "RECIPE [OPTION...]", 0, 0,
 		"Build a version by carrel-image-build, whose options follow.",

@@ -18,12 +18,15 @@ enum {
 	YES = 1024,
 	PACKAGES = 2048,
 	FILES = 4096,
-	SEATS = 8192
+	SEATS = 8192,
+	NAME = 16384,
+	FIRMWARE = 32768,
+	AGENT = 65536
 };
 
 static const char *const names[] = {"--group", "--reason", "--none", "--no-wait", "--canary",
 	"--within", "--keep", "--trust", "--dry-run", "--offline", "--yes", "--packages", "--files",
-	"--seats"};
+	"--seats", "--name", "--firmware", "--agent"};
 
 static const struct command_options table[] = {
 	{"image publish", NO_WAIT},
@@ -33,7 +36,7 @@ static const struct command_options table[] = {
 	{"image diff", PACKAGES | FILES},
 	{"image pin", REASON},
 	{"image gc", KEEP | DRY_RUN | OFFLINE | YES},
-	{"image import", TRUST},
+	{"image import", TRUST | NAME | FIRMWARE | AGENT},
 };
 
 gboolean image_args_wanted(char *const *argv)
@@ -60,6 +63,9 @@ GOptionGroup *image_args_group(struct image_args *args)
 		{"packages", 0, 0, G_OPTION_ARG_NONE, &args->packages, NULL, NULL},
 		{"files", 0, 0, G_OPTION_ARG_NONE, &args->files, NULL, NULL},
 		{"seats", 0, 0, G_OPTION_ARG_STRING, &args->seats, NULL, NULL},
+		{"name", 0, 0, G_OPTION_ARG_STRING, &args->name, NULL, NULL},
+		{"firmware", 0, 0, G_OPTION_ARG_STRING, &args->firmware, NULL, NULL},
+		{"agent", 0, 0, G_OPTION_ARG_STRING, &args->agent, NULL, NULL},
 		G_OPTION_ENTRY_NULL};
 	GOptionGroup *group = g_option_group_new("image", "", "", args, NULL);
 
@@ -75,6 +81,9 @@ void image_args_clear(struct image_args *args)
 	g_free(args->keep);
 	g_free(args->trust);
 	g_free(args->seats);
+	g_free(args->name);
+	g_free(args->firmware);
+	g_free(args->agent);
 	g_strfreev(args->build);
 }
 
@@ -86,7 +95,9 @@ const char *image_args_stray(const struct image_args *args, const char *command)
 			 (args->keep ? KEEP : 0) | (args->trust ? TRUST : 0) |
 			 (args->dry_run ? DRY_RUN : 0) | (args->offline ? OFFLINE : 0) |
 			 (args->yes ? YES : 0) | (args->packages ? PACKAGES : 0) |
-			 (args->files ? FILES : 0) | (args->seats ? SEATS : 0);
+			 (args->files ? FILES : 0) | (args->seats ? SEATS : 0) |
+			 (args->name ? NAME : 0) | (args->firmware ? FIRMWARE : 0) |
+			 (args->agent ? AGENT : 0);
 
 	return command_stray(
 		command, table, G_N_ELEMENTS(table), names, G_N_ELEMENTS(names), given);

@@ -12,6 +12,7 @@ struct image_args {
 	int canary, within; /* -1: not given; minutes */
 	/* of those that work on the boot server's disk */
 	char *keep, *trust; /* as typed */
+	char *name, *firmware, *agent;
 	gboolean dry_run, offline, yes, packages, files;
 	char **build; /* what follows "image build", for the builder */
 };

@@ -195,7 +195,7 @@ static json_t *parts_json(const struct sides *sides)
 	json_t *list = json_array();
 
 	for (int id = 0; id < IMAGE_FILE_COUNT; id++)
-		if (strcmp(before->files[id].sha256, after->files[id].sha256) != 0)
+		if (g_strcmp0(before->files[id].sha256, after->files[id].sha256) != 0)
 			json_array_append_new(
 				list, json_string(image_file_key((enum image_file_id)id)));
 	if (strcmp(before->cmdline, after->cmdline) != 0)
@@ -204,7 +204,29 @@ static json_t *parts_json(const struct sides *sides)
 		json_array_append_new(list, json_string("handoff"));
 	if (before->kind != after->kind)
 		json_array_append_new(list, json_string("kind"));
+	if (before->disk_size != after->disk_size)
+		json_array_append_new(list, json_string("capacity"));
+	if (before->uefi != after->uefi)
+		json_array_append_new(list, json_string("firmware"));
+	if (before->agent != after->agent)
+		json_array_append_new(list, json_string("agent"));
 	return list;
+}
+
+static gboolean is_guest(const struct version *version)
+{
+	return version->image->kind == IMAGE_GUEST;
+}
+
+/* Of a disk nobody knows what is installed on it; the sizes of both are told. */
+static void print_sizes(const struct sides *sides)
+{
+	g_autofree char *before = image_store_size(sides->before->bytes);
+	g_autofree char *after = image_store_size(sides->after->bytes);
+
+	printf("size: %s -> %s\n"
+	       "packages and files: not known, what is on a disk is not looked at\n",
+		before, after);
 }
 
 static void print_parts(const json_t *parts)
@@ -224,8 +246,9 @@ static void print_all(const struct context *context, const struct sides *sides)
 	json_t *parts = parts_json(sides);
 
 	if (context->json) {
-		json_t *answer = json_pack(
-			"{s:s, s:s, s:O}", "before", before, "after", after, "parts", parts);
+		json_t *answer = json_pack("{s:s, s:s, s:O, s:[I, I]}", "before", before, "after",
+			after, "parts", parts, "bytes", (json_int_t)sides->before->bytes,
+			(json_int_t)sides->after->bytes);
 
 		if (sides->package_changes)
 			json_object_set_new(answer, "packages", packages_json(sides));
@@ -240,6 +263,8 @@ static void print_all(const struct context *context, const struct sides *sides)
 			print_packages(sides);
 		if (sides->file_changes)
 			print_files(sides);
+		if (is_guest(sides->before) || is_guest(sides->after))
+			print_sizes(sides);
 	}
 	json_decref(parts);
 }
@@ -253,7 +278,19 @@ static gboolean find(const struct context *context, struct sides *sides, GError 
 	const struct image_args *args = context->image;
 	gboolean both = args->packages == args->files;
 	gboolean known = sides->before->lock.name && sides->after->lock.name;
+	const struct version *guest = is_guest(sides->before)  ? sides->before
+				      : is_guest(sides->after) ? sides->after
+							       : NULL;
 
+	if (guest) {
+		if (!args->packages && !args->files)
+			return TRUE;
+		g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_BAD,
+			"%s@%s is a disk: its packages and files are not known; leave out "
+			"--packages and --files",
+			guest->name, guest->version);
+		return FALSE;
+	}
 	if ((args->packages && !both) || (both && (known || args->packages)))
 		if (!find_packages(sides, error))
 			return FALSE;

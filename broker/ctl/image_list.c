@@ -47,9 +47,8 @@ static json_t *describe(const struct image_store *store, const struct version *v
 		!version->unsigned_, "use", uses_of(version, current, answer), "problem",
 		version->problem ? json_string(version->problem) : NULL, "pinned",
 		pin ? json_deep_copy(pin) : NULL);
-	json_object_set_new(item, "kind",
-		image ? json_string(image->kind == IMAGE_CLIENT ? "client" : "desktop")
-		      : json_null());
+	json_object_set_new(
+		item, "kind", image ? json_string(image_kind_word(image->kind)) : json_null());
 	json_object_set_new(item, "packages",
 		version->packages >= 0 ? json_integer(version->packages) : json_null());
 	json_decref(pins);
@@ -205,6 +204,9 @@ static void print_files(const struct version *version)
 {
 	for (int id = 0; id < IMAGE_FILE_COUNT; id++) {
 		const struct image_file *file = &version->image->files[id];
+
+		if (!file->name)
+			continue;
 		g_autofree char *size = image_store_size(file->size);
 
 		printf("%-11s%s, %s, sha256 %s\n", image_file_key((enum image_file_id)id),
@@ -216,18 +218,36 @@ static void print_files(const struct version *version)
 		printf("%-11s%s, sha256 %s\n", "sbom", version->sbom.name, version->sbom.sha256);
 }
 
+static void print_guest(const struct image *image)
+{
+	g_autofree char *size = image_store_size(image->disk_size);
+
+	print_line("capacity", size);
+	print_line("firmware", image->uefi ? "uefi" : "bios");
+	print_line("agent", image_agent_word(image->agent));
+}
+
 static void print_manifest(const struct version *version)
 {
 	const struct image *image = version->image;
 
-	print_line("kind", image->kind == IMAGE_CLIENT ? "client, the PCs run it"
-						       : "desktop, the users' machines run it");
-	if (image->kind == IMAGE_DESKTOP)
+	static const char *const kinds[] = {
+		[IMAGE_CLIENT] = "client, the PCs run it",
+		[IMAGE_DESKTOP] = "desktop, the users' machines run it",
+		[IMAGE_GUEST] = "disk, the users' machines run what is installed on it",
+	};
+
+	print_line("kind", kinds[image->kind]);
+	if (image->kind != IMAGE_CLIENT)
 		print_line("hand-off", image->live ? "live: a running desktop gives memory back"
 						   : "hard: its user is moved");
 	print_files(version);
-	printf("%-11s%s, dm-verity behind block %" G_GUINT64_FORMAT ", root hash %s\n", "root is",
-		image->erofs ? "erofs" : "squashfs", image->data_blocks, image->root_hash);
+	if (image->kind == IMAGE_GUEST)
+		print_guest(image);
+	else
+		printf("%-11s%s, dm-verity behind block %" G_GUINT64_FORMAT ", root hash %s\n",
+			"root is", image->erofs ? "erofs" : "squashfs", image->data_blocks,
+			image->root_hash);
 	print_line("cmdline", image->cmdline);
 	if (version->packages >= 0)
 		printf("%-11s%" G_GINT64_FORMAT "\n", "packages", version->packages);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* carrel image export and import. */
+/* carrel image export and import, of versions and of the disks of guests. */
 #include "broker/ctl/image_store.h"
 #include "broker/ctl/show.h"
 #include "broker/ctl/image_args.h"
+#include "images/store/guest.h"
+#include "images/store/guest_file.h"
 #include "images/store/transfer.h"
 
 #include <errno.h>
@@ -180,6 +182,67 @@ static char *import_file(const struct context *context, const struct image_store
 	return g_steal_pointer(&id);
 }
 
+/* One of two words, the first of which is meant by none at all; -1: said what is allowed. */
+static int choose(const char *option, const char *given, const char *first, const char *second)
+{
+	if (!given || !strcmp(given, first))
+		return 0;
+	if (!strcmp(given, second))
+		return 1;
+	fprintf(stderr, "carrel: %s is %s or %s, not \"%s\"\n", option, first, second, given);
+	return -1;
+}
+
+/* The version that is made of the disk of a guest, which the caller frees. NULL: said why, or
+ * `error`. */
+static char *import_disk(
+	const struct context *context, const struct image_store *store, GError **error)
+{
+	const struct image_args *args = context->image;
+	const char *file = context->args[0];
+	int uefi = choose("--firmware", args->firmware, "bios", "uefi");
+	int agent = choose("--agent", args->agent, image_agent_word(IMAGE_AGENT_CARREL),
+		image_agent_word(IMAGE_AGENT_QEMU));
+
+	if (uefi < 0 || agent < 0)
+		return NULL;
+	if (!args->name || args->trust) {
+		fprintf(stderr, "carrel: %s is the disk of a guest: %s\n", file,
+			args->trust ? "nobody has signed it, so there is nothing to --trust"
+				    : "--name says what its image is to be called");
+		return NULL;
+	}
+	char *id = guest_import(&(struct guest_import){.images = store->images,
+					.private_key = store->private_key,
+					.file = file,
+					.name = args->name,
+					.uefi = uefi > 0,
+					.agent = (enum image_agent)agent,
+					.progress = image_store_progress("converting")},
+		error);
+	image_store_progress_end();
+	if (!id)
+		g_prefix_error(error, "%s is not imported: ", file);
+	return id;
+}
+
+/* The same of any file. */
+static char *import_any(const struct context *context, const struct image_store *store,
+	gboolean *known, GError **error)
+{
+	const struct image_args *args = context->image;
+
+	if (guest_format_of(context->args[0]) != GUEST_FORMAT_COUNT)
+		return import_disk(context, store, error);
+	if (!args->name && !args->firmware && !args->agent)
+		return import_file(context, store, known, error);
+	fprintf(stderr,
+		"carrel: --name, --firmware and --agent are of the disk of a guest, whose file "
+		"ends in .qcow2, .raw, .vmdk or .vhdx; %s is taken for the file of an export\n",
+		context->args[0]);
+	return NULL;
+}
+
 int command_image_import(const struct context *context)
 {
 	struct image_store store;
@@ -189,7 +252,7 @@ int command_image_import(const struct context *context)
 
 	signal(SIGPIPE, SIG_IGN);
 	if (image_store_open(&store, context))
-		id = import_file(context, &store, &known, &error);
+		id = import_any(context, &store, &known, &error);
 	if (id && context->json) {
 		json_t *answer = json_pack("{s:s, s:b}", "image", id, "known", known);
 

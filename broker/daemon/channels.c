@@ -161,7 +161,7 @@ static gboolean find(
 	if (!image)
 		return FALSE;
 	g_autofree char *id = image_id(image);
-	gboolean desktop = image->kind == IMAGE_DESKTOP;
+	gboolean desktop = image->kind != IMAGE_CLIENT;
 	*found = (struct core_image){.live = image->live};
 	g_strlcpy(found->id, id, sizeof(found->id));
 	image_free(image);

@@ -402,6 +402,8 @@ struct image *delivery_base(
 	}
 	struct image *base = best ? worker_image(worker, best, NULL) : NULL;
 	g_ptr_array_unref(names);
+	if (base && base->kind != version->kind)
+		g_clear_pointer(&base, image_free);
 	return base;
 }
 

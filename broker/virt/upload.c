@@ -16,7 +16,7 @@ struct image *worker_image(struct worker *worker, const char *image, GError **er
 	request_image_split(image, &name, &version);
 	struct image *found =
 		image_load(conf_string(worker->conf, CONF_PATH_IMAGES), name, version, key, &cause);
-	if (found && found->kind == IMAGE_DESKTOP)
+	if (found && found->kind != IMAGE_CLIENT)
 		return found;
 	image_free(found);
 	g_set_error(error, VIRT_ERROR, VIRT_ERROR_NO_IMAGE, "image %s: %s", image,
@@ -42,10 +42,14 @@ static gboolean image_ensure(struct worker *worker, struct virt_conn *conn,
 	if (!version)
 		return FALSE;
 	g_autoptr(GError) cause = NULL;
-	struct image *base = delivery_base(worker, conn, version, &cause);
+	/* What is where in a qcow2 file shifts with the first change: nothing is gained by the file
+	 * of another version. */
+	struct image *base =
+		version->kind == IMAGE_GUEST ? NULL : delivery_base(worker, conn, version, &cause);
 	good = cause == NULL;
 	for (int i = 0; i < IMAGE_FILE_COUNT && good; i++)
-		good = delivery_send(worker, conn, version, base, (enum image_file_id)i, &cause);
+		good = !version->files[i].name ||
+		       delivery_send(worker, conn, version, base, (enum image_file_id)i, &cause);
 	if (cause)
 		g_propagate_error(error, g_steal_pointer(&cause));
 	image_free(base);

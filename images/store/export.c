@@ -89,8 +89,9 @@ gboolean transfer_export(
 		add(&self, "manifest.json", NULL, error) && add(&self, "manifest.sig", NULL, error);
 
 	for (int id = 0; good && id < IMAGE_FILE_COUNT; id++)
-		good = add(&self, version->image->files[id].name, version->image->files[id].sha256,
-			error);
+		good = !version->image->files[id].name ||
+		       add(&self, version->image->files[id].name, version->image->files[id].sha256,
+			       error);
 	if (good && version->lock.name)
 		good = add(&self, version->lock.name, version->lock.sha256, error);
 	if (good && version->sbom.name)

@@ -15,7 +15,19 @@
 
 G_DEFINE_QUARK(carrel - image - error, image_error)
 
-static const char *const file_keys[IMAGE_FILE_COUNT] = {"kernel", "initrd", "root"};
+static const char *const kinds[] = {"client", "desktop", "disk", NULL};
+static const char *const agents[] = {"carrel", "qemu-ga", NULL};
+static const char *const file_keys[IMAGE_FILE_COUNT] = {"kernel", "initrd", "root", "disk"};
+
+const char *image_kind_word(enum image_kind kind)
+{
+	return kinds[kind];
+}
+
+const char *image_agent_word(enum image_agent agent)
+{
+	return agents[agent];
+}
 
 const char *image_file_key(enum image_file_id id)
 {
@@ -25,6 +37,15 @@ const char *image_file_key(enum image_file_id id)
 static gboolean matches(const char *text, const char *pattern)
 {
 	return g_regex_match_simple(pattern, text, G_REGEX_DOLLAR_ENDONLY, 0);
+}
+
+/* The index of a word in a list that NULL ends; -1: it is not there. */
+static int find_word(const char *const *words, const char *word)
+{
+	for (int i = 0; words[i]; i++)
+		if (!strcmp(words[i], word))
+			return i;
+	return -1;
 }
 
 static gboolean is_hex(const char *text, gsize length)
@@ -93,27 +114,63 @@ static gboolean parse_root(json_t *root, struct image *image, GError **error)
 	return TRUE;
 }
 
+static gboolean parse_disk(json_t *root, struct image *image, GError **error)
+{
+	const char *format, *firmware, *agent;
+	json_int_t size;
+	if (json_unpack(root, "{s:{s:s, s:I, s:s, s:s}}", "disk", "format", &format, "size", &size,
+		    "firmware", &firmware, "agent", &agent) < 0)
+		return set_problem(error, "disk needs format, size, firmware and agent");
+	if (strcmp(format, "qcow2"))
+		return set_problem(error, "disk.format must be qcow2");
+	if (size <= 0 || (guint64)size > IMAGE_DISK_MAX || size % 512)
+		return set_problem(
+			error, "disk.size must be whole sectors of 512 bytes, 4 TiB at most");
+	if (strcmp(firmware, "bios") && strcmp(firmware, "uefi"))
+		return set_problem(error, "disk.firmware must be bios or uefi");
+	if (find_word(agents, agent) < 0)
+		return set_problem(error, "disk.agent must be carrel or qemu-ga");
+	image->disk_size = (guint64)size;
+	image->uefi = !strcmp(firmware, "uefi");
+	image->agent = (enum image_agent)find_word(agents, agent);
+	return TRUE;
+}
+
+/* What a version of its kind is made of. */
+static gboolean parse_parts(json_t *root, struct image *image, GError **error)
+{
+	if (image->kind == IMAGE_GUEST)
+		return parse_file(root, IMAGE_DISK, image, error) && parse_disk(root, image, error);
+	for (int id = IMAGE_KERNEL; id <= IMAGE_ROOT; id++)
+		if (!parse_file(root, (enum image_file_id)id, image, error))
+			return FALSE;
+	return parse_root(root, image, error);
+}
+
 static gboolean parse_head(json_t *root, struct image *image, GError **error)
 {
-	const char *name, *version, *kind, *cmdline, *handoff = "hard";
-	if (json_unpack(root, "{s:s, s:s, s:s, s:s, s?s}", "name", &name, "version", &version,
+	const char *name, *version, *kind, *cmdline = NULL, *handoff = "hard";
+	if (json_unpack(root, "{s:s, s:s, s:s, s?s, s?s}", "name", &name, "version", &version,
 		    "kind", &kind, "cmdline", &cmdline, "handoff", &handoff) < 0)
 		return set_problem(error, "name, version, kind and cmdline are needed");
-	if (strcmp(kind, "client") && strcmp(kind, "desktop"))
-		return set_problem(error, "kind must be client or desktop");
+	if (find_word(kinds, kind) < 0)
+		return set_problem(error, "kind must be client, desktop or disk");
+	image->kind = (enum image_kind)find_word(kinds, kind);
+	if ((image->kind == IMAGE_GUEST) != !cmdline)
+		return set_problem(error, cmdline ? "a disk has no cmdline"
+						  : "name, version, kind and cmdline are needed");
 	if (!image_name_is_good(name))
 		return set_problem(error, "name must be of a-z, 0-9 and -");
 	if (!image_version_is_good(version))
 		return set_problem(error, "version must be YYYYMMDD.N");
-	if (!matches(cmdline, "^[ -~]{0,1000}$"))
+	if (!matches(cmdline ? cmdline : "", "^[ -~]{0,1000}$"))
 		return set_problem(error, "cmdline must be one line of printable ASCII");
 	if (strcmp(handoff, "hard") && strcmp(handoff, "live"))
 		return set_problem(error, "handoff must be hard or live");
-	image->kind = strcmp(kind, "client") ? IMAGE_DESKTOP : IMAGE_CLIENT;
 	image->live = !strcmp(handoff, "live");
 	image->name = g_strdup(name);
 	image->version = g_strdup(version);
-	image->cmdline = g_strdup(cmdline);
+	image->cmdline = g_strdup(cmdline ? cmdline : "");
 	return TRUE;
 }
 
@@ -127,10 +184,7 @@ struct image *image_parse(const char *text, gsize length, GError **error)
 		return NULL;
 	}
 	struct image *image = g_new0(struct image, 1);
-	gboolean good = parse_head(root, image, error);
-	for (int id = 0; good && id < IMAGE_FILE_COUNT; id++)
-		good = parse_file(root, (enum image_file_id)id, image, error);
-	if (!good || !parse_root(root, image, error)) {
+	if (!parse_head(root, image, error) || !parse_parts(root, image, error)) {
 		image_free(image);
 		image = NULL;
 	}
@@ -276,6 +330,8 @@ gboolean image_check_file(const struct image_file *file, const char *path, GErro
 gboolean image_check(const struct image *image, GError **error)
 {
 	for (int id = 0; id < IMAGE_FILE_COUNT; id++) {
+		if (!image->files[id].name)
+			continue;
 		g_autofree char *path =
 			g_build_filename(image->folder, image->files[id].name, NULL);
 		if (!image_check_file(&image->files[id], path, error))

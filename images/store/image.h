@@ -21,11 +21,18 @@ enum image_error {
 #define IMAGE_PRIVATE_KEY "image-signing.key"
 #define IMAGE_PUBLIC_KEY "image-signing.pub"
 
-enum image_kind { IMAGE_CLIENT, IMAGE_DESKTOP };
-enum image_file_id { IMAGE_KERNEL, IMAGE_INITRD, IMAGE_ROOT, IMAGE_FILE_COUNT };
+/* What a version is made of: kernel, initrd and root for PCs and for desktops that were built here;
+ * one whole disk, with a boot loader in it, for desktops that were imported (docs/guests.md). */
+enum image_kind { IMAGE_CLIENT, IMAGE_DESKTOP, IMAGE_GUEST };
+enum image_file_id { IMAGE_KERNEL, IMAGE_INITRD, IMAGE_ROOT, IMAGE_DISK, IMAGE_FILE_COUNT };
+/* Who speaks for a desktop of an image: our own program, or QEMU's guest agent. */
+enum image_agent { IMAGE_AGENT_CARREL, IMAGE_AGENT_QEMU };
+
+/* The largest disk that a manifest may name, as the guest sees it: 4 TiB. */
+#define IMAGE_DISK_MAX ((guint64)4 << 40)
 
 struct image_file {
-	char *name;   /* owned; without a folder */
+	char *name;   /* owned; without a folder; NULL: a version of this kind has no such file */
 	guint64 size; /* bytes */
 	char *sha256; /* owned; 64 hex digits, lower case */
 };
@@ -37,14 +44,26 @@ struct image {
 	enum image_kind kind;
 	char *name, *version;
 	struct image_file files[IMAGE_FILE_COUNT];
+	/* of all but guests */
 	guint64 data_blocks; /* of 4096 bytes; the dm-verity tree stands behind them */
 	gboolean erofs;      /* the root's format; else squashfs */
 	char *root_hash, *salt;
-	char *cmdline; /* as built: without what says where the root is */
+	char *cmdline; /* as built: without what says where the root is; "" of a guest */
+	/* of guests */
+	guint64 disk_size; /* bytes, as the guest sees its disk */
+	gboolean uefi;     /* the firmware that starts it; else BIOS */
+	enum image_agent agent;
 	gboolean live; /* its desktops can be shrunk while they run */
 };
 
-/* "kernel", "initrd", "root": the key in the manifest, and the ending of a volume's name. */
+/* "client", "desktop", "disk": the word in the manifest. */
+const char *image_kind_word(enum image_kind kind);
+
+/* "carrel", "qemu-ga": the word in the manifest. */
+const char *image_agent_word(enum image_agent agent);
+
+/* "kernel", "initrd", "root", "disk": the key in the manifest, and the ending of a volume's name.
+ */
 const char *image_file_key(enum image_file_id id);
 
 /* Lower case letters, digits and '-'. */

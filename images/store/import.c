@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "images/store/arrival.h"
 #include "images/store/signature.h"
 #include "images/store/tar.h"
 #include "images/store/transfer.h"
@@ -119,32 +120,6 @@ static void want(struct import *self, const char *name, const char *sha256, guin
 	if (name)
 		self->wanted[self->wanted_count++] = (struct wanted){name, sha256, size, FALSE};
 	self->total += size;
-}
-
-/* The scratch folder is NAME/.new-import; who has the lock may have it. */
-static gboolean make_scratch(struct import *self, const char *name, GError **error)
-{
-	const char *images = self->options->images;
-	g_autofree char *folder = g_build_filename(images, name, NULL);
-	g_autofree char *scratch = g_build_filename(folder, ".new-import", NULL);
-
-	if ((g_mkdir(folder, 0755) < 0 && errno != EEXIST) || !disk_remove(scratch, error) ||
-		g_mkdir(scratch, 0755) < 0) {
-		if (error && !*error)
-			g_set_error(error, DISK_ERROR, DISK_ERROR_FILE, "cannot make %s: %s",
-				scratch, g_strerror(errno));
-		return FALSE;
-	}
-	return TRUE;
-}
-
-static gboolean write_file(
-	const char *folder, const char *name, const char *text, gsize length, GError **error)
-{
-	g_autofree char *path = g_build_filename(folder, name, NULL);
-
-	return g_file_set_contents_full(path, text, (gssize)length,
-		G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0644, error);
 }
 
 /* Manifest and signature: whom it is from and what has to follow. */
@@ -304,24 +279,6 @@ static gboolean take_members(struct import *self, const char *scratch, GError **
 	}
 }
 
-/* All is in the scratch folder: manifest and signature go there too, and a rename shows it. */
-static gboolean appear(struct import *self, const char *scratch, const char *folder, GError **error)
-{
-	g_autofree char *parent = g_path_get_dirname(folder);
-
-	if (!write_file(scratch, "manifest.sig", self->signature, strlen(self->signature), error) ||
-		!write_file(
-			scratch, "manifest.json", self->manifest, self->manifest_length, error) ||
-		!disk_sync_folder(scratch, error))
-		return FALSE;
-	if (g_rename(scratch, folder) < 0) {
-		g_set_error(error, DISK_ERROR, DISK_ERROR_FILE, "cannot make %s: %s", folder,
-			g_strerror(errno));
-		return FALSE;
-	}
-	return disk_sync_folder(parent, error);
-}
-
 /* Is there a version of that name? FALSE with `error` when it is another one. */
 static gboolean look_for_it(
 	struct import *self, const char *folder, gboolean *known, GError **error)
@@ -343,23 +300,13 @@ static gboolean look_for_it(
 
 static gboolean receive(struct import *self, const char *name, const char *folder, GError **error)
 {
-	g_autofree char *home = g_path_get_dirname(folder);
-	g_autofree char *scratch = g_build_filename(home, ".new-import", NULL);
-	int lock = -1;
-	gboolean good = FALSE;
+	g_autofree char *scratch = arrival_scratch(self->options->images, name, error);
+	gboolean good = scratch && take_members(self, scratch, error) &&
+			arrival_appear(scratch, folder, self->manifest, self->manifest_length,
+				self->signature, error);
 
-	if (make_scratch(self, name, error)) {
-		good = take_members(self, scratch, error);
-		lock = good ? disk_lock(home, error) : -1;
-		good = lock >= 0 && appear(self, scratch, folder, error);
-	}
-	if (!good)
-		disk_remove(scratch, NULL);
-	if (lock >= 0)
-		close(lock);
-	/* A name that came with this archive goes with it; others are not empty. */
-	if (!good)
-		g_rmdir(home);
+	if (scratch && !good)
+		arrival_undo(scratch);
 	return good;
 }
 

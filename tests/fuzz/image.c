@@ -13,9 +13,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct image *image = image_parse((const char *)data, size, NULL);
 
 	if (image && (strpbrk(image->name, "/ \n") || !image_version_is_good(image->version) ||
-			     strpbrk(image->files[IMAGE_ROOT].name, "/ \n") ||
-			     !image->files[IMAGE_ROOT].size || strpbrk(image->cmdline, "\r\n")))
+			     strpbrk(image->cmdline, "\r\n")))
 		abort();
+	for (int id = 0; image && id < IMAGE_FILE_COUNT; id++) {
+		const struct image_file *file = &image->files[id];
+
+		if ((id == IMAGE_DISK) != (image->kind == IMAGE_GUEST)
+				? !!file->name
+				: !file->name || strpbrk(file->name, "/ \n") || !file->size)
+			abort();
+	}
 	image_free(image);
 	return 0;
 }

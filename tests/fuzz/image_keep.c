@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What comes in with a version from another boot server: headers of a tar archive, a manifest with
- * all its members, a lock of packages, a file system; and the file of pins. The first byte says
- * which. */
+ * all its members, a lock of packages, a file system; the head of a guest's disk, and what qemu-img
+ * says of one; and the file of pins. The first byte says which. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "images/store/erofs.h"
+#include "images/store/guest_file.h"
 #include "images/store/packages.h"
 #include "images/store/pins.h"
 #include "images/store/tar.h"
@@ -56,6 +57,25 @@ static void fuzz_manifest(const char *text, size_t size)
 	version_free(version);
 }
 
+static void fuzz_guest(const uint8_t *data, size_t size)
+{
+	const char *text = (const char *)data;
+	g_autofree char *printed = g_strndup(text, size);
+	double percent = guest_percent(printed);
+
+	if (percent != -1 && !(percent >= 0 && percent <= 100))
+		abort();
+	for (int format = 0; format < GUEST_FORMAT_COUNT; format++) {
+		guint64 bytes = 0;
+
+		guest_head_check(
+			(enum guest_format)format, data, MIN(size, (size_t)GUEST_HEAD), NULL);
+		if (guest_info_check((enum guest_format)format, text, size, &bytes, NULL) &&
+			(!bytes || bytes > IMAGE_DISK_MAX))
+			abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!size)
@@ -75,6 +95,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		g_autoptr(GHashTable) files = erofs_read(data + 1, size - 1, NULL);
 		break;
 	}
+	case 'G':
+		fuzz_guest(data + 1, size - 1);
+		break;
 	case 'P':
 		json_decref(pins_parse(text, size - 1, NULL));
 		break;

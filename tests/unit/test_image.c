@@ -118,6 +118,54 @@ static void test_handoff(void **state)
 	}
 }
 
+static const char guest[] =
+	"{\"name\":\"win\",\"version\":\"20260301.1\",\"kind\":\"disk\","
+	"\"files\":{\"disk\":{\"file\":\"disk.qcow2\",\"size\":4096,\"sha256\":\"" SUM "\"}},"
+	"\"disk\":{\"format\":\"qcow2\",\"size\":1048576,\"firmware\":\"uefi\","
+	"\"agent\":\"qemu-ga\"},\"handoff\":\"hard\"}";
+
+static void test_guest(void **state)
+{
+	struct image *image = image_parse(guest, strlen(guest), NULL);
+
+	(void)state;
+	assert_non_null(image);
+	assert_int_equal(image->kind, IMAGE_GUEST);
+	assert_string_equal(image_kind_word(image->kind), "disk");
+	for (int id = 0; id < IMAGE_FILE_COUNT; id++)
+		assert_int_equal(image->files[id].name != NULL, id == IMAGE_DISK);
+	assert_int_equal(image->disk_size, 1 << 20);
+	assert_true(image->uefi);
+	assert_int_equal(image->agent, IMAGE_AGENT_QEMU);
+	assert_string_equal(image->cmdline, "");
+	image_free(image);
+}
+
+static void test_bad_guests(void **state)
+{
+	static const char *const bad[][3] = {{"\"disk.qcow2\"", "\"../disk\"", "files.disk"},
+		{"{\"disk\":{\"file", "{\"root\":{\"file", "files.disk"},
+		{"\"kind\":\"disk\"", "\"kind\":\"disk\",\"cmdline\":\"x\"", "no cmdline"},
+		{"\"kind\":\"disk\"", "\"kind\":\"desktop\"", "needed"},
+		{"\"format\":\"qcow2\"", "\"format\":\"raw\"", "disk.format"},
+		{"1048576", "0", "disk.size"}, {"1048576", "1000", "disk.size"},
+		{"1048576", "9007199254740992", "disk.size"},
+		{"\"uefi\"", "\"efi\"", "disk.firmware"},
+		{"\"qemu-ga\"", "\"vmware\"", "disk.agent"},
+		{"\"agent\":", "\"agents\":", "agent"}};
+
+	(void)state;
+	for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
+		g_autoptr(GString) text = g_string_new(guest);
+		g_autoptr(GError) error = NULL;
+
+		assert_int_equal(g_string_replace(text, bad[i][0], bad[i][1], 1), 1);
+		assert_null(image_parse(text->str, text->len, &error));
+		assert_int_equal(error->code, IMAGE_ERROR_BAD);
+		assert_non_null(strstr(error->message, bad[i][2]));
+	}
+}
+
 /* The public key of test 2 there. */
 static const char other_key[] = "-----BEGIN PUBLIC KEY-----\n"
 				"MCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n"
@@ -256,6 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_file), cmocka_unit_test(test_handoff),
+		cmocka_unit_test(test_guest), cmocka_unit_test(test_bad_guests),
 		cmocka_unit_test_setup_teardown(test_signature, site_set_up, site_tear_down),
 		cmocka_unit_test_setup_teardown(test_load, site_set_up, site_tear_down)};
 	return cmocka_run_group_tests(tests, NULL, NULL);

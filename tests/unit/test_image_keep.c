@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "images/store/gc.h"
+#include "images/store/guest_file.h"
 #include "images/store/image.h"
 #include "images/store/packages.h"
 #include "images/store/pins.h"
@@ -302,6 +303,81 @@ static void test_tar_refuses(void **state)
 	}
 }
 
+/* What each format can name of other files, or is not; `at` and `bytes` change a good head. */
+static void test_heads_of_guests(void **state)
+{
+	static const struct {
+		enum guest_format format;
+		int at, byte;
+		const char *word; /* NULL: it is good */
+	} heads[] = {{GUEST_QCOW2, -1, 0, NULL}, {GUEST_QCOW2, 0, 'X', "no qcow2"},
+		{GUEST_QCOW2, 7, 4, "version 2 or 3"}, {GUEST_QCOW2, 15, 1, "backing file"},
+		{GUEST_QCOW2, 8, 1, "backing file"}, {GUEST_QCOW2, 35, 2, "encrypted"},
+		{GUEST_QCOW2, 79, 4, "external data"}, {GUEST_QCOW2, 79, 2, "damaged"},
+		{GUEST_QCOW2, 79, 1, NULL}, {GUEST_VMDK, -1, 0, NULL},
+		{GUEST_VMDK, 12, 0, "other files"}, {GUEST_VMDK, 0, 'C', "one piece"},
+		{GUEST_VHDX, -1, 0, NULL}, {GUEST_VHDX, 3, 0, "no VHDX"}, {GUEST_RAW, -1, 0, NULL}};
+
+	(void)state;
+	for (gsize i = 0; i < G_N_ELEMENTS(heads); i++) {
+		static const char *const begins[] = {"MZ", "QFI\xfb\0\0\0\3", "KDMV", "vhdxfile"};
+		guint8 head[GUEST_HEAD] = {0};
+		g_autoptr(GError) error = NULL;
+
+		memcpy(head, begins[heads[i].format],
+			heads[i].format == GUEST_RAW    ? 2
+			: heads[i].format == GUEST_VMDK ? 4
+							: 8);
+		if (heads[i].format == GUEST_VMDK)
+			head[12] = 1;
+		if (heads[i].at >= 0)
+			head[heads[i].at] = (guint8)heads[i].byte;
+		assert_int_equal(guest_head_check(heads[i].format, head, sizeof(head), &error),
+			!heads[i].word);
+		assert_true(!error == !heads[i].word &&
+			    (!error || strstr(error->message, heads[i].word)));
+		/* a raw disk is none of the others */
+		if (heads[i].format != GUEST_RAW && heads[i].at < 0)
+			assert_false(guest_head_check(GUEST_RAW, head, sizeof(head), NULL));
+		assert_false(guest_head_check(heads[i].format, head, 7, NULL));
+	}
+}
+
+static void test_words_of_qemu_img(void **state)
+{
+	static const struct {
+		const char *text, *word;
+	} answers[] = {{"{\"format\":\"qcow2\",\"virtual-size\":1024}", NULL},
+		{"[]", "nothing of use"},
+		{"{\"format\":\"raw\",\"virtual-size\":1024}", "another format"},
+		{"{\"format\":\"qcow2\",\"virtual-size\":0}", "empty"},
+		{"{\"format\":\"qcow2\",\"virtual-size\":4398046511105}", "4 TiB"},
+		{"{\"format\":\"qcow2\",\"virtual-size\":1,\"backing-filename\":\"x\"}", "backing"},
+		{"{\"format\":\"qcow2\",\"virtual-size\":1,\"encrypted\":true}", "encrypted"},
+		{"{\"format\":\"qcow2\",\"virtual-size\":1,\"format-specific\":{\"data\":"
+		 "{\"data-file\":\"x\"}}}",
+			"external data"},
+		{"{\"format\":\"qcow2\",\"virtual-size\":1,\"format-specific\":{\"data\":"
+		 "{\"corrupt\":true}}}",
+			"damaged"}};
+
+	(void)state;
+	for (gsize i = 0; i < G_N_ELEMENTS(answers); i++) {
+		g_autoptr(GError) error = NULL;
+		guint64 size = 0;
+
+		assert_int_equal(guest_info_check(GUEST_QCOW2, answers[i].text,
+					 strlen(answers[i].text), &size, &error),
+			!answers[i].word);
+		assert_true(error ? strstr(error->message, answers[i].word) != NULL : size == 1024);
+	}
+	assert_int_equal(guest_format_of("/x/Win.QCOW2"), GUEST_QCOW2);
+	assert_int_equal(guest_format_of("win.tar"), GUEST_FORMAT_COUNT);
+	assert_int_equal(guest_format_of("raw"), GUEST_FORMAT_COUNT);
+	assert_true(guest_percent("    (0.00/100%)\r    (12.50/100%)\r    (13.") == 12.5);
+	assert_true(guest_percent("") == -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +392,8 @@ int main(void)
 		cmocka_unit_test(test_tar_round),
 		cmocka_unit_test(test_tar_flips),
 		cmocka_unit_test(test_tar_refuses),
+		cmocka_unit_test(test_heads_of_guests),
+		cmocka_unit_test(test_words_of_qemu_img),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
