@@ -4,6 +4,7 @@
 #include "broker/shared/log.h"
 #include "broker/virt/domain_info.h"
 #include "broker/virt/domain_xml.h"
+#include "broker/virt/overlays.h"
 #include "broker/virt/volume_names.h"
 #include "broker/virt/uri.h"
 
@@ -73,23 +74,42 @@ static gboolean image_path(struct worker *worker, struct virt_conn *conn, const 
 	return FALSE;
 }
 
-/* The XML of a desktop whose image is on the server; NULL with an error. */
+/* The overlay of a desktop that is about to start, if it has one; what crashes have left goes. */
+static gboolean guest_overlay(struct worker *worker, struct virt_conn *conn,
+	const struct request *request, const struct image *image, char **overlay, char **nvram,
+	GError **error)
+{
+	g_autofree char *base = g_strconcat(request->image, ".", image_file_key(IMAGE_DISK), NULL);
+
+	if (image->kind != IMAGE_GUEST)
+		return TRUE;
+	overlays_sweep(worker, conn);
+	*overlay =
+		overlay_make(worker, conn, request->desktop, base, image->disk_size, nvram, error);
+	return *overlay != NULL;
+}
+
+/* The XML of a desktop whose image is on the server; NULL with an error. `*guest`: there is an
+ * overlay, the caller's to drop when nothing is started. */
 static char *desktop_xml(struct worker *worker, struct virt_conn *conn,
-	const struct request *request, GError **error)
+	const struct request *request, bool *guest, GError **error)
 {
 	char *paths[IMAGE_FILE_COUNT + 1] = {NULL}; /* owned */
+	g_autofree char *overlay = NULL, *nvram = NULL;
 	char password[REQUEST_PASSWORD_MAX + 1];
 	struct image *image = worker_image(worker, request->image, error);
 
 	if (!image)
 		return NULL;
-	g_autofree char *cmdline = image_desktop_cmdline(image);
+	g_autofree char *cmdline = image->kind == IMAGE_GUEST ? NULL : image_desktop_cmdline(image);
 	char *xml = NULL;
 	gboolean good = TRUE;
 	for (int i = 0; i <= IMAGE_FILE_COUNT && good; i++)
-		good = image_path(
-			worker, conn, request->image, (enum image_file_id)i, &paths[i], error);
-	if (good) {
+		good = (i < IMAGE_FILE_COUNT && !image->files[i].name) ||
+		       image_path(worker, conn, request->image, (enum image_file_id)i, &paths[i],
+			       error);
+	if (good && guest_overlay(worker, conn, request, image, &overlay, &nvram, error)) {
+		*guest = overlay != NULL;
 		random_password(password);
 		xml = domain_xml(&(struct domain_spec){.desktop = request->desktop,
 			.image = request->image,
@@ -100,6 +120,10 @@ static char *desktop_xml(struct worker *worker, struct virt_conn *conn,
 			.initrd = paths[IMAGE_INITRD],
 			.root = paths[IMAGE_ROOT],
 			.cmdline = cmdline,
+			.disk = paths[IMAGE_DISK],
+			.overlay = overlay,
+			.nvram = image->uefi ? nvram : NULL,
+			.qemu_ga = image->kind == IMAGE_GUEST && image->agent == IMAGE_AGENT_QEMU,
 			.network = request->network,
 			.password = password,
 			.live = image->live});
@@ -115,12 +139,20 @@ static json_t *desktop_start(struct worker *worker, struct virt_conn *conn,
 	const struct request *request, GError **error)
 {
 	g_autofree char *name = domain_name(request->desktop);
-	g_autofree char *xml = desktop_xml(worker, conn, request, error);
+	bool guest = false;
+	g_autofree char *xml = desktop_xml(worker, conn, request, &guest, error);
 	g_autofree char *server = uri_host(worker->uri);
 	struct domain_info *info;
 
-	if (!xml || !worker->driver->domain_create(conn, xml, error))
+	if (!xml)
 		return NULL;
+	if (!worker->driver->domain_create(conn, xml, error)) {
+		/* Without the sweep's look whether there is a VM all the same it could be in use.
+		 */
+		if (guest)
+			overlays_sweep(worker, conn);
+		return NULL;
+	}
 	info = look(worker, conn, name, error);
 	if (info && !info->vnc_port)
 		g_set_error(error, VIRT_ERROR, VIRT_ERROR_LIBVIRT,
@@ -141,9 +173,10 @@ static json_t *desktop_start(struct worker *worker, struct virt_conn *conn,
 static json_t *desktop_list(struct worker *worker, struct virt_conn *conn, GError **error)
 {
 	g_autofree char *server = uri_host(worker->uri);
-	GPtrArray *list = worker->driver->domain_list(conn, error);
 	json_t *desktops;
 
+	overlays_sweep(worker, conn);
+	GPtrArray *list = worker->driver->domain_list(conn, error);
 	if (!list)
 		return NULL;
 	desktops = json_array();

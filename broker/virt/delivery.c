@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -185,7 +184,7 @@ static gboolean arrived(struct delivery *d, GError **error)
 
 static gboolean send_whole(struct delivery *d, GError **error)
 {
-	struct virt_volume volume;
+	uint64_t length = 0;
 
 	d->copied = false;
 	note_write(d, 0);
@@ -194,11 +193,9 @@ static gboolean send_whole(struct delivery *d, GError **error)
 		return FALSE;
 	begin_sum(d, true, d->file->size);
 	if (!send_rest(d, 0, error) ||
-		!d->worker->driver->volume_get(d->conn, d->pool, d->volume, &volume, error))
+		!d->worker->storage->length(d->conn, d->pool, d->volume, &length, error))
 		return FALSE;
-	uint64_t capacity = volume.capacity;
-	free(volume.path);
-	if (sum_is_good(d) && capacity == d->file->size)
+	if (sum_is_good(d) && length == d->file->size)
 		return TRUE;
 	return bad_source(d, "the hash differs", error);
 }
@@ -207,14 +204,11 @@ static gboolean send_whole(struct delivery *d, GError **error)
 static gboolean resume(struct delivery *d, GError **error)
 {
 	uint64_t offset = note_read(d);
-	struct virt_volume volume;
+	uint64_t length = 0;
 
 	if (offset == 0 ||
-		!d->worker->driver->volume_get(d->conn, d->pool, d->volume, &volume, NULL))
-		return FALSE;
-	uint64_t capacity = volume.capacity;
-	free(volume.path);
-	if (capacity != d->file->size)
+		!d->worker->storage->length(d->conn, d->pool, d->volume, &length, NULL) ||
+		length != d->file->size)
 		return FALSE;
 	begin_sum(d, false, d->file->size);
 	d->done = offset;

@@ -71,6 +71,17 @@ static void disk_part(
 	}
 }
 
+/* What domain_xml wrote down there. */
+static void metadata_begin(struct domain_info *info, const char **names, const char **values)
+{
+	const char *guest = attribute(names, values, "guest");
+
+	g_free(info->image);
+	info->image = g_strdup(attribute(names, values, "image"));
+	info->guest = guest && strcmp(guest, "no") != 0;
+	info->qemu_ga = g_strcmp0(guest, "qemu-ga") == 0;
+}
+
 static gboolean is_memory(const char *name)
 {
 	return !strcmp(name, "memory") || !strcmp(name, "currentMemory");
@@ -92,6 +103,8 @@ static void element_begin(GMarkupParseContext *context, const char *name, const 
 	if (is_memory(name) && at(context, "domain", 2)) {
 		g_free(parse->memory_unit);
 		parse->memory_unit = g_strdup(attribute(names, values, "unit"));
+	} else if (!strcmp(name, "carrel:desktop") && at(context, "metadata", 3)) {
+		metadata_begin(parse->info, names, values);
 	} else if (!strcmp(name, "graphics") && at(context, "devices", 3)) {
 		graphics_begin(parse, names, values);
 	} else if (parse->in_vnc && !strcmp(name, "listen") && at(context, "graphics", 4)) {
@@ -198,6 +211,7 @@ void domain_info_free(struct domain_info *info)
 	}
 	g_free(info->name);
 	g_free(info->vnc_host);
+	g_free(info->image);
 	g_free(info);
 }
 

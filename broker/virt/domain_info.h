@@ -16,6 +16,9 @@ struct domain_info {
 	uint32_t largest_mib; /* what it was started with */
 	gboolean balloon;     /* the memory can be changed while it runs */
 	gboolean emulated;    /* runs in software (TCG) */
+	char *image;          /* owned; "name@version", or NULL: not one of ours */
+	gboolean guest;       /* it runs from a whole disk: there is an overlay */
+	gboolean qemu_ga;     /* QEMU's guest agent speaks for it */
 	uint16_t vnc_port;    /* 0: none */
 	char *vnc_host;       /* owned; address the VNC server listens on, or NULL */
 	unsigned disk_count;

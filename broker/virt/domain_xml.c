@@ -7,6 +7,8 @@
 
 #define NAME_PREFIX "carrel-d"
 #define METADATA_URI "urn:carrel:desktop:1"
+#define QEMU_URI "http://libvirt.org/schemas/domain/qemu/1.0"
+#define AGENT_ALIAS "ua-agent"
 #define FREE_PORTS 6
 /* Devices of domain_xml that sit on a PCIe port of their own: disk, serial, keyboard, tablet, rng;
  * and the network card and the balloon where there is one. */
@@ -59,12 +61,29 @@ static void put(GString *xml, const char *format, ...)
 	g_string_append(xml, text);
 }
 
+/* What is started first. */
+static void put_boot(GString *xml, const struct domain_spec *spec)
+{
+	if (!spec->disk)
+		put(xml,
+			"<os><type arch='x86_64' machine='q35'>hvm</type><kernel>%s</kernel>"
+			"<initrd>%s</initrd><cmdline>%s</cmdline></os>",
+			spec->kernel, spec->initrd, spec->cmdline);
+	else if (!spec->nvram)
+		put(xml, "<os><type arch='x86_64' machine='q35'>hvm</type><boot dev='hd'/></os>");
+	else
+		/* libvirt chooses the firmware among those that the server's packages describe. */
+		put(xml,
+			"<os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type>"
+			"<firmware><feature enabled='no' name='enrolled-keys'/>"
+			"<feature enabled='no' name='secure-boot'/></firmware>"
+			"<nvram>%s</nvram><boot dev='hd'/></os>",
+			spec->nvram);
+}
+
 static void put_machine(GString *xml, const struct domain_spec *spec)
 {
-	put(xml,
-		"<os><type arch='x86_64' machine='q35'>hvm</type><kernel>%s</kernel>"
-		"<initrd>%s</initrd><cmdline>%s</cmdline></os>",
-		spec->kernel, spec->initrd, spec->cmdline);
+	put_boot(xml, spec);
 	if (spec->kvm)
 		put(xml, "<features><acpi/><apic/></features>" KVM_CPU);
 	else
@@ -94,17 +113,32 @@ static void put_network(GString *xml, const char *network)
 	put(xml, "<port isolated='yes'/><model type='virtio'/></interface>");
 }
 
+/* It is shared by all desktops of the server: the host's page cache holds it once. */
+static void put_root(GString *xml, const struct domain_spec *spec)
+{
+	if (!spec->disk)
+		put(xml,
+			"<disk type='file' device='disk'><driver name='qemu' type='raw'/>"
+			"<source file='%s'/><target dev='vda' bus='virtio'/><readonly/>"
+			"<serial>root</serial></disk>",
+			spec->root);
+	else
+		/* What is thrown away need not be on the storage when the guest flushes it. */
+		put(xml,
+			"<disk type='file' device='disk'>"
+			"<driver name='qemu' type='qcow2' cache='unsafe' discard='unmap'/>"
+			"<source file='%s'/><backingStore type='file'><format type='qcow2'/>"
+			"<source file='%s'/><backingStore/></backingStore>"
+			"<target dev='vda' bus='virtio'/><serial>root</serial></disk>",
+			spec->overlay, spec->disk);
+}
+
 static void put_devices(GString *xml, const struct domain_spec *spec)
 {
 	int ports = USED_PORTS + FREE_PORTS + (strchr(spec->network, ':') ? 1 : 0) +
 		    (spec->live ? 1 : 0);
 
-	/* The root is shared by all desktops of the server: the host's page cache holds it once. */
-	put(xml,
-		"<disk type='file' device='disk'><driver name='qemu' type='raw'/>"
-		"<source file='%s'/><target dev='vda' bus='virtio'/><readonly/>"
-		"<serial>root</serial></disk>",
-		spec->root);
+	put_root(xml, spec);
 	put(xml, "<controller type='pci' model='pcie-root'/>");
 	for (int i = 0; i < ports; i++)
 		put(xml, "<controller type='pci' model='pcie-root-port'/>");
@@ -112,9 +146,12 @@ static void put_devices(GString *xml, const struct domain_spec *spec)
 	put_network(xml, spec->network);
 	put(xml,
 		"<serial type='pty'/><console type='pty'/>"
-		"<channel type='unix'><target type='virtio' name='%s'/></channel>"
-		"<input type='keyboard' bus='virtio'/><input type='tablet' bus='virtio'/>",
+		"<channel type='unix'><target type='virtio' name='%s'/>",
 		VIRT_AGENT_PORT);
+	if (spec->qemu_ga)
+		put(xml, "<alias name='" AGENT_ALIAS "'/>");
+	put(xml, "</channel><input type='keyboard' bus='virtio'/>"
+		 "<input type='tablet' bus='virtio'/>");
 	put(xml,
 		"<graphics type='vnc' port='-1' autoport='yes' sharePolicy='allow-exclusive' "
 		"passwd='%s' passwdValidTo='1970-01-01T00:00:01'/>",
@@ -138,13 +175,23 @@ char *domain_xml(const struct domain_spec *spec)
 	put(xml,
 		"<domain type='%s'><name>" NAME_PREFIX "%" G_GUINT64_FORMAT "</name>"
 		"<metadata><carrel:desktop xmlns:carrel='" METADATA_URI "' id='%" G_GUINT64_FORMAT
-		"' image='%s'/></metadata>",
-		spec->kvm ? "kvm" : "qemu", spec->desktop, spec->desktop, spec->image);
+		"' image='%s' guest='%s'/></metadata>",
+		spec->kvm ? "kvm" : "qemu", spec->desktop, spec->desktop, spec->image,
+		!spec->disk     ? "no"
+		: spec->qemu_ga ? "qemu-ga"
+				: "carrel");
 	put(xml, "<memory unit='MiB'>%u</memory><vcpu>%u</vcpu>", spec->memory_mib, spec->vcpus);
 	put_machine(xml, spec);
 	put(xml, "<devices>");
 	put_devices(xml, spec);
-	put(xml, "</devices></domain>");
+	put(xml, "</devices>");
+	if (spec->qemu_ga)
+		put(xml,
+			"<qemu:override xmlns:qemu='" QEMU_URI "'><qemu:device alias='" AGENT_ALIAS
+			"'><qemu:frontend><qemu:property name='name' type='string' value='%s'/>"
+			"</qemu:frontend></qemu:device></qemu:override>",
+			VIRT_GUEST_AGENT_PORT);
+	put(xml, "</domain>");
 	return g_string_free(xml, FALSE);
 }
 
@@ -193,6 +240,19 @@ char *domain_trial_xml(const char *name, bool kvm)
 		"<on_poweroff>destroy</on_poweroff><on_reboot>destroy</on_reboot>"
 		"<on_crash>destroy</on_crash><devices><controller type='usb' model='none'/>"
 		"<memballoon model='none'/><video><model type='none'/></video></devices></domain>");
+	return g_string_free(xml, FALSE);
+}
+
+char *volume_overlay_xml(const char *name, uint64_t size, const char *base)
+{
+	GString *xml = g_string_new(NULL);
+
+	put(xml,
+		"<volume><name>%s</name><capacity unit='bytes'>%" G_GUINT64_FORMAT
+		"</capacity><allocation>0</allocation><target><format type='qcow2'/>"
+		"<permissions><mode>0600</mode></permissions></target>"
+		"<backingStore><path>%s</path><format type='qcow2'/></backingStore></volume>",
+		name, size, base);
 	return g_string_free(xml, FALSE);
 }
 

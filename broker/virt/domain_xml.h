@@ -20,8 +20,13 @@ struct domain_spec {
 	const char *image; /* "name@version" */
 	bool kvm;          /* else software emulation (TCG) */
 	uint32_t memory_mib, vcpus;
-	const char *kernel, *initrd, *root; /* paths on the server */
+	const char *kernel, *initrd, *root; /* paths on the server; NULL of a whole disk */
 	const char *cmdline;
+	/* of a whole disk */
+	const char *disk;     /* path of the image's file, which is only read; NULL: it is none */
+	const char *overlay;  /* path of what is written */
+	const char *nvram;    /* path of UEFI's variables, which libvirt makes; NULL: BIOS */
+	bool qemu_ga;         /* QEMU's guest agent speaks for it; else carrel-agent */
 	const char *network;  /* none, network:NAME, bridge:NAME */
 	const char *password; /* of VNC, at most 8 characters; made expired */
 	bool live;            /* its memory can be changed while it runs */
@@ -40,7 +45,8 @@ char *volume_alias(uint64_t volume);
  * A q35 machine without USB: kernel and initrd directly, the root as the first virtio disk (serial
  * "root", read-only), agent channel, virtio keyboard and tablet, VNC that nobody can open yet on
  * the address that the server's qemu.conf says, and six free PCIe ports for what is plugged later.
- * It is destroyed when the guest halts, reboots or crashes.
+ * It is destroyed when the guest halts, reboots or crashes. A whole disk is the first virtio disk
+ * instead, read-only below its overlay, and firmware starts what is on it.
  */
 char *domain_xml(const struct domain_spec *spec);
 
@@ -59,6 +65,9 @@ char *domain_graphics_xml(
  * destroyed. It ends by itself exactly when guests of that kind really run.
  */
 char *domain_trial_xml(const char *name, bool kvm);
+
+/* A qcow2 storage volume of `size` bytes above the qcow2 file `base`, nothing of it allocated. */
+char *volume_overlay_xml(const char *name, uint64_t size, const char *base);
 
 /* A raw storage volume of `size` bytes, nothing of it allocated. */
 char *volume_xml(const char *name, uint64_t size);

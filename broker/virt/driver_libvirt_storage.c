@@ -316,6 +316,50 @@ static gboolean storage_copy(struct virt_conn *conn, const char *pool_name, cons
 	return volume != NULL;
 }
 
+static gboolean storage_overlay(struct virt_conn *conn, const char *pool_name, const char *base,
+	const char *name, uint64_t size, GError **error)
+{
+	virStorageVolPtr below = volume_find(conn, pool_name, base, error);
+	virStoragePoolPtr pool = below ? virStoragePoolLookupByVolume(below) : NULL;
+	char *path = below ? virStorageVolGetPath(below) : NULL;
+	virStorageVolPtr volume = NULL;
+
+	if (!below)
+		return FALSE;
+	if (pool && path) {
+		g_autofree char *xml = volume_overlay_xml(name, size, path);
+
+		volume = virStorageVolCreateXML(pool, xml, 0);
+	}
+	if (!volume)
+		fail_storage(conn, error, "make the overlay", name);
+	else
+		virStorageVolFree(volume);
+	if (pool)
+		virStoragePoolFree(pool);
+	free(path);
+	virStorageVolFree(below);
+	return volume != NULL;
+}
+
+static gboolean storage_length(struct virt_conn *conn, const char *pool, const char *name,
+	uint64_t *length, GError **error)
+{
+	virStorageVolPtr volume = volume_find(conn, pool, name, error);
+	virStorageVolInfo info;
+	int result;
+
+	if (!volume)
+		return FALSE;
+	result = virStorageVolGetInfoFlags(volume, &info, VIR_STORAGE_VOL_GET_PHYSICAL);
+	if (result < 0)
+		fail_storage(conn, error, "look at the volume", name);
+	else
+		*length = info.allocation;
+	virStorageVolFree(volume);
+	return result == 0;
+}
+
 static gboolean storage_resize(struct virt_conn *conn, const char *pool, const char *name,
 	uint64_t size, bool smaller, GError **error)
 {
@@ -476,6 +520,8 @@ const struct virt_storage_driver virt_libvirt_storage = {
 	.pool = storage_pool,
 	.list = storage_list,
 	.copy = storage_copy,
+	.overlay = storage_overlay,
+	.length = storage_length,
 	.resize = storage_resize,
 	.make = storage_make,
 	.patch = storage_patch,

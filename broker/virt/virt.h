@@ -15,6 +15,9 @@
 
 /* The port of the desktop's agent on its virtio-serial controller. */
 #define VIRT_AGENT_PORT "org.carrel.agent.0"
+/* The port on which QEMU's guest agent listens in the guest. libvirt keeps a channel of that name
+ * to itself, so only QEMU is told this one: to libvirt it is VIRT_AGENT_PORT too. */
+#define VIRT_GUEST_AGENT_PORT "org.qemu.guest_agent.0"
 
 #define VIRT_ERROR (virt_error_quark())
 GQuark virt_error_quark(void);
@@ -134,6 +137,13 @@ struct virt_storage_driver {
 	 * storage can. What fails may leave a half-made `name`. */
 	gboolean (*copy)(struct virt_conn *conn, const char *pool, const char *from,
 		const char *name, GError **error);
+	/* Makes `name`, a qcow2 volume of `size` bytes for who uses it, with nothing in it, that
+	 * shows what the qcow2 volume `base` has and leaves that as it is. */
+	gboolean (*overlay)(struct virt_conn *conn, const char *pool, const char *base,
+		const char *name, uint64_t size, GError **error);
+	/* How long the volume's file is, in bytes; virt_volume says what the disk in it has. */
+	gboolean (*length)(struct virt_conn *conn, const char *pool, const char *name,
+		uint64_t *length, GError **error);
 	/* Smaller only where that is said. */
 	gboolean (*resize)(struct virt_conn *conn, const char *pool, const char *name,
 		uint64_t size, bool smaller, GError **error);

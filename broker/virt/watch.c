@@ -19,7 +19,9 @@
 #include "broker/shared/log.h"
 #include "broker/virt/domain_info.h"
 #include "broker/virt/domain_xml.h"
+#include "broker/virt/guest_agent.h"
 #include "broker/virt/lines.h"
+#include "broker/virt/overlays.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +43,8 @@ struct pending {
 struct channel {
 	struct watch *watch; /* borrowed */
 	uint64_t desktop;
+	bool overlay;              /* to be dropped when the desktop is gone */
+	struct guest_agent *agent; /* owned; NULL: our own program listens there */
 	uintptr_t number;
 	struct virt_channel *handle; /* owned; NULL = not open, to be opened at retry_at */
 	gint64 retry_at;             /* monotonic, us */
@@ -139,6 +143,7 @@ static void channel_free(gpointer data)
 
 	pending_fail(channel, "its channel was closed");
 	channel->watch->worker->channels->close(channel->handle);
+	guest_agent_free(channel->agent);
 	g_byte_array_unref(channel->out);
 	g_free(channel);
 }
@@ -164,13 +169,25 @@ static void channel_break(struct channel *channel, const char *reason)
 	channel->retry_at += worker_backoff_ms(channel->attempt++) * 1000;
 }
 
+static void tell(struct channel *channel, json_t *message)
+{
+	worker_event(
+		channel->watch->worker, json_pack("{s:s, s:I, s:o}", "event", "agent", "desktop",
+						(json_int_t)channel->desktop, "message", message));
+}
+
 static void on_line(void *user, const char *text, size_t length)
 {
 	struct channel *channel = user;
 	struct worker *worker = channel->watch->worker;
-	json_t *message = lines_object(text, length);
 
 	channel->said++;
+	if (channel->agent) {
+		channel->attempt = 0;
+		guest_agent_line(channel->agent, text, length, now_us());
+		return;
+	}
+	json_t *message = lines_object(text, length);
 	if (!message) {
 		log_event(LOG_WARN, "agent-line-refused", "server", worker->name, "desktop",
 			log_fmt("d%" G_GUINT64_FORMAT, channel->desktop), "bytes",
@@ -178,8 +195,7 @@ static void on_line(void *user, const char *text, size_t length)
 		return;
 	}
 	channel->attempt = 0;
-	worker_event(worker, json_pack("{s:s, s:I, s:o}", "event", "agent", "desktop",
-				     (json_int_t)channel->desktop, "message", message));
+	tell(channel, message);
 }
 
 /* FALSE: it is broken. */
@@ -197,9 +213,12 @@ static gboolean channel_read(struct channel *channel)
 		if (n <= 0)
 			return FALSE;
 		lines_feed(&channel->in, buffer, (size_t)n, on_line, channel);
-		if (channel->in.dropped != dropped)
-			log_event(LOG_WARN, "agent-line-too-long", "desktop",
-				log_fmt("d%" G_GUINT64_FORMAT, channel->desktop), NULL);
+		if (channel->in.dropped == dropped)
+			continue;
+		log_event(LOG_WARN, "agent-line-too-long", "desktop",
+			log_fmt("d%" G_GUINT64_FORMAT, channel->desktop), NULL);
+		if (channel->agent)
+			guest_agent_too_long(channel->agent, now_us());
 	}
 	return TRUE;
 }
@@ -281,8 +300,32 @@ static void channel_open(struct channel *channel)
 	g_byte_array_set_size(channel->out, 0);
 	channel->written = 0;
 	/* The empty line ends what an earlier connection may have left half-said. */
-	channel_queue(channel, "\n{\"op\":\"hello\"}\n");
+	if (channel->agent)
+		guest_agent_open(channel->agent, now_us());
+	else
+		channel_queue(channel, "\n{\"op\":\"hello\"}\n");
 	channel_turn(channel, 0);
+}
+
+/* QEMU's guest agent: its translator speaks by these. */
+
+static void agent_sends(void *user, const char *line)
+{
+	channel_queue(user, line);
+}
+
+static void agent_says(void *user, json_t *message)
+{
+	tell(user, message);
+}
+
+/* Writes what the translator wants to say. A guest that is too loud is not read for that. */
+static void channel_push(struct channel *channel)
+{
+	if (!channel_write(channel))
+		channel_break(channel, "the channel broke");
+	else if (!channel->resume_at)
+		channel->watch->worker->channels->arm(channel->handle, channel->out->len > 0);
 }
 
 /* To be opened at its retry_at. The channel of a VM that is being destroyed is not: it could only
@@ -292,15 +335,20 @@ static bool channel_waits(const struct channel *channel)
 	return !channel->handle && channel->desktop != channel->watch->leaving;
 }
 
-static void channel_add(struct watch *watch, uint64_t desktop)
+static void channel_add(struct watch *watch, const struct domain_info *info)
 {
 	struct channel *channel;
 
-	if (g_hash_table_contains(watch->channels, &desktop))
+	if (g_hash_table_contains(watch->channels, &info->desktop))
 		return;
 	channel = g_new0(struct channel, 1);
 	channel->watch = watch;
-	channel->desktop = desktop;
+	channel->desktop = info->desktop;
+	channel->overlay = info->guest;
+	if (info->qemu_ga)
+		channel->agent = guest_agent_new(info->image ? info->image : "",
+			&(struct guest_agent_calls){
+				.send = agent_sends, .say = agent_says, .user = channel});
 	channel->out = g_byte_array_new();
 	g_queue_init(&channel->pending);
 	g_hash_table_insert(watch->channels, &channel->desktop, channel);
@@ -328,6 +376,11 @@ static void agent_send(struct watch *watch, struct request *request)
 	if (error) {
 		worker_error(watch->worker, request, error);
 		request_free(request);
+	} else if (channel->agent) {
+		guest_agent_ask(channel->agent, request->message, now_us());
+		worker_ok(watch->worker, request, NULL);
+		request_free(request);
+		channel_push(channel);
 	} else {
 		struct pending *pending = g_new0(struct pending, 1);
 
@@ -473,7 +526,7 @@ static void watch_look(struct watch *watch, const char *reason)
 		struct domain_info *info = domain_info_parse(xml, strlen(xml), NULL);
 
 		if (info && info->desktop)
-			channel_add(watch, info->desktop);
+			channel_add(watch, info);
 		domain_info_free(info);
 	}
 	g_ptr_array_unref(list);
@@ -517,6 +570,31 @@ static void agents_lost(struct watch *watch, const char *reason)
 		watch_lost(watch, error->message);
 }
 
+/* Which program speaks for it is written down in its domain. */
+static void desktop_came(struct watch *watch, const char *name)
+{
+	g_autoptr(GError) error = NULL;
+	char *xml = watch->worker->driver->domain_xml(watch->conn, name, &error);
+	struct domain_info *info = xml ? domain_info_parse(xml, strlen(xml), &error) : NULL;
+
+	if (info)
+		channel_add(watch, info);
+	else if (!g_error_matches(error, VIRT_ERROR, VIRT_ERROR_NOT_FOUND))
+		watch_look(watch, error->message);
+	domain_info_free(info);
+	free(xml);
+}
+
+static void desktop_gone(struct watch *watch, uint64_t desktop)
+{
+	const struct channel *channel = g_hash_table_lookup(watch->channels, &desktop);
+	bool overlay = channel && channel->overlay;
+
+	g_hash_table_remove(watch->channels, &desktop);
+	if (overlay)
+		overlay_drop(watch->worker, watch->conn, desktop);
+}
+
 static void on_domain_job(struct watch *watch, const struct job *job)
 {
 	uint64_t desktop = domain_id(job->name);
@@ -525,9 +603,9 @@ static void on_domain_job(struct watch *watch, const struct job *job)
 		json_pack("{s:s, s:I, s:s, s:s}", "event", "domain", "desktop", (json_int_t)desktop,
 			"state", job->flag ? "running" : "gone", "reason", job->text));
 	if (job->flag && watch->ready) {
-		channel_add(watch, desktop);
+		desktop_came(watch, job->name);
 	} else if (!job->flag) {
-		g_hash_table_remove(watch->channels, &desktop);
+		desktop_gone(watch, desktop);
 		detaches_done(watch, job->name, NULL);
 	}
 }
@@ -608,6 +686,8 @@ static gint64 next_deadline(struct watch *watch)
 			next = MIN(next, channel->retry_at);
 		else if (channel->handle && channel->resume_at)
 			next = MIN(next, channel->resume_at);
+		if (channel->handle && channel->agent && guest_agent_deadline(channel->agent) >= 0)
+			next = MIN(next, guest_agent_deadline(channel->agent));
 	}
 	return next == G_MAXINT64 ? -1 : next;
 }
@@ -628,6 +708,12 @@ static void watch_timers(struct watch *watch)
 			channel_open(channel);
 		else if (channel->handle && channel->resume_at && now_us() >= channel->resume_at)
 			channel_turn(channel, VIRT_CAN_READ);
+		if (channel->handle && channel->agent &&
+			guest_agent_deadline(channel->agent) >= 0 &&
+			now_us() >= guest_agent_deadline(channel->agent)) {
+			guest_agent_tick(channel->agent, now_us());
+			channel_push(channel);
+		}
 	}
 }
 

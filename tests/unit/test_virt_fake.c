@@ -422,6 +422,33 @@ static gboolean fake_copy(struct virt_conn *conn, const char *pool, const char *
 	return plan ? set_error(error, fake.fail_code) : TRUE;
 }
 
+/* What an overlay shows is not played; its first bytes say what it is above. */
+static gboolean fake_overlay(struct virt_conn *conn, const char *pool, const char *base,
+	const char *name, uint64_t size, GError **error)
+{
+	(void)conn;
+	if (planned("overlay"))
+		return set_error(error, fake.fail_code);
+	if (!fake_volume_look(pool, base) || fake_volume_look(pool, name))
+		return set_error(error,
+			fake_volume_look(pool, base) ? VIRT_ERROR_EXISTS : VIRT_ERROR_NOT_FOUND);
+	g_autofree char *text = g_strdup_printf("%s %" G_GUINT64_FORMAT, base, size);
+	fake_volume(pool, name, text, strlen(text));
+	return TRUE;
+}
+
+static gboolean fake_length(struct virt_conn *conn, const char *pool, const char *name,
+	uint64_t *length, GError **error)
+{
+	const GByteArray *bytes = fake_volume_look(pool, name);
+
+	(void)conn;
+	if (planned("length") || !bytes)
+		return set_error(error, bytes ? fake.fail_code : VIRT_ERROR_NOT_FOUND);
+	*length = bytes->len;
+	return TRUE;
+}
+
 static gboolean fake_resize(struct virt_conn *conn, const char *pool, const char *name,
 	uint64_t size, bool smaller, GError **error)
 {
@@ -510,6 +537,8 @@ const struct virt_storage_driver fake_storage = {
 	.pool = fake_pool,
 	.list = fake_list,
 	.copy = fake_copy,
+	.overlay = fake_overlay,
+	.length = fake_length,
 	.resize = fake_resize,
 	.make = fake_make,
 	.patch = fake_patch,
