@@ -15,11 +15,15 @@ $(call unit_test,test_virt_watch,tests/unit/test_virt_watch.c tests/unit/test_vi
 $(call unit_test,test_virt_storage,tests/unit/test_virt_storage.c tests/unit/test_virt_fake.c,virt imagestore shared,$(VIRT_PKGS))
 $(call unit_test,test_virt_delivery,tests/unit/test_virt_delivery.c tests/unit/test_virt_fake.c tests/unit/test_virt_image.c,virt imagestore shared,$(VIRT_PKGS))
 
+$(call unit_test,test_virt_guest,tests/unit/test_virt_guest.c,virt imagestore shared,$(VIRT_PKGS))
+$(call unit_test,test_virt_overlay,tests/unit/test_virt_overlay.c tests/unit/test_virt_fake.c tests/unit/test_virt_image.c,virt imagestore shared,$(VIRT_PKGS))
+
 VIRT_FUZZ := broker/virt/worker.c $(filter-out broker/virt/worker.c,$(VIRT_SRC)) images/store/image.c images/store/signature.c $(SHARED_SRC)
 $(call fuzz_target,virt_lines,tests/fuzz/virt_lines.c broker/virt/lines.c,$(VIRT_PKGS))
 $(call fuzz_target,virt_domain,tests/fuzz/virt_domain.c $(VIRT_FUZZ),$(VIRT_PKGS))
 $(call fuzz_target,virt_volume,tests/fuzz/virt_volume.c $(VIRT_FUZZ),$(VIRT_PKGS))
 $(call fuzz_target,virt_request,tests/fuzz/virt_request.c $(VIRT_FUZZ),$(VIRT_PKGS))
+$(call fuzz_target,virt_guest,tests/fuzz/virt_guest.c broker/virt/guest_agent.c broker/virt/lines.c,glib-2.0 jansson)
 
 $(call install_file,scripts/prepare-server,$(SBINDIR),755)
 $(call install_file,scripts/carrel-pki,$(SBINDIR),755)

@@ -30,17 +30,42 @@ static void add_file(
 	g_free(put(folder, name, data, size));
 	g_string_append_printf(manifest,
 		"%s\"%s\":{\"file\":\"%s\",\"size\":%zu,\"sha256\":\"%s\"}",
-		key[0] == 'k' ? "" : ",", key, name, size, sum);
+		key[0] == 'k' || key[0] == 'd' ? "" : ",", key, name, size, sum);
+}
+
+static void sign(const char *folder, const char *own, const GString *text)
+{
+	g_autofree char *secret =
+		put(folder, IMAGE_PRIVATE_KEY, private_key, sizeof(private_key) - 1);
+	g_autofree char *signature = signature_make(secret, text->str, text->len, NULL);
+
+	g_free(put(folder, IMAGE_PUBLIC_KEY, public_key, sizeof(public_key) - 1));
+	assert_non_null(signature);
+	g_free(put(own, "manifest.json", text->str, text->len));
+	g_free(put(own, "manifest.sig", signature, strlen(signature)));
+}
+
+void image_write_guest(const char *folder, const char *version, const char *firmware,
+	const void *disk, size_t size)
+{
+	g_autofree char *own = g_build_filename(folder, "win", version, NULL);
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	g_string_printf(text,
+		"{\"name\":\"win\",\"version\":\"%s\",\"kind\":\"disk\",\"disk\":{\"format\":"
+		"\"qcow2\",\"size\":1048576,\"firmware\":\"%s\",\"agent\":\"qemu-ga\"},"
+		"\"files\":{",
+		version, firmware);
+	add_file(text, own, "disk", disk, size);
+	g_string_append(text, "}}");
+	sign(folder, own, text);
 }
 
 void image_write(const char *folder, const char *version, const void *root, size_t size)
 {
 	g_autofree char *own = g_build_filename(folder, "lite", version, NULL);
-	g_autofree char *secret =
-		put(folder, IMAGE_PRIVATE_KEY, private_key, sizeof(private_key) - 1);
 	g_autoptr(GString) text = g_string_new(NULL);
 
-	g_free(put(folder, IMAGE_PUBLIC_KEY, public_key, sizeof(public_key) - 1));
 	g_string_printf(text,
 		"{\"name\":\"lite\",\"version\":\"%s\",\"kind\":\"desktop\","
 		"\"cmdline\":\"quiet\",\"root\":{\"format\":\"erofs\",\"block_size\":4096,"
@@ -52,10 +77,7 @@ void image_write(const char *folder, const char *version, const void *root, size
 	add_file(text, own, "initrd", "abc", 3);
 	add_file(text, own, "root", root, size);
 	g_string_append(text, "}}");
-	g_autofree char *signature = signature_make(secret, text->str, text->len, NULL);
-	assert_non_null(signature);
-	g_free(put(own, "manifest.json", text->str, text->len));
-	g_free(put(own, "manifest.sig", signature, strlen(signature)));
+	sign(folder, own, text);
 }
 
 void image_remove(const char *folder)

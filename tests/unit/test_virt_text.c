@@ -88,6 +88,43 @@ static void xml_escapes_everything(void **state)
 	}
 }
 
+static void xml_of_a_whole_disk(void **state)
+{
+	struct domain_spec s = spec();
+
+	(void)state;
+	s.kernel = s.initrd = s.root = s.cmdline = NULL;
+	s.disk = "/p/base";
+	s.overlay = "/p/over'<";
+	g_autofree char *bios = domain_xml(&s);
+	assert_has(bios, "<boot dev='hd'/>");
+	assert_has(bios,
+		"<source file='/p/over&apos;&lt;'/><backingStore type='file'>"
+		"<format type='qcow2'/><source file='/p/base'/><backingStore/></backingStore>");
+	assert_has(bios, "guest='carrel'");
+	assert_lacks(bios, "<kernel");
+	assert_lacks(bios, "firmware");
+	assert_lacks(bios, "qemu:override");
+	s.nvram = "/p/vars";
+	s.qemu_ga = true;
+	g_autofree char *uefi = domain_xml(&s);
+	assert_has(uefi, "<os firmware='efi'>");
+	assert_has(uefi, "<nvram>/p/vars</nvram>");
+	assert_has(uefi, "guest='qemu-ga'");
+	assert_has(uefi, "name='org.carrel.agent.0'/><alias name='ua-agent'/>");
+	assert_has(uefi, "<qemu:device alias='ua-agent'>");
+	assert_has(uefi, "value='org.qemu.guest_agent.0'");
+	struct domain_info *info = domain_info_parse(uefi, strlen(uefi), NULL);
+	assert_non_null(info);
+	assert_true(info->guest && info->qemu_ga);
+	assert_string_equal(info->image, "lite@20260301.1");
+	assert_string_equal(info->disks[0].path, "/p/over'<");
+	domain_info_free(info);
+	g_autofree char *overlay = volume_overlay_xml("o<", 512, "/p/b<");
+	assert_has(overlay, "<name>o&lt;</name><capacity unit='bytes'>512</capacity>");
+	assert_has(overlay, "<backingStore><path>/p/b&lt;</path><format type='qcow2'/>");
+}
+
 static void xml_networks(void **state)
 {
 	struct domain_spec s = spec();
@@ -372,6 +409,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(xml_is_what_a_desktop_needs),
 		cmocka_unit_test(xml_escapes_everything),
+		cmocka_unit_test(xml_of_a_whole_disk),
 		cmocka_unit_test(xml_networks),
 		cmocka_unit_test(xml_of_memory),
 		cmocka_unit_test(xml_of_devices),
