@@ -43,6 +43,7 @@ IMAGE_SHARE := $(DATADIR)/images
 $(call install_file,images/build/carrel-image-build,$(SBINDIR),755)
 $(foreach f,$(wildcard images/build/*.sh),$(call install_file,$(f),$(IMAGE_SHARE)/build,644))
 $(foreach f,$(shell find images/recipes -type f),$(call install_file,$(f),$(IMAGE_SHARE)/$(patsubst images/%/,%,$(dir $(f))),$(if $(shell test -x $(f) && echo x),755,644)))
+$(foreach f,$(wildcard images/guests/*/*),$(call install_file,$(f),$(IMAGE_SHARE)/$(patsubst images/%/,%,$(dir $(f))),$(if $(shell test -x $(f) && echo x),755,644)))
 $(call install_file,broker/man/carrel-agent.8,$(MANDIR)/man8,644)
 $(call install_file,broker/man/carrel-image-build.8,$(MANDIR)/man8,644)
 

@@ -475,24 +475,10 @@ static void begin(struct guest_agent *self, const json_t *message, gint64 now)
 	}
 }
 
-/* A release does not wait for a claim: that one's outcome is of no account any more. */
-static void give_up_claim(struct guest_agent *self)
-{
-	const json_t *first = g_queue_peek_head(&self->waiting);
-	const char *op = json_string_value(json_object_get(first, "op"));
-
-	if (self->work != CLAIM || self->command != NOTHING || g_strcmp0(op, "release") != 0)
-		return;
-	self->work = NO_WORK;
-	self->pid = 0;
-	say_failed(self, self->id, "state", "it was released before it was claimed");
-}
-
 /* What is to be done when the guest has answered all that it was asked. */
 static void next(struct guest_agent *self, gint64 now)
 {
 	while (self->ready && self->command == NOTHING) {
-		give_up_claim(self);
 		if (self->work) {
 			if (now < self->poll_at)
 				return;
