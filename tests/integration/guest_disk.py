@@ -37,14 +37,14 @@ while :; do
 done
 """
 
-# A session without X: a program of the user's in his home. It ends when the file "logout" is there.
+# A session without X: a program of the user's in his home. The user "brief" logs out at once.
 SESSION = r"""#!/bin/sh
 case $1 in
 start)
-	su -s /bin/sh "$2" -c 'cd; id -u >hello; while [ ! -e logout ]; do sleep 0.2; done' >/dev/null 2>&1 </dev/null &
+	su -s /bin/sh "$2" -c 'cd; id -u >hello; [ $USER = brief ] || exec sleep 1000000' >/dev/null 2>&1 </dev/null &
 	echo $! >/run/session
 	;;
-stop) kill "$(cat /run/session)"; while kill -0 "$(cat /run/session)"; do sleep 0.1; done; sleep 0.5 ;;
+stop) while pkill -u "$2"; do sleep 0.1; done ;;
 check) kill -0 "$(cat /run/session)" 2>/dev/null ;;
 esac
 """
@@ -99,6 +99,9 @@ def _initrd(kernel, tools, target, claim):
         (root / "etc/passwd").write_text("root:x:0:0:root:/:/bin/sh\n")
         (root / "etc/group").write_text("root:x:0:\n")
         (root / "etc/os-release").write_text("ID=debian\nNAME=Test\n")
+        (root / "sbin").mkdir(exist_ok=True)
+        (root / "sbin/shutdown").write_text("#!/bin/sh\npoweroff -f\n")
+        (root / "sbin/shutdown").chmod(0o755)
         if claim:
             shutil.copy(TREE / "images/guests/linux/claim", root / "usr/local/lib/carrel/claim")
             (root / "usr/local/lib/carrel/session").write_text(SESSION)
