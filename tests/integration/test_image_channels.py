@@ -75,6 +75,24 @@ def test_a_version_from_the_recipe_to_everybody(site):
     assert "no version to go back to" in site.cli("image", "rollback", status=1).stderr
 
 
+def test_a_guest_is_a_version_like_any_other(site, tmp_path, need):
+    need("qemu-img")
+    disk = tmp_path / "guest.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "1M"], check=True)
+    guest = json.loads(site.cli("image", "import", disk, "--name", NEW.split("@", maxsplit=1)[0], "--agent",
+                                "qemu-ga", "--json").stdout)["image"]
+    site.cli("image", "publish", guest)
+    assert guest in site.server.images and guest in site.second.images
+    site.cli("image", "try", guest, "bob")
+    _, bob = site.login("bob", "builder", client="127.77.0.102")
+    bob.wait("ready", 15)
+    assert image_of(site, "bob") == guest
+    site.cli("image", "promote", guest, "--canary", "0")
+    assert (channels(site)["stable"], channels(site)["previous"]) == (guest, OLD)
+    site.cli("image", "rollback", "--reason", "no Windows today")
+    assert channels(site)["stable"] == OLD
+
+
 def test_restart_keeps_channels_and_trials(site):
     site.cli("image", "publish", NEW)
     site.cli("image", "try", NEW, "52:54:00:*", "bob")
