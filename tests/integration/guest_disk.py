@@ -44,7 +44,7 @@ start)
 	su -s /bin/sh "$2" -c 'cd; id -u >hello; [ $USER = brief ] || exec sleep 1000000' >/dev/null 2>&1 </dev/null &
 	echo $! >/run/session
 	;;
-stop) while pkill -u "$2"; do sleep 0.1; done ;;
+stop) while kill "$(cat /run/session)" 2>/dev/null; do sleep 0.1; done ;;
 check) kill -0 "$(cat /run/session)" 2>/dev/null ;;
 esac
 """
