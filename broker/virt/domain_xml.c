@@ -249,7 +249,8 @@ char *volume_overlay_xml(const char *name, uint64_t size, const char *base)
 
 	put(xml,
 		"<volume><name>%s</name><capacity unit='bytes'>%" G_GUINT64_FORMAT
-		"</capacity><allocation>0</allocation><target><format type='qcow2'/>"
+		"</capacity><allocation>0</allocation><target><format "
+		"type='qcow2'/><compat>1.1</compat>"
 		"<permissions><mode>0600</mode></permissions></target>"
 		"<backingStore><path>%s</path><format type='qcow2'/></backingStore></volume>",
 		name, size, base);

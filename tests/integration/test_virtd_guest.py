@@ -168,6 +168,17 @@ def test_uefi(virtd, server, config, disk):
     wait_until(lambda: not own_files(server), "the variables go with the overlay")
 
 
+def test_interrupted_delivery_goes_on(virtd, server, image, folder):
+    """What libvirt takes for a qcow2 is a file of so many bytes all the same, and is read back as one."""
+    manifest = json.loads((folder / "images" / image.replace("@", "/") / "manifest.json").read_text())
+    entry, offset = manifest["files"]["disk"], 1 << 20
+    server.execute("virsh", "vol-delete", "--pool", "carrel-images", f"{image}.complete")
+    (folder / f"state/uploads/s1.{image}.disk").write_text(f"{entry['sha256']} {offset}\n")
+    virtd.good("image-ensure", image=image)
+    assert f"bytes={entry['size'] - offset} of={entry['size']}" in (folder / "virtd.log").read_text()
+    assert base_sum(server, image) == entry["sha256"]
+
+
 def test_images_of_disks_are_listed_and_removed(virtd, server, image):
     assert image in virtd.good("image-list")["images"]
     virtd.good("image-remove", image=image)
