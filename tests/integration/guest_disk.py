@@ -41,7 +41,7 @@ done
 SESSION = r"""#!/bin/sh
 case $1 in
 start)
-	su -s /bin/sh "$2" -c 'cd; id -u >hello; [ $USER = brief ] || exec sleep 1000000' >/dev/null 2>&1 </dev/null &
+	su -s /bin/sh "$2" -c 'cd; id -u >hello; [ $USER = brief ] || exec sleep 1000000' >/dev/console 2>&1 </dev/null &
 	echo $! >/run/session
 	;;
 stop) while kill "$(cat /run/session)" 2>/dev/null; do sleep 0.1; done ;;
@@ -88,6 +88,7 @@ def _add_program(root, program):
 def _initrd(kernel, tools, target, claim):
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
+        root.chmod(0o755)
         for name in ("bin", "proc", "sys", "dev", "run", "home", "tmp", "etc", "usr/local/lib/carrel"):
             (root / name).mkdir(parents=True)
         shutil.copy(shutil.which("busybox"), root / "bin/busybox")
