@@ -99,6 +99,8 @@ def test_a_session(virtd, workers, server, image, folder):
     hello = other.agent(7, "hello")
     assert (hello["state"], hello["user"]) == ("active", "alice")
     other.close()
+    # a channel has one end: the new worker has taken it from the first, which opens it again
+    wait_until(lambda: virtd.ask("agent-send", desktop=7, message={"op": "hello"})["ok"], "its channel is back")
     assert tell(virtd, 7, 4, op="release") == {"id": 4, "ok": True}
     virtd.good("volume-detach", volume=7, desktop=7)
     hello = subprocess.run(["debugfs", "-R", "cat hello", folder / "volumes/home-7"], check=True,
