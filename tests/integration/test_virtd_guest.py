@@ -112,6 +112,7 @@ def test_a_session(virtd, workers, server, image, folder):
     assert base_sum(server, image) == expected
 
 
+@pytest.mark.full
 def test_log_out_and_power_off(virtd, server, image):
     """The user logs out in the guest; then the guest goes by itself."""
     virtd.good("volume-create", volume=8, size_mib=32, uid=20002, user="brief")
@@ -126,6 +127,7 @@ def test_log_out_and_power_off(virtd, server, image):
     wait_until(lambda: not own_files(server), "the overlay goes with a desktop that ends by itself")
 
 
+@pytest.mark.full
 def test_what_a_crash_leaves(virtd, workers, server, image):
     """Nobody was there to see the VM go, and a VM that is there keeps its disk."""
     start(virtd, 10, image)
@@ -141,6 +143,7 @@ def test_what_a_crash_leaves(virtd, workers, server, image):
     wait_until(lambda: not own_files(server), "the overlay goes")
 
 
+@pytest.mark.full
 def test_no_claim_program(virtd, server, config, folder):
     """Said in the log when it comes up, and to who claims it; a release is a shutdown."""
     path = folder / "bare.raw"
@@ -159,6 +162,7 @@ def test_no_claim_program(virtd, server, config, folder):
     wait_until(lambda: not own_files(server), "the overlay goes")
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not pathlib.Path("/usr/share/qemu/firmware/60-edk2-x86_64.json").exists(),
                     reason="ovmf is not installed")
 def test_uefi(virtd, server, config, disk):
