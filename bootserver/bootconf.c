@@ -219,14 +219,24 @@ static gboolean roll_back(const struct site *site, GError **error)
 	return TRUE;
 }
 
+static gboolean print_commands(const struct site *site)
+{
+	g_autofree char *text = commands_text(site);
+	fputs(text, stdout);
+	return TRUE;
+}
+
 static gboolean run(const struct conf *conf, const struct options *options, GError **error)
 {
 	g_autofree char *boot = conf_path(conf, CONF_PATH_STATE, "boot");
 	g_autofree char *why = NULL;
 	struct nfs_host host;
 	struct site site = {.conf = conf, .templates = options->templates, .boot = boot};
+	g_autofree char *current = g_build_filename(boot, TREE_CURRENT, NULL);
 	if (!render_check_site(&site, error))
 		return FALSE;
+	if (options->commands && nfs_rendered(current, &site.nfs))
+		return print_commands(&site);
 	nfs_look(boot, &host);
 	if (!nfs_choose(conf_string(conf, CONF_BOOT_NFS), &host, &site.nfs, &why, error))
 		return FALSE;
@@ -234,11 +244,8 @@ static gboolean run(const struct conf *conf, const struct options *options, GErr
 		printf("%s\n%s\n", nfs_name(site.nfs), why);
 		return TRUE;
 	}
-	if (options->commands) {
-		g_autofree char *text = commands_text(&site);
-		fputs(text, stdout);
-		return TRUE;
-	}
+	if (options->commands)
+		return print_commands(&site);
 	if (options->rollback)
 		return roll_back(&site, error);
 	struct image *image = published(conf, error);

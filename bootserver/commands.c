@@ -20,8 +20,8 @@ static void add_nfs(GString *out, const struct site *site)
 	g_autofree char *pid = conf_path(site->conf, CONF_PATH_RUN, "ganesha.pid");
 	g_autofree char *network = render_client_network(site->conf);
 	g_autofree char *export = g_strdup_printf("%s:%s/http/images", network, site->boot);
-	const char *const ganesha[] = {"/usr/bin/ganesha.nfsd", "-F", "-f", conf, "-L",
-		"/dev/stderr", "-p", pid, "-N", "NIV_WARN", NULL};
+	const char *const ganesha[] = {"/usr/bin/ganesha.nfsd", "-F", "-f", conf, "-L", "STDERR",
+		"-p", pid, "-N", "NIV_WARN", NULL};
 	const char *const kernel[] = {
 		"/usr/sbin/exportfs", "-o", RENDER_EXPORT_OPTIONS, export, NULL};
 	if (site->nfs == NFS_GANESHA)

@@ -6,6 +6,7 @@
 #include <sys/vfs.h>
 
 #include "bootserver/error.h"
+#include "bootserver/render.h"
 
 /* Of linux/magic.h: no file handles, so no NFS. */
 #define OVERLAY_MAGIC 0x794c7630
@@ -89,6 +90,18 @@ gboolean nfs_choose(const char *wish, const struct nfs_host *host, enum nfs_kind
 	*why = *kind == NFS_KERNEL ? g_strdup("NFS by the kernel's nfsd")
 	       : automatic         ? g_strdup_printf("NFS by nfs-ganesha: %s", kernel)
 				   : g_strdup("NFS by nfs-ganesha");
+	return TRUE;
+}
+
+gboolean nfs_rendered(const char *generation, enum nfs_kind *kind)
+{
+	g_autofree char *exports = g_build_filename(generation, RENDER_EXPORTS, NULL);
+	g_autofree char *ganesha = g_build_filename(generation, RENDER_GANESHA, NULL);
+	if (!g_file_test(generation, G_FILE_TEST_IS_DIR))
+		return FALSE;
+	*kind = g_file_test(exports, G_FILE_TEST_EXISTS)   ? NFS_KERNEL
+		: g_file_test(ganesha, G_FILE_TEST_EXISTS) ? NFS_GANESHA
+							   : NFS_OFF;
 	return TRUE;
 }
 

@@ -158,6 +158,8 @@ static void test_files_and_commands(void **state)
 	site.nfs = NFS_GANESHA;
 	commands = commands_text(&site);
 	assert_non_null(strstr(commands, "\nnfs\t/usr/bin/ganesha.nfsd -F "));
+	/* a unit's standard error is a socket, which cannot be opened by a name */
+	assert_non_null(strstr(commands, " -L STDERR "));
 	g_free(commands);
 	struct conf *proxy = make_conf("[network]\ndhcp=proxy\nclient_address=10.9.8.7/20\n");
 	site.conf = proxy;

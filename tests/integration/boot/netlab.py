@@ -145,7 +145,7 @@ class Netlab:
     def configure(self, dhcp="own"):
         with open(self.path("carrel.conf"), "w") as f:
             f.write("[network]\nclient_interface=lan0\nclient_address=%s/24\ndhcp=%s\n"
-                    "[boot]\nkernel_options=console=tty0 console=ttyS0,115200\n[paths]\n"
+                    "[boot]\nnfs=ganesha\nkernel_options=console=tty0 console=ttyS0,115200\n[paths]\n"
                     "state=%s\nrun=%s\nimages=%s\npki=%s\n" % (self.address, dhcp, self.path("state"),
                     self.path("run"), self.images, self.dir))
 

@@ -39,6 +39,8 @@ CONF = {
                 "client_range": f"{CLIENT_NET}.100-{CLIENT_NET}.199",
                 "server_interface": BOOT_SERVER_IF, "server_network": f"{SERVER_NET}.0/24"},
     "broker": {"user": BROKER_USER},
+    # A kernel's own NFS server is the machine's, not a lab's.
+    "boot": {"nfs": "ganesha"},
     # Desktops of 512 MiB: the lab's machine may be a small one.
     "desktop": {"max_mib": "512", "min_mib": "512", "standby": "1", "network": "none"},
     "volume": {"size_mib": "512"},
