@@ -5,10 +5,10 @@ import hashlib
 import os
 
 import pytest
-from conftest import PASSWORDS
 
 from carrel_lab import way
 from carrel_lab.errors import wait_until
+from carrel_lab.school import PASSWORDS
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 

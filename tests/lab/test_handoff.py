@@ -7,11 +7,11 @@ import threading
 import time
 
 import pytest
-from conftest import CAPACITY, PASSWORDS
 
 from carrel_lab import LabError, expect, home, invariants, way
 from carrel_lab.errors import wait_until
 from carrel_lab.kill import STEPS, Log
+from carrel_lab.school import CAPACITY, PASSWORDS
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 

@@ -6,11 +6,11 @@ it, and one that does not work is taken back by itself."""
 import time
 
 import pytest
-from conftest import CAPACITY, HALVING, ONE_SIZE, PASSWORDS, put_in_order
 
 from carrel_lab import expect, home
 from carrel_lab.errors import wait_until
 from carrel_lab.sampler import desktop_of
+from carrel_lab.school import CAPACITY, HALVING, ONE_SIZE, PASSWORDS, put_in_order
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 

@@ -11,11 +11,11 @@ import random
 import time
 
 import pytest
-from conftest import ONE_SIZE, PASSWORDS, put_in_order
 
 from carrel_lab import LabError, Sampler, home, invariants
 from carrel_lab.errors import wait_until
 from carrel_lab.kill import STEPS, Killer, Log, guest_agent
+from carrel_lab.school import ONE_SIZE, PASSWORDS, put_in_order
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 

@@ -5,11 +5,11 @@ import hashlib
 import time
 
 import pytest
-from conftest import CAPACITY, PASSWORDS
 
 from carrel_lab import LabError, expect, home, invariants
 from carrel_lab.errors import wait_until
 from carrel_lab.kill import Killer
+from carrel_lab.school import CAPACITY, PASSWORDS
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 

@@ -5,9 +5,9 @@ import json
 import time
 
 import pytest
-from conftest import PASSWORDS
 
 from carrel_lab import way
+from carrel_lab.school import PASSWORDS
 
 pytestmark = [pytest.mark.lab, pytest.mark.root]
 

@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How long a desktop needs from the start of its VM, for each image version given, in one run under
+plain QEMU. JSON on standard output; exit status 1 when a goal is missed.
+
+    hello_s    the agent says that it stands by
+    waiting_s  the waiting screen is drawn (looked for from hello on)
+    drawn_s    the user's desktop is drawn: the claim follows the waiting screen at once, and the
+               last change of the picture before STILL_S without one is what counts
+    ratio      drawn_s of this version by that of the first one given, of the medians
+
+Versions take turns, so that what else the machine does meets all of them. As root: user's volumes
+are made with mkfs.ext4 alone, but the images may be root's.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(0, os.path.join(TOP, "tests", "integration"))
+
+from desktop_vm import Desktop, Timeout  # noqa: E402
+from PIL import ImageChops  # noqa: E402
+
+UID, SERIAL = 20001, "vol-bench"
+WAITING = (0x20, 0x30, 0x40)
+STILL_S = 6
+PATIENCE_S = 300
+# Of a name's versions, in seconds: what a user may have to wait under emulation on two cores.
+GOALS = {"desktop-lite": {"waiting_s": 15, "drawn_s": 25}, "desktop-full": {"drawn_s": 60}}
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def make_volume(path):
+    with open(path, "wb") as file:
+        file.truncate(512 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-E", f"root_owner={UID}:{UID}", path], check=True)
+
+
+def changed(one, other):
+    """Is more different than a clock's hand or a cursor?"""
+    box = one.size == other.size and ImageChops.difference(one, other).getbbox()
+    return one.size != other.size or bool(box and (box[2] - box[0]) * (box[3] - box[1]) > 2000)
+
+
+def is_waiting(image):
+    return image.getpixel((5, 5)) == WAITING
+
+
+def wait_still(vm):
+    """When the picture last changed, once it is still and no more the waiting screen."""
+    last, at = vm.screen(), vm.now()
+    while vm.now() < PATIENCE_S:
+        image = vm.screen()
+        if changed(image, last):
+            last, at = image, vm.now()
+        elif vm.now() - at > STILL_S and not is_waiting(image):
+            return at, image
+        time.sleep(0.2)  # between two looks
+    raise Timeout("the picture is never still")
+
+
+def one_boot(version, memory_mib, picture):
+    with tempfile.TemporaryDirectory(prefix="carrel-bench-", dir="/var/tmp") as work:
+        volume = os.path.join(work, "volume")
+        make_volume(volume)
+        vm = Desktop(version, work, memory_mib=memory_mib)
+        try:
+            vm.wait_event("hello")
+            hello = vm.now()
+            vm.wait_screen(is_waiting, 60, "the waiting screen")
+            waiting = vm.now()
+            vm.plug(volume, SERIAL)
+            answer = vm.claim("bench", UID, SERIAL)
+            if not answer["ok"]:
+                raise Timeout(f"the claim was refused: {answer}")
+            drawn, image = wait_still(vm)
+            if picture:
+                image.save(picture)
+        finally:
+            vm.close()
+    return {"hello_s": hello, "waiting_s": waiting, "drawn_s": drawn}
+
+
+def median(runs, key):
+    return round(statistics.median(run[key] for run in runs), 1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("versions", nargs="*", metavar="FOLDER", help="folders of image versions; "
+                        "default: the current desktop-lite of build/images")
+    parser.add_argument("--runs", type=int, default=3, help="of each version (3)")
+    parser.add_argument("--memory", type=int, default=1024, metavar="MiB", help="of the VM (1024)")
+    parser.add_argument("--pictures", metavar="DIR", help="keep each version's last picture there")
+    given = parser.parse_args()
+    versions = [os.path.realpath(v) for v in
+                given.versions or [os.path.join(TOP, "build/images/desktop-lite/current")]]
+    runs = {version: [] for version in versions}
+    for number in range(given.runs):
+        for index, version in enumerate(versions):
+            picture = given.pictures and os.path.join(given.pictures, f"{index}.png")
+            runs[version].append(one_boot(version, given.memory, picture))
+            say(f"run {number + 1} of {version}: {runs[version][-1]}")
+    results, missed = [], []
+    for version, its in runs.items():
+        with open(os.path.join(version, "manifest.json"), encoding="utf-8") as file:
+            manifest = json.load(file)
+        result = {"version": f"{manifest['name']}@{manifest['version']}", "folder": version,
+                  "root_bytes": manifest["files"]["root"]["size"], "runs": its,
+                  **{key: median(its, key) for key in its[0]}}
+        result["ratio"] = round(result["drawn_s"] / median(runs[versions[0]], "drawn_s"), 2)
+        missed += [f"{result['version']}: {key} {result[key]} s, goal {goal} s"
+                   for key, goal in GOALS.get(manifest["name"], {}).items() if result[key] > goal]
+        results.append(result)
+    json.dump({"memory_mib": given.memory, "versions": results, "missed": missed}, sys.stdout,
+              indent=1)
+    print()
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
