@@ -25,6 +25,9 @@ TERMINAL = (0x10, 0x15, 0x1c)
 pytestmark = pytest.mark.lab
 
 
+XFCE_PANEL, XFCE_DESKTOP = (0x35, 0x35, 0x35), (0x3a, 0x5c, 0x7a)
+
+
 def run(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -33,17 +36,20 @@ def run(*command):
 def version():
     """The folder of a built version of desktop-lite."""
     given = os.environ.get("CARREL_TEST_IMAGE")
-    if given:
-        return os.path.realpath(given)
+    return os.path.realpath(given) if given else build("desktop-lite")
+
+
+def build(recipe):
+    """The folder of the recipe's newest version, which is made when it is not there."""
     if os.getuid() != 0:
         pytest.skip("building an image needs root")
     for tool in ("mmdebstrap", "qemu-system-x86_64", "mkfs.erofs", "veritysetup"):
         if not shutil.which(tool):
             pytest.skip(f"{tool} is not installed")
     out = os.path.join(TOP, "build", "images")
-    subprocess.run([os.path.join(TOP, "images/build/carrel-image-build"), "--out", out, "--cache",
-                    os.path.join(TOP, "build", "cache"), "--unsigned"], check=True)
-    return os.path.realpath(os.path.join(out, "desktop-lite", "current"))
+    subprocess.run([os.path.join(TOP, "images/build/carrel-image-build"), "--recipe", recipe, "--out",
+                    out, "--cache", os.path.join(TOP, "build", "cache"), "--unsigned"], check=True)
+    return os.path.realpath(os.path.join(out, recipe, "current"))
 
 
 @pytest.fixture
@@ -100,6 +106,25 @@ def log_in(vm, volume, slot=0):
 
 def stages(vm):
     return [m["stage"] for _, m in vm.messages if m.get("event") == "progress"]
+
+
+@pytest.mark.full
+def test_the_full_desktop_is_drawn(tmp_path):
+    """XFCE with its panel and its background; what it is made of takes long to fetch and to build."""
+    volume = tmp_path / "volume"
+    make_volume(volume)
+    vm = Desktop(build("desktop-full"), tmp_path, memory_mib=2048, name="desktop-full@test")
+    try:
+        assert vm.wait_event("hello")["state"] == "standby"
+        vm.plug(volume, VOLUME)
+        answer = vm.claim(USER, UID, VOLUME)
+        assert answer["ok"], answer
+        vm.wait_screen(lambda i: i.getpixel((300, 10)) == XFCE_PANEL and
+                       i.getpixel((500, 400)) == XFCE_DESKTOP, 120, "panel and background")
+        vm.ask(op="release")
+        run("e2fsck", "-fn", str(volume))
+    finally:
+        vm.close()
 
 
 def test_an_idle_desktop_rests(boot):
