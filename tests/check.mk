@@ -8,6 +8,7 @@
 #   make fuzz-short    every fuzz target for FUZZ_SECONDS
 #   make bench         what the allocator's decisions cost, as JSON
 #   make bench-handoff what a hand-off costs its user, in the virtual lab, as root, as JSON
+#   make bench-desktop how long a desktop needs from its VM's start, as root, as JSON
 # Other folders may still add to TESTS and FUZZERS: hence second expansion.
 PYTHON ?= /usr/bin/python3
 PYTEST_ARGS ?=

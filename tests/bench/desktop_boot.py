@@ -53,7 +53,8 @@ def changed(one, other):
 
 
 def is_waiting(image):
-    return image.getpixel((5, 5)) == WAITING
+    """At the right edge: the toolbar of an input method, at the left, comes before the session."""
+    return image.getpixel((image.width - 5, image.height // 2)) == WAITING
 
 
 def wait_still(vm):

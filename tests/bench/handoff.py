@@ -61,9 +61,8 @@ class Bench:
         self.lab.admin.move("alice")
         return began
 
-    def handoffs(self):
-        """Seconds of each hand-off, as the seat sees it."""
-        seat = self.lab.seat("seat1")
+    def handoffs(self, seat):
+        """Seconds of each hand-off, as the seat sees it; alice stays there."""
         seat.enter("alice", USERS["alice"], PATIENCE)
         taken = []
         for _ in range(self.repetitions):
@@ -74,9 +73,9 @@ class Bench:
             say(f"hand-off {taken[-1]} s")
         return taken
 
-    def relogins(self):
-        """Seconds from logging out to the first picture of the desktop that is booted for it."""
-        seat = self.lab.seat("seat1")
+    def relogins(self, seat):
+        """Seconds from logging out to the first picture of the desktop that is booted for it; alice is
+        at that seat."""
         self.configure(boot_reserve="no")
         taken = []
         for _ in range(self.repetitions):
@@ -142,7 +141,8 @@ class Bench:
         return taken
 
     def run(self):
-        handoffs, relogins = self.handoffs(), self.relogins()
+        seat = self.lab.seat("seat1")
+        handoffs, relogins = self.handoffs(seat), self.relogins(seat)
         swaps, memory = self.swaps(), self.memory_back()
         ratio = statistics.median(relogins) / statistics.median(handoffs)
         return {"gap_ms": figures([gap for gap, _ in swaps]),
