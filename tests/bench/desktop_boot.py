@@ -30,7 +30,7 @@ from PIL import ImageChops  # noqa: E402
 
 UID, SERIAL = 20001, "vol-bench"
 WAITING = (0x20, 0x30, 0x40)
-STILL_S = 6
+STILL_S = 20
 PATIENCE_S = 300
 # Of a name's versions, in seconds: what a user may have to wait under emulation on two cores.
 GOALS = {"desktop-lite": {"waiting_s": 15, "drawn_s": 25}, "desktop-full": {"drawn_s": 60}}
