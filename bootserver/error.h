@@ -15,4 +15,7 @@ enum bootconf_error {
 #define BOOTCONF_ERROR (bootconf_error_quark())
 GQuark bootconf_error_quark(void);
 
+/* Sets BOOTCONF_FAILED, "path: what"; FALSE. */
+gboolean bootconf_failed(GError **error, const char *path, const char *what);
+
 #endif

@@ -23,7 +23,7 @@ static const char *const programs[] = {"lpxelinux.0", "ldlinux.c32"};
 
 G_DEFINE_QUARK(carrel - bootconf - error, bootconf_error)
 
-static gboolean failed(GError **error, const char *path, const char *what)
+gboolean bootconf_failed(GError **error, const char *path, const char *what)
 {
 	g_set_error(error, BOOTCONF_ERROR, BOOTCONF_FAILED, "%s: %s", path, what);
 	return FALSE;
@@ -32,7 +32,7 @@ static gboolean failed(GError **error, const char *path, const char *what)
 static gboolean make_folder(const char *path, GError **error)
 {
 	if (g_mkdir_with_parents(path, 0755) < 0)
-		return failed(error, path, g_strerror(errno));
+		return bootconf_failed(error, path, g_strerror(errno));
 	return TRUE;
 }
 
@@ -42,7 +42,7 @@ static gboolean make_log(const char *boot, GError **error)
 	g_autofree char *log = g_build_filename(boot, "log", "dnsmasq.log", NULL);
 	int fd = g_open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (fd < 0 && errno != EACCES) /* dnsmasq's own, by systemd-tmpfiles */
-		return failed(error, log, g_strerror(errno));
+		return bootconf_failed(error, log, g_strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return TRUE;
@@ -61,7 +61,7 @@ gboolean tree_prepare(const char *boot, GError **error)
 	g_autofree char *lock = g_build_filename(boot, ".lock", NULL);
 	int fd = g_open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return failed(error, lock,
+		return bootconf_failed(error, lock,
 			fd >= 0 && errno == EWOULDBLOCK
 				? "another carrel-bootconf is at work; wait "
 				  "for it"
@@ -97,7 +97,7 @@ static gboolean write_text(const char *path, const char *text, GError **error)
 		return FALSE;
 	if (!g_file_set_contents_full(
 		    path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0644, &cause)) {
-		failed(error, path, cause->message);
+		bootconf_failed(error, path, cause->message);
 		g_error_free(cause);
 		return FALSE;
 	}
@@ -110,11 +110,11 @@ static gboolean copy_file(const char *from, const char *to, GError **error)
 	g_autoptr(GFile) target = g_file_new_for_path(to);
 	GError *cause = NULL;
 	if (!g_file_copy(source, target, G_FILE_COPY_OVERWRITE, NULL, NULL, NULL, &cause)) {
-		failed(error, to, cause->message);
+		bootconf_failed(error, to, cause->message);
 		g_error_free(cause);
 		return FALSE;
 	}
-	return g_chmod(to, 0644) == 0 || failed(error, to, g_strerror(errno));
+	return g_chmod(to, 0644) == 0 || bootconf_failed(error, to, g_strerror(errno));
 }
 
 static gboolean copy_program(const char *folders, const char *name, const char *to, GError **error)
@@ -149,7 +149,7 @@ gboolean tree_write(const char *folder, GHashTable *texts, const char *pxelinux,
 	}
 	g_autofree char *kernels = g_build_filename(folder, "tftp/boot", NULL);
 	if (symlink(KERNELS_FROM_TFTP, kernels) < 0 && errno != EEXIST)
-		return failed(error, kernels, g_strerror(errno));
+		return bootconf_failed(error, kernels, g_strerror(errno));
 	g_autofree char *path = g_build_filename(folder, VERSION_FILE, NULL);
 	return write_text(path, version, error);
 }
@@ -158,7 +158,7 @@ gboolean tree_link_efi(const char *folder, const char *version, const char *name
 {
 	g_autofree char *link = g_build_filename(folder, "tftp", TREE_EFI, NULL);
 	g_autofree char *target = g_build_filename("boot", version, name, NULL);
-	return symlink(target, link) == 0 || failed(error, link, g_strerror(errno));
+	return symlink(target, link) == 0 || bootconf_failed(error, link, g_strerror(errno));
 }
 
 char *tree_efi_path(const char *boot, const char *version, const char *name)
@@ -175,13 +175,21 @@ static gboolean same_link(const char *one, const char *other)
 
 static gboolean same_file(const char *one, const char *other)
 {
-	if (g_file_test(one, G_FILE_TEST_IS_SYMLINK))
-		return same_link(one, other);
 	g_autofree char *a = NULL, *b = NULL;
 	gsize a_length, b_length;
 	return g_file_get_contents(one, &a, &a_length, NULL) &&
 	       g_file_get_contents(other, &b, &b_length, NULL) && a_length == b_length &&
 	       !memcmp(a, b, a_length);
+}
+
+static gboolean contains(const char *one, const char *other);
+
+/* A link is where it leads to, not what is there. */
+static gboolean same_entry(const char *one, const char *other)
+{
+	if (g_file_test(one, G_FILE_TEST_IS_SYMLINK))
+		return same_link(one, other);
+	return g_file_test(one, G_FILE_TEST_IS_DIR) ? contains(one, other) : same_file(one, other);
 }
 
 /* Is all that is in `one` in `other` too, and the same? */
@@ -192,9 +200,7 @@ static gboolean contains(const char *one, const char *other)
 	while (dir && (name = g_dir_read_name(dir))) {
 		g_autofree char *a = g_build_filename(one, name, NULL);
 		g_autofree char *b = g_build_filename(other, name, NULL);
-		gboolean folder = !g_file_test(a, G_FILE_TEST_IS_SYMLINK) &&
-				  g_file_test(a, G_FILE_TEST_IS_DIR);
-		if (folder ? !contains(a, b) : !same_file(a, b))
+		if (!same_entry(a, b))
 			return FALSE;
 	}
 	return dir != NULL;
@@ -224,12 +230,12 @@ static gboolean publish_file(
 	if (link(from, temporary) < 0 && !copy_file(from, temporary, error))
 		return FALSE;
 	if (g_chmod(temporary, 0644) < 0)
-		return failed(error, temporary, g_strerror(errno));
+		return bootconf_failed(error, temporary, g_strerror(errno));
 	if (!image_check_file(file, temporary, error)) {
 		g_unlink(temporary);
 		return FALSE;
 	}
-	return g_rename(temporary, to) == 0 || failed(error, to, g_strerror(errno));
+	return g_rename(temporary, to) == 0 || bootconf_failed(error, to, g_strerror(errno));
 }
 
 gboolean tree_publish(const char *boot, const struct image *image, GError **error)
@@ -269,7 +275,7 @@ static gboolean set_link(const char *boot, const char *link, const char *name, G
 	g_autofree char *temporary = g_strconcat(path, ".new", NULL);
 	g_unlink(temporary);
 	if (symlink(target, temporary) < 0 || g_rename(temporary, path) < 0)
-		return failed(error, path, g_strerror(errno));
+		return bootconf_failed(error, path, g_strerror(errno));
 	return TRUE;
 }
 
@@ -302,17 +308,17 @@ gboolean tree_check_generation(const char *boot, const char *name, GError **erro
 	g_autofree char *menu =
 		g_build_filename(boot, "gen", name, "tftp/pxelinux.cfg/default", NULL);
 	if (!version || !g_file_test(menu, G_FILE_TEST_IS_REGULAR))
-		return failed(error, menu, "is missing: this generation is not whole");
+		return bootconf_failed(error, menu, "is missing: this generation is not whole");
 	for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
 		g_autofree char *path =
 			g_build_filename(boot, "http/boot", version, files[i], NULL);
 		if (!g_file_test(path, G_FILE_TEST_IS_REGULAR))
-			return failed(error, path, "is missing: its image was removed");
+			return bootconf_failed(error, path, "is missing: its image was removed");
 	}
 	g_autofree char *efi = g_build_filename(boot, "gen", name, "tftp", TREE_EFI, NULL);
 	/* renderings of earlier versions of Carrel have none */
 	if (g_file_test(efi, G_FILE_TEST_IS_SYMLINK) && !g_file_test(efi, G_FILE_TEST_IS_REGULAR))
-		return failed(error, efi, "leads nowhere: its EFI program was removed");
+		return bootconf_failed(error, efi, "leads nowhere: its EFI program was removed");
 	return TRUE;
 }
 
@@ -363,26 +369,28 @@ static void remove_images(const char *boot, const char *version)
 	}
 }
 
+/* Where the link to a generation's EFI program leads; NULL: it has none. The caller frees it. */
+static char *efi_target(const char *boot, const char *generation)
+{
+	if (!generation)
+		return NULL;
+	g_autofree char *link = g_build_filename(boot, "gen", generation, "tftp", TREE_EFI, NULL);
+	return g_file_read_link(link, NULL);
+}
+
 /*
- * The EFI programs of a version, but those that the generations `kept` lead to; also what a run
- * that was cut off has left of one.
+ * The EFI programs of a version, but those that links in use lead to; also what a run that was cut
+ * off has left of one.
  */
-static void remove_unused_efi(const char *boot, const char *version, char *const kept[2])
+static void remove_unused_efi(const char *boot, const char *version, char *const targets[2])
 {
 	g_autofree char *below = g_build_filename("http/boot", version, NULL);
 	g_autoptr(GPtrArray) names = names_in(boot, below);
 	for (guint i = 0; i < names->len; i++) {
 		g_autofree char *target = g_build_filename("boot", version, names->pdata[i], NULL);
-		gboolean used = !g_str_has_prefix(names->pdata[i], "carrel-");
-		for (int k = 0; k < 2 && !used; k++) {
-			g_autofree char *link = kept[k] ? g_build_filename(boot, "gen", kept[k],
-								  "tftp", TREE_EFI, NULL)
-							: NULL;
-			g_autofree char *to = link ? g_file_read_link(link, NULL) : NULL;
-			used = !g_strcmp0(to, target);
-		}
 		g_autofree char *path = tree_efi_path(boot, version, names->pdata[i]);
-		if (!used)
+		if (g_str_has_prefix(names->pdata[i], "carrel-") && g_strcmp0(target, targets[0]) &&
+			g_strcmp0(target, targets[1]))
 			g_unlink(path);
 	}
 }
@@ -392,6 +400,7 @@ void tree_prune(const char *boot)
 	char *kept[] = {tree_linked(boot, TREE_CURRENT), tree_linked(boot, TREE_PREVIOUS)};
 	char *used[] = {kept[0] ? tree_version(boot, kept[0]) : NULL,
 		kept[1] ? tree_version(boot, kept[1]) : NULL};
+	char *targets[] = {efi_target(boot, kept[0]), efi_target(boot, kept[1])};
 	g_autoptr(GPtrArray) generations = names_in(boot, "gen");
 	g_autoptr(GPtrArray) versions = names_in(boot, "http/boot");
 	for (guint i = 0; i < generations->len; i++) {
@@ -406,9 +415,10 @@ void tree_prune(const char *boot)
 			remove_images(boot, version);
 	}
 	for (guint i = 0; i < versions->len; i++)
-		remove_unused_efi(boot, versions->pdata[i], kept);
+		remove_unused_efi(boot, versions->pdata[i], targets);
 	for (int i = 0; i < 2; i++) {
 		g_free(kept[i]);
 		g_free(used[i]);
+		g_free(targets[i]);
 	}
 }

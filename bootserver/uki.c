@@ -15,18 +15,12 @@
 /* What the kernel's page tables and the firmware's loader like; more than the stub asks for. */
 #define LEAST_ALIGNMENT 4096
 
-static gboolean failed(GError **error, const char *path, const char *what)
-{
-	g_set_error(error, BOOTCONF_ERROR, BOOTCONF_FAILED, "%s: %s", path, what);
-	return FALSE;
-}
-
 static GMappedFile *read_part(const char *path, GError **error)
 {
 	GError *cause = NULL;
 	GMappedFile *file = g_mapped_file_new(path, FALSE, &cause);
 	if (!file) {
-		failed(error, path, cause->message);
+		bootconf_failed(error, path, cause->message);
 		g_error_free(cause);
 	}
 	return file;
@@ -54,7 +48,7 @@ static gboolean find_key(struct uki *uki, const struct conf *conf, GError **erro
 	if (has_key < 0 || has_certificate < 0)
 		return FALSE;
 	if (has_key != has_certificate)
-		return failed(error, has_key ? certificate : key,
+		return bootconf_failed(error, has_key ? certificate : key,
 			"is missing, but its other half is there: restore it from the backup, or "
 			"make both anew with carrel boot key make --force");
 	if (has_key) {
@@ -72,7 +66,8 @@ gboolean uki_init(struct uki *uki, const struct site *site, const struct image *
 		.initrd = g_build_filename(image->folder, image->files[IMAGE_INITRD].name, NULL),
 		.cmdline = render_cmdline(site, image)};
 	if (!g_file_test(stub, G_FILE_TEST_IS_REGULAR))
-		return failed(error, stub, "is not there: install the package systemd-boot-efi");
+		return bootconf_failed(
+			error, stub, "is not there: install the package systemd-boot-efi");
 	return find_key(uki, site->conf, error);
 }
 
@@ -146,7 +141,7 @@ gboolean uki_check(const struct uki *uki, const char *path, GError **error)
 			g_mapped_file_get_length(initrd)) ||
 		!holds(image, ".linux", g_mapped_file_get_contents(kernel),
 			g_mapped_file_get_length(kernel)))
-		return failed(error, path,
+		return bootconf_failed(error, path,
 			"does not hold the published kernel, initramfs and command line");
 	return !uki->key || run_tool(verify, "sbsigntool", error);
 }
@@ -172,7 +167,7 @@ static gboolean join(const struct uki *uki, const char *cmdline, const char *to,
 		return FALSE;
 	if (!pe_free_address((const guint8 *)g_mapped_file_get_contents(stub),
 		    g_mapped_file_get_length(stub), &address, &alignment))
-		return failed(error, uki->stub,
+		return bootconf_failed(error, uki->stub,
 			"is no EFI program for 64-bit PCs: install the package systemd-boot-efi "
 			"again");
 	alignment = MAX(alignment, LEAST_ALIGNMENT);
@@ -194,7 +189,7 @@ static gboolean sign(const struct uki *uki, const char *plain, const char *to, G
 	const char *const argv[] = {"sbsign", "--key", uki->key, "--cert", uki->certificate,
 		"--output", to, plain, NULL};
 	if (!uki->key)
-		return g_rename(plain, to) == 0 || failed(error, to, g_strerror(errno));
+		return g_rename(plain, to) == 0 || bootconf_failed(error, to, g_strerror(errno));
 	return run_tool(argv, "sbsigntool", error);
 }
 
@@ -209,7 +204,7 @@ gboolean uki_put(const struct uki *uki, const char *path, GError **error)
 			join(uki, cmdline, plain, error) && sign(uki, plain, finished, error) &&
 			uki_check(uki, finished, error);
 	if (good && (g_chmod(finished, 0644) < 0 || g_rename(finished, path) < 0))
-		good = failed(error, path, g_strerror(errno));
+		good = bootconf_failed(error, path, g_strerror(errno));
 	g_unlink(cmdline);
 	g_unlink(plain);
 	g_unlink(finished);

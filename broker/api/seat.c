@@ -12,6 +12,28 @@ static void reply_list(struct call *call, json_t *list, const GError *error)
 		call_failed(call, error, "unknown-seat");
 }
 
+/* Answers with what `act` makes of the seats that the body names. */
+static void reply_of(struct call *call,
+	json_t *(*act)(struct seats *seats, const json_t *references, GError **error))
+{
+	g_autoptr(GError) error = NULL;
+	json_t *list = act(call->api->broker->seats, json_object_get(call->body, "seats"), &error);
+
+	reply_list(call, list, error);
+}
+
+/* The same of the one seat and the name in the body. */
+static void reply_named(
+	struct call *call, json_t *(*act)(struct seats *seats, const char *reference,
+				   const char *name, GError **error))
+{
+	g_autoptr(GError) error = NULL;
+	json_t *list = act(call->api->broker->seats, shape_text(call->body, "seat"),
+		shape_text(call->body, "name"), &error);
+
+	reply_list(call, list, error);
+}
+
 void seat_list(struct call *call)
 {
 	g_autoptr(GError) error = NULL;
@@ -21,47 +43,32 @@ void seat_list(struct call *call)
 
 void seat_show(struct call *call)
 {
-	g_autoptr(GError) error = NULL;
-	json_t *list =
-		seats_show(call->api->broker->seats, json_object_get(call->body, "seats"), &error);
-
-	reply_list(call, list, error);
+	reply_of(call, seats_show);
 }
 
 void seat_name(struct call *call)
 {
-	g_autoptr(GError) error = NULL;
-	json_t *list = seats_name(call->api->broker->seats, shape_text(call->body, "seat"),
-		shape_text(call->body, "name"), &error);
-
-	reply_list(call, list, error);
+	reply_named(call, seats_name);
 }
 
 void seat_move(struct call *call)
 {
-	g_autoptr(GError) error = NULL;
-	json_t *list = seats_move(call->api->broker->seats, shape_text(call->body, "seat"),
-		shape_text(call->body, "name"), &error);
-
-	reply_list(call, list, error);
+	reply_named(call, seats_move);
 }
 
 void seat_approve(struct call *call)
 {
-	g_autoptr(GError) error = NULL;
-	json_t *list = seats_approve(
-		call->api->broker->seats, json_object_get(call->body, "seats"), &error);
-
-	reply_list(call, list, error);
+	reply_of(call, seats_approve);
 }
 
 void seat_forget(struct call *call)
 {
-	g_autoptr(GError) error = NULL;
-	json_t *list = seats_forget(
-		call->api->broker->seats, json_object_get(call->body, "seats"), &error);
+	reply_of(call, seats_forget);
+}
 
-	reply_list(call, list, error);
+void seat_wake(struct call *call)
+{
+	reply_of(call, seats_wake);
 }
 
 void seat_set(struct call *call)
@@ -90,15 +97,6 @@ void seat_poweroff(struct call *call)
 void seat_reboot(struct call *call)
 {
 	power(call, SEATS_POWER_REBOOT);
-}
-
-void seat_wake(struct call *call)
-{
-	g_autoptr(GError) error = NULL;
-	json_t *list =
-		seats_wake(call->api->broker->seats, json_object_get(call->body, "seats"), &error);
-
-	reply_list(call, list, error);
 }
 
 void seat_import(struct call *call)

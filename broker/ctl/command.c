@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/ctl/command.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct command commands[] = {
 	{"status", "", 0, 0, "Users, memory tier, servers, and what needs attention.",
@@ -194,14 +197,22 @@ const struct command *command_find(char **words, int *used)
 	return NULL;
 }
 
-char *command_program(const char *name)
+int command_become(const char *name, const char **argv)
 {
-	char *found = g_find_program_in_path(name);
+	g_autofree char *found = g_find_program_in_path(name);
 	g_autofree char *installed = g_build_filename(CARREL_PREFIX "/sbin", name, NULL);
 
-	return found || !g_file_test(installed, G_FILE_TEST_IS_EXECUTABLE)
-		       ? found
-		       : g_steal_pointer(&installed);
+	argv[0] = found ? found : installed;
+	if (!found && !g_file_test(installed, G_FILE_TEST_IS_EXECUTABLE)) {
+		fprintf(stderr,
+			"carrel: there is no %s in " CARREL_PREFIX
+			"/sbin nor in PATH: install Carrel on this machine\n",
+			name);
+		return EXIT_FAILED;
+	}
+	execv(argv[0], (char **)argv);
+	fprintf(stderr, "carrel: cannot run %s: %s\n", argv[0], g_strerror(errno));
+	return EXIT_FAILED;
 }
 
 char *command_list(void)

@@ -56,10 +56,11 @@ const char *command_stray(const char *command, const struct command_options *tab
 	const char *const *names, size_t count, unsigned given);
 
 /*
- * The path of one of Carrel's own programs for root: the admin's PATH may lead to another one,
- * which he is testing; else the installed one. NULL when there is none. The caller frees it.
+ * Becomes one of Carrel's own programs for root: the admin's PATH may lead to another one, which he
+ * is testing; else the installed one. `argv` ends with NULL; argv[0] is filled in. Returns only
+ * when that fails: EXIT_FAILED, and it is said why.
  */
-char *command_program(const char *name);
+int command_become(const char *name, const char **argv);
 
 /* A line for each command, for --help; the caller frees it. */
 char *command_list(void);

@@ -67,8 +67,7 @@ static void print_status(const json_t *status)
 		json_object_get(status, "servers"), server_columns, G_N_ELEMENTS(server_columns));
 	json_array_foreach (json_object_get(status, "boots"), i, item)
 		printf("\nwarning: the PC %s did not start: it stopped at %s%s%s; \"carrel seat "
-		       "show "
-		       "%s\" says more",
+		       "show %s\" says more",
 			show_string(item, "mac"), show_string(item, "stopped_at"),
 			*show_string(item, "error") ? ", " : "", show_string(item, "error"),
 			show_string(item, "mac"));

@@ -6,10 +6,8 @@
 #include "images/store/check.h"
 #include "images/store/pins.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Where a version is used: "current", the channels of carreld, "in use". `usage` may be NULL. */
 static json_t *uses_of(const struct version *version, const char *current, const json_t *answer)
@@ -471,7 +469,6 @@ int command_image_unpin(const struct context *context)
 static int build(const struct context *context, const struct image_store *store)
 {
 	char **words = context->image->build;
-	g_autofree char *program = command_program("carrel-image-build");
 	g_autoptr(GPtrArray) argv = g_ptr_array_new();
 	static const char *const fixed[] = {"--cache", CARREL_LOCALSTATEDIR "/cache/carrel"};
 
@@ -480,12 +477,7 @@ static int build(const struct context *context, const struct image_store *store)
 				"carrel-image-build(8) for recipes and options\n");
 		return EXIT_USAGE;
 	}
-	if (!program) {
-		fprintf(stderr, "carrel: there is no carrel-image-build in " CARREL_PREFIX
-				"/sbin nor in PATH: install Carrel on this machine\n");
-		return EXIT_FAILED;
-	}
-	g_ptr_array_add(argv, program);
+	g_ptr_array_add(argv, NULL); /* the program */
 	g_ptr_array_add(argv, (char *)"--out");
 	g_ptr_array_add(argv, store->images);
 	g_ptr_array_add(argv, (char *)fixed[0]);
@@ -496,9 +488,7 @@ static int build(const struct context *context, const struct image_store *store)
 	for (; *words; words++)
 		g_ptr_array_add(argv, *words);
 	g_ptr_array_add(argv, NULL);
-	execv(program, (char **)argv->pdata);
-	fprintf(stderr, "carrel: cannot run %s: %s\n", program, g_strerror(errno));
-	return EXIT_FAILED;
+	return command_become("carrel-image-build", (const char **)argv->pdata);
 }
 
 int command_image_build(const struct context *context)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/daemon/bootlog.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "broker/daemon/seat_name.h"
 
 #define MAX_MS G_MAXINT32
 
@@ -19,17 +20,10 @@ static const char *word(const char *text, char *to, gsize size)
 	return text + length;
 }
 
-static gboolean read_mac(const char *text, char mac[18])
+/* dnsmasq writes ':' between the bytes; seats may also be written with '-'. */
+static gboolean read_mac(const char *text, char mac[SEAT_MAC_MAX])
 {
-	if (strlen(text) != 17)
-		return FALSE;
-	for (int i = 0; i < 17; i++) {
-		if (i % 3 == 2 ? text[i] != ':' : !g_ascii_isxdigit(text[i]))
-			return FALSE;
-		mac[i] = g_ascii_tolower(text[i]);
-	}
-	mac[17] = '\0';
-	return TRUE;
+	return seat_mac_read(text, mac) && text[2] == ':';
 }
 
 static gboolean is_address(const char *text)

@@ -108,7 +108,7 @@ static void set_user(struct guest_agent *self, gboolean active, const char *user
 {
 	self->active = active;
 	g_free(self->user);
-	self->user = g_strdup(active ? user : "");
+	self->user = g_strdup(user);
 }
 
 /* --- to the guest --- */
@@ -464,9 +464,7 @@ static void begin(struct guest_agent *self, const json_t *message, gint64 now)
 		json_t *input = json_pack("{s:s, s:s, s:I, s:I, s:s}", "user", user, "full_name",
 			full_name, "uid", uid, "gid", gid, "volume", volume);
 
-		set_user(self, FALSE, "");
-		g_free(self->user);
-		self->user = g_strdup(user);
+		set_user(self, FALSE, user);
 		self->calls.say(
 			self->calls.user, json_pack("{s:s, s:I, s:s, s:i}", "event", "progress",
 						  "id", id, "stage", "disk", "percent", 10));

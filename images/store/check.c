@@ -126,10 +126,9 @@ GPtrArray *version_check(
 {
 	struct check check = {version, progress, g_ptr_array_new_with_free_func(g_free)};
 	/* A disk has no tree of sums. */
-	g_autofree char *tool = version->image && version->image->kind == IMAGE_GUEST
-					? NULL
-					: disk_program("veritysetup", "cryptsetup-bin", error);
-	gboolean good = tool || (version->image && version->image->kind == IMAGE_GUEST);
+	gboolean tree = !version->image || version->image->kind != IMAGE_GUEST;
+	g_autofree char *tool = tree ? disk_program("veritysetup", "cryptsetup-bin", error) : NULL;
+	gboolean good = !tree || tool;
 
 	/* What is not signed is not looked at. */
 	if (good && !version->image) {
@@ -150,7 +149,7 @@ GPtrArray *version_check(
 	if (good && version->sbom.name)
 		good = check_file(&check, version->sbom.name, 0, version->sbom.sha256, error);
 	if (good) {
-		if (version->image->kind != IMAGE_GUEST)
+		if (tree)
 			check_verity(&check);
 		return check.problems;
 	}

@@ -128,11 +128,12 @@ static gboolean parse_disk(json_t *root, struct image *image, GError **error)
 			error, "disk.size must be whole sectors of 512 bytes, 4 TiB at most");
 	if (strcmp(firmware, "bios") && strcmp(firmware, "uefi"))
 		return set_problem(error, "disk.firmware must be bios or uefi");
-	if (find_word(agents, agent) < 0)
+	int speaker = find_word(agents, agent);
+	if (speaker < 0)
 		return set_problem(error, "disk.agent must be carrel or qemu-ga");
 	image->disk_size = (guint64)size;
 	image->uefi = !strcmp(firmware, "uefi");
-	image->agent = (enum image_agent)find_word(agents, agent);
+	image->agent = (enum image_agent)speaker;
 	return TRUE;
 }
 
@@ -153,9 +154,10 @@ static gboolean parse_head(json_t *root, struct image *image, GError **error)
 	if (json_unpack(root, "{s:s, s:s, s:s, s?s, s?s}", "name", &name, "version", &version,
 		    "kind", &kind, "cmdline", &cmdline, "handoff", &handoff) < 0)
 		return set_problem(error, "name, version, kind and cmdline are needed");
-	if (find_word(kinds, kind) < 0)
+	int which = find_word(kinds, kind);
+	if (which < 0)
 		return set_problem(error, "kind must be client, desktop or disk");
-	image->kind = (enum image_kind)find_word(kinds, kind);
+	image->kind = (enum image_kind)which;
 	if ((image->kind == IMAGE_GUEST) != !cmdline)
 		return set_problem(error, cmdline ? "a disk has no cmdline"
 						  : "name, version, kind and cmdline are needed");

@@ -17,15 +17,13 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 sys.path.insert(0, os.path.join(TOP, "tests", "integration"))
 
-from desktop_vm import Desktop, Timeout  # noqa: E402
+from desktop_vm import Desktop, Timeout, make_volume  # noqa: E402
 from PIL import ImageChops  # noqa: E402
 
 UID, SERIAL = 20001, "vol-bench"
@@ -38,12 +36,6 @@ GOALS = {"desktop-lite": {"waiting_s": 15, "drawn_s": 25}, "desktop-full": {"dra
 
 def say(text):
     print(f"bench: {text}", file=sys.stderr, flush=True)
-
-
-def make_volume(path):
-    with open(path, "wb") as file:
-        file.truncate(512 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-E", f"root_owner={UID}:{UID}", path], check=True)
 
 
 def changed(one, other):
@@ -60,20 +52,21 @@ def is_waiting(image):
 def wait_still(vm):
     """When the picture last changed, once it is still and no more the waiting screen."""
     last, at = vm.screen(), vm.now()
-    while vm.now() < PATIENCE_S:
-        image = vm.screen()
+
+    def still(image):
+        nonlocal last, at
         if changed(image, last):
             last, at = image, vm.now()
-        elif vm.now() - at > STILL_S and not is_waiting(image):
-            return at, image
-        time.sleep(0.2)  # between two looks
-    raise Timeout("the picture is never still")
+        return vm.now() - at > STILL_S and not is_waiting(image)
+
+    image = vm.wait_screen(still, PATIENCE_S, "a picture that is still")
+    return at, image
 
 
 def one_boot(version, memory_mib, picture):
     with tempfile.TemporaryDirectory(prefix="carrel-bench-", dir="/var/tmp") as work:
         volume = os.path.join(work, "volume")
-        make_volume(volume)
+        make_volume(volume, UID)
         vm = Desktop(version, work, memory_mib=memory_mib)
         try:
             vm.wait_event("hello")

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from desktop_vm import Desktop
+from desktop_vm import Desktop, make_volume
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 USER, UID, VOLUME = "앨리스", 20001, "vol-7"
@@ -69,12 +69,6 @@ def boot(version, tmp_path):
         vm.close()
 
 
-def make_volume(path, owner=UID):
-    with open(path, "wb") as file:
-        file.truncate(256 << 20)
-    run("mkfs.ext4", "-q", "-F", "-E", f"root_owner={owner}:{owner}", str(path))
-
-
 def sha256(path):
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") \
@@ -112,7 +106,7 @@ def stages(vm):
 def test_the_full_desktop_is_drawn(tmp_path):
     """XFCE with its panel and its background; what it is made of takes long to fetch and to build."""
     volume = tmp_path / "volume"
-    make_volume(volume)
+    make_volume(volume, UID)
     vm = Desktop(build("desktop-full"), tmp_path, memory_mib=2048, name="desktop-full@test")
     try:
         assert vm.wait_event("hello")["state"] == "standby"
@@ -138,9 +132,9 @@ def test_an_idle_desktop_rests(boot):
 
 def test_a_session_and_the_next_one(boot, tmp_path, record_property):
     volume, damaged = tmp_path / "volume", tmp_path / "damaged"
-    make_volume(volume)
+    make_volume(volume, UID)
     os.truncate(volume, 320 << 20)  # it was made larger, and no desktop has had it since
-    make_volume(damaged)
+    make_volume(damaged, UID)
     with open(damaged, "r+b") as file:
         file.seek(1024 + 0x38)
         file.write(b"\0\0")
@@ -244,7 +238,7 @@ while true; do sleep 1; done
 def test_agent_that_is_killed(boot, tmp_path):
     """A desktop that had a user never says that it is a standby, and its volume is let go."""
     volume, other = tmp_path / "volume", tmp_path / "other"
-    make_volume(volume)
+    make_volume(volume, UID)
     make_volume(other, owner=20002)
     put_script(volume, KILLER)
     vm = boot()
@@ -267,7 +261,7 @@ def test_agent_that_is_killed(boot, tmp_path):
 
 def test_agent_that_is_killed_by_what_it_ends(boot, tmp_path):
     volume = tmp_path / "volume"
-    make_volume(volume)
+    make_volume(volume, UID)
     put_script(volume, AVENGER)
     vm = boot()
     vm.wait_event("hello")
