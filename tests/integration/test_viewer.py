@@ -258,7 +258,7 @@ def test_a_pc_that_waits_for_approval_says_so(lab, tmp_path):
 
         def words():
             return len(seat.screen.grab().crop(line).getcolors(65536)) > 1
-        assert not words()
+        wait_for("the form without words", lambda: not words())
         seat.broker.hello["held"] = "This PC waits for approval: 52:54:00:77:00:01, 10.77.0.5."
         seat.log_in()
         seat.broker.send("ended", code="logout", message="Bye.")
