@@ -155,6 +155,7 @@ static void x_ready(struct agent *agent)
 		agent_log("x-ready");
 		watch(agent, agent->x.fd, EPOLLIN, SOURCE_X);
 		agent_claim_x_ready(agent);
+		agent_rehearsal_x_ready(agent);
 		return;
 	}
 	if (!agent->x.connection)
@@ -162,6 +163,7 @@ static void x_ready(struct agent *agent)
 	if (!agent_x_events(&agent->x))
 		epoll_ctl(agent->epoll, EPOLL_CTL_DEL, agent->x.fd, NULL);
 	agent_claim_x_event(agent);
+	agent_rehearsal_x_event(agent);
 }
 
 static void status_answer(struct agent *agent)
@@ -177,6 +179,12 @@ static void x_exited(struct agent *agent, int status)
 {
 	char reason[160];
 
+	if (agent->x.stopping) {
+		agent_x_clear(&agent->x);
+		x_start(agent);
+		return;
+	}
+	agent_rehearsal_x_lost(agent);
 	agent_x_reason(reason, sizeof(reason));
 	agent_log("x-exited status=%d reason=\"%s\"", status, reason);
 	agent_x_clear(&agent->x);
@@ -213,6 +221,8 @@ static void children(struct agent *agent)
 			agent_claim_job_ended(agent, status);
 		else if (pid == agent->session_pid)
 			agent_claim_session_exited(agent);
+		else if (pid == agent->rehearsal_pid)
+			agent_rehearsal_exited(agent);
 		else if (pid == agent->x.pid)
 			x_exited(agent, status);
 		else if (pid == agent->wait_pid)
@@ -250,6 +260,8 @@ static void timers(struct agent *agent)
 		agent_say_status(agent, -1);
 	if (due[TIMER_X])
 		x_start(agent);
+	if (due[TIMER_REHEARSAL])
+		agent_rehearsal_timeout(agent);
 }
 
 static void dispatch(struct agent *agent, const struct epoll_event *event)
@@ -272,6 +284,7 @@ static void dispatch(struct agent *agent, const struct epoll_event *event)
 		break;
 	case SOURCE_GROUP:
 		agent_claim_group_event(agent);
+		agent_rehearsal_group_event(agent);
 		break;
 	}
 	status_answer(agent); /* a reply may have been read along with anything from the server */
@@ -319,12 +332,16 @@ static bool open_sources(struct agent *agent)
 
 static bool init(struct agent *agent)
 {
+	char rehearse[8] = "";
+
 	memset(agent, 0, sizeof(*agent));
-	agent->wait_pid = agent->session_pid = agent->job_pid = -1;
+	agent->wait_pid = agent->session_pid = agent->job_pid = agent->rehearsal_pid = -1;
 	agent->release_id = agent->status_id = -1;
 	strcpy(agent->language, "C.UTF-8");
 	read_word("/proc/cmdline", "carrel.image=", " \n", agent->image, sizeof(agent->image));
 	read_word("/etc/default/locale", "LANG=", "\n", agent->language, sizeof(agent->language));
+	read_word("/etc/default/carrel-agent", "REHEARSE=", "\n", rehearse, sizeof(rehearse));
+	agent->rehearse = strcmp(rehearse, "yes") == 0;
 	agent_port_init(&agent->port);
 	agent_x_init(&agent->x, RUN_DIR "/Xauthority");
 	(void)mkdir(RUN_DIR, 0755);

@@ -38,7 +38,17 @@ enum agent_step {
 	STEP_DONE,    /* released */
 };
 
-enum agent_timer { TIMER_STEP, TIMER_STATUS, TIMER_X, TIMER_COUNT };
+enum agent_timer { TIMER_STEP, TIMER_STATUS, TIMER_X, TIMER_REHEARSAL, TIMER_COUNT };
+
+/* A standby desktop's session without a user, once, so that the first one starts quickly. */
+enum agent_rehearsal {
+	REHEARSAL_NONE,
+	REHEARSAL_DUE,     /* when nobody has come by then */
+	REHEARSAL_RUNNING, /* until it is drawn */
+	REHEARSAL_DRAWN,   /* some time more, for what the first window shows */
+	REHEARSAL_ENDING,  /* its processes have been killed */
+	REHEARSAL_OVER,
+};
 
 /* What a job says when it ends; in memory shared with it. */
 struct agent_job_text {
@@ -52,7 +62,10 @@ struct agent {
 	struct agent_group group;
 	int64_t deadline[TIMER_COUNT]; /* ms, CLOCK_BOOTTIME; 0 when off */
 	unsigned x_failures;
-	pid_t wait_pid; /* of the waiting screen's program; -1 when it does not run */
+	bool rehearse; /* the image's word: key "rehearse" of its recipe */
+	enum agent_rehearsal rehearsal;
+	pid_t rehearsal_pid; /* -1 when it does not run */
+	pid_t wait_pid;      /* of the waiting screen's program; -1 when it does not run */
 	char image[128];
 
 	enum agent_state state;
@@ -100,6 +113,27 @@ void agent_claim_group_event(struct agent *agent);
 void agent_claim_timeout(struct agent *agent);
 /* After a restart of the agent: is there a volume of a former life? */
 void agent_claim_recover(struct agent *agent);
+
+/*
+ * agent_session.c: starts the session's program for the user, with the server's cookie in
+ * `runtime_dir`. `prepare`, when not NULL, is called in the child, still as root, before that;
+ * false ends the child. Returns the child's pid, or -1.
+ */
+pid_t agent_session_start(struct agent *agent, const struct agent_user *user,
+	const char *runtime_dir, bool (*prepare)(struct agent *agent));
+
+/*
+ * agent_rehearsal.c. While it runs or ends, the X server is not a user's: after it there is a new
+ * one. `agent_rehearsal_stop()` is a claim's: what has not begun is left out, what runs is killed.
+ */
+bool agent_rehearsal_is_on(const struct agent *agent);
+void agent_rehearsal_x_ready(struct agent *agent);
+void agent_rehearsal_x_event(struct agent *agent);
+void agent_rehearsal_x_lost(struct agent *agent);
+void agent_rehearsal_exited(struct agent *agent);
+void agent_rehearsal_group_event(struct agent *agent);
+void agent_rehearsal_timeout(struct agent *agent);
+void agent_rehearsal_stop(struct agent *agent);
 
 /* The waiting screen: `message` is "ready" or "ended". */
 void agent_wait_screen(struct agent *agent, const char *message);

@@ -29,7 +29,6 @@
 #define TERM_GRACE_MS 5000
 #define KILL_TIMEOUT_MS 10000
 
-#define SESSION_PROGRAM "/usr/libexec/carrel/session"
 #define CLAIM_FILE "/run/carrel/claim" /* two lines: the user, the device */
 
 static void release_begin(struct agent *agent);
@@ -163,6 +162,7 @@ void agent_claim_request(struct agent *agent, const struct agent_request *reques
 			"the desktop is claimed already, or was: a desktop serves one session");
 		return;
 	}
+	agent_rehearsal_stop(agent);
 	agent->claim = *request;
 	agent->claim_open = true;
 	agent->state = AGENT_CLAIMING;
@@ -185,33 +185,17 @@ void agent_claim_disk_event(struct agent *agent)
 static void claim_start_session(struct agent *agent)
 {
 	struct agent_user user = claim_user(agent);
-	char cookie[96], env[10][160];
-	char *environment[11];
-	int n = 0;
 
-	snprintf(cookie, sizeof(cookie), "%s/Xauthority", agent->runtime_dir);
 	agent_x_expect_session(&agent->x);
-	if (!agent_x_write_authority(&agent->x, cookie, user.uid, user.gid)) {
-		claim_fail(agent, "session", "the X server's cookie cannot be given to the user");
-		return;
-	}
-	snprintf(env[n++], sizeof(*env), "HOME=%s", agent->home);
-	snprintf(env[n++], sizeof(*env), "USER=%s", user.name);
-	snprintf(env[n++], sizeof(*env), "LOGNAME=%s", user.name);
-	snprintf(env[n++], sizeof(*env), "SHELL=/bin/bash");
-	snprintf(env[n++], sizeof(*env), "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
-	snprintf(env[n++], sizeof(*env), "LANG=%s", agent->language);
-	snprintf(env[n++], sizeof(*env), "DISPLAY=" AGENT_X_DISPLAY);
-	snprintf(env[n++], sizeof(*env), "XAUTHORITY=%s", cookie);
-	snprintf(env[n++], sizeof(*env), "XDG_RUNTIME_DIR=%s", agent->runtime_dir);
-	snprintf(env[n++], sizeof(*env), "XDG_SESSION_TYPE=x11");
-	for (int i = 0; i < n; i++)
-		environment[i] = env[i];
-	environment[n] = NULL;
 	step_begin(agent, STEP_DRAWN, DRAWN_TIMEOUT_MS);
-	agent->session_pid = agent_proc_session(&agent->group, &user, SESSION_PROGRAM, environment);
+	agent->session_pid = agent_session_start(agent, &user, agent->runtime_dir, NULL);
 	if (agent->session_pid < 0)
 		claim_fail(agent, "session", "the session's program cannot be started");
+}
+
+static bool x_is_free(const struct agent *agent)
+{
+	return agent->x.connection && !agent->x.stopping && !agent_rehearsal_is_on(agent);
 }
 
 static void claim_job_ended(struct agent *agent, enum agent_disk_result result)
@@ -234,13 +218,13 @@ static void claim_job_ended(struct agent *agent, enum agent_disk_result result)
 	}
 	agent_say_progress(agent, "session", 60);
 	step_begin(agent, STEP_X, X_TIMEOUT_MS);
-	if (agent->x.connection)
+	if (x_is_free(agent))
 		claim_start_session(agent);
 }
 
 void agent_claim_x_ready(struct agent *agent)
 {
-	if (agent->step == STEP_X)
+	if (agent->step == STEP_X && x_is_free(agent))
 		claim_start_session(agent);
 	else if (agent->state == AGENT_STANDBY)
 		agent_wait_screen(agent, "ready");

@@ -111,7 +111,8 @@ static void null_input(void)
 }
 
 static void exec_session(const struct agent_group *group, const struct agent_user *user,
-	const char *program, char *const environment[])
+	const char *program, char *const environment[], bool (*prepare)(void *context),
+	void *context)
 {
 	char path[sizeof(group->path) + 32];
 	char *arguments[] = {(char *)(uintptr_t)program, NULL};
@@ -123,7 +124,7 @@ static void exec_session(const struct agent_group *group, const struct agent_use
 	snprintf(path, sizeof(path), "%s/cgroup.procs", group->path);
 	/* outside its group nothing of a user's may run, nor with more than the user's own rights
 	 */
-	if (!write_text(path, "0") || setgroups(1, &user->gid) ||
+	if (!write_text(path, "0") || !prepare(context) || setgroups(1, &user->gid) ||
 		setresgid(user->gid, user->gid, user->gid) ||
 		setresuid(user->uid, user->uid, user->uid) || chdir(user->home))
 		_exit(126);
@@ -131,12 +132,13 @@ static void exec_session(const struct agent_group *group, const struct agent_use
 }
 
 pid_t agent_proc_session(const struct agent_group *group, const struct agent_user *user,
-	const char *program, char *const environment[])
+	const char *program, char *const environment[], bool (*prepare)(void *context),
+	void *context)
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		exec_session(group, user, program, environment);
+		exec_session(group, user, program, environment, prepare, context);
 		_exit(127);
 	}
 	return pid;

@@ -30,10 +30,12 @@ void agent_group_signal(const struct agent_group *group, int sig);
 
 /*
  * Starts `program` as the user, in the group, in the home directory, with exactly the environment
- * `environment` (owned by the caller) and default signals. Returns its pid, or -1.
+ * `environment` (owned by the caller) and default signals. `prepare(context)` is called before
+ * that, in the child, in the group and still as root; false ends it. Returns its pid, or -1.
  */
 pid_t agent_proc_session(const struct agent_group *group, const struct agent_user *user,
-	const char *program, char *const environment[]);
+	const char *program, char *const environment[], bool (*prepare)(void *context),
+	void *context);
 
 /*
  * Starts a program as root. `pass_fd` is left open for it unless it is -1. Returns its pid, or -1.

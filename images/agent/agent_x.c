@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +138,14 @@ bool agent_x_connect(struct agent_x *x)
 	return true;
 }
 
+void agent_x_stop(struct agent_x *x)
+{
+	if (x->pid <= 0)
+		return;
+	x->stopping = true;
+	(void)kill(x->pid, SIGTERM);
+}
+
 void agent_x_clear(struct agent_x *x)
 {
 	if (x->connection)
@@ -147,7 +156,8 @@ void agent_x_clear(struct agent_x *x)
 	x->fd = -1;
 	x->ready_fd = -1;
 	x->pid = -1;
-	x->wm_running = x->mapped = x->drawn = x->clients_asked = x->idle_asked = false;
+	x->stopping = x->wm_running = x->mapped = x->drawn = false;
+	x->clients_asked = x->idle_asked = false;
 }
 
 void agent_x_expect_session(struct agent_x *x)

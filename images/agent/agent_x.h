@@ -26,6 +26,7 @@ struct agent_x {
 
 	xcb_connection_t *connection; /* owned; NULL until connected */
 	int fd;
+	bool stopping; /* it has been told to end */
 	xcb_window_t root;
 	xcb_atom_t wm_check, client_list;
 	bool wm_running; /* a window manager has said so by _NET_SUPPORTING_WM_CHECK */
@@ -47,6 +48,9 @@ void agent_x_reason(char *text, size_t size);
 
 /* Connects to a server that has said that it is ready. */
 bool agent_x_connect(struct agent_x *x);
+
+/* Tells the server to end; its process is the caller's to wait for. */
+void agent_x_stop(struct agent_x *x);
 
 /* Forgets connection and server (which has ended, or is told to end). */
 void agent_x_clear(struct agent_x *x);

@@ -61,6 +61,7 @@ tree_overlay() {
 	cp "$kernel_dir/lib/modules/$kernel_release"/modules.builtin* "$kernel_dir/lib/modules/$kernel_release/modules.order" "$modules/"
 	depmod -b "$work/tree" "$kernel_release"
 	echo desktop >"$work/tree/etc/hostname"
+	echo "REHEARSE=$RECIPE_rehearse" >"$work/tree/etc/default/carrel-agent"
 }
 
 # The X layout of the recipe's key "keyboard": LAYOUT or LAYOUT(VARIANT).

@@ -5,7 +5,8 @@ to do without it. JSON on standard output; exit status 1 when a goal is missed.
 
     gap_ms, frozen_ms  at a real PC's viewer (its line `swap gap_ms= frozen_ms=`): without any
                        picture; between the last of the old picture and the first of the new one
-    handoff_s          from the notice (grace 0) to the first whole picture of the new desktop
+    handoff_s          from the notice (grace 0) to the first whole picture of the new desktop, which
+                       has been booted in advance and has come to rest
     relogin_s          logging out and in again, onto a cold boot of a desktop of the same size
     memory_back_s      from the login that needs the memory to the end of the old desktop's QEMU
     ratio              relogin_s / handoff_s, of the medians
@@ -31,6 +32,7 @@ USERS = {"alice": "alice-password", "bob": "bob-password", "carol": "carol-passw
 CAPACITY = 2048
 GOAL_RATIO = 5
 PATIENCE = 300
+REST = 3  # seconds to look at how busy desktops are
 ONE_SIZE = {"max_mib": "512", "min_mib": "512", "standby": "0", "boot_reserve": "yes"}
 HALVING = {"max_mib": "2048", "min_mib": "512", "standby": "0", "boot_reserve": "yes"}
 SWAP = re.compile(r"swap gap_ms=(\d+) frozen_ms=(\d+)")
@@ -52,9 +54,19 @@ class Bench:
     def configure(self, **desktop):
         self.lab.configure({"desktop": desktop})
 
+    def rest(self):
+        """Waits until all desktops do nothing: the one that is booted for the next event has been
+        there for a while, as most of them have."""
+        def idle():
+            before = self.lab.servers.desktop_seconds()
+            time.sleep(REST)
+            return self.lab.servers.desktop_seconds() - before < 0.2 * REST
+        wait_until(idle, PATIENCE, "the desktops come to rest")
+
     def hand_off(self):
         """Moves alice onto the desktop that is booted for it; the moment it was asked for."""
         self.lab.admin.wait_desktop("standby", PATIENCE)
+        self.rest()
         wait_until(lambda: not self.lab.admin.session("alice")["move"], PATIENCE,
                    "alice's last hand-off is over")
         began = time.monotonic()

@@ -121,13 +121,31 @@ def test_the_full_desktop_is_drawn(tmp_path):
         vm.close()
 
 
-def test_an_idle_desktop_rests(boot):
-    """Nothing in it keeps a processor busy while nobody does anything."""
+def wait_rehearsal(vm):
+    """The session is on the screen, and nobody has come."""
+    vm.wait_screen(lambda i: i.getpixel((i.width // 2, i.height - 3)) == TRAY, 120,
+                   "the session's rehearsal")
+    assert vm.hello() == ("standby", "")
+
+
+def test_an_idle_desktop_rests(boot, tmp_path):
+    """It rehearses the session, of which nothing stays, and then nothing in it keeps a processor busy
+    while nobody does anything."""
+    volume = tmp_path / "volume"
+    make_volume(volume, UID)
     vm = boot(memory_mib=512)
     vm.ask(op="status", seconds=120)
+    wait_rehearsal(vm)
+    vm.wait_screen(lambda i: i.getpixel((5, 5)) == WAITING, 60, "the waiting screen")
+    assert vm.hello() == ("standby", "")
     deadline = time.monotonic() + 90
     while (share := vm.busy(2)) > 0.15:
         assert time.monotonic() < deadline, f"it uses {share:.0%} of a processor"
+    log_in(vm, volume)
+    vm.type("(ls -A /home /var/tmp /dev/shm; ps -o comm= -u nobody) >left.txt; jwm -exit\n")
+    vm.wait_event("session-ended", 90)
+    assert vm.ask(op="release")["ok"]
+    assert file_on_volume(volume, "left.txt").split() == ["/dev/shm:", "/home:", USER, "/var/tmp:"]
 
 
 def test_a_session_and_the_next_one(boot, tmp_path, record_property):
@@ -302,6 +320,7 @@ def test_hangul_by_its_key(boot, tmp_path):
     make_volume(volume, owner=0)  # a volume of nobody yet becomes the user's
     vm = boot()
     vm.wait_event("hello")
+    wait_rehearsal(vm)  # which ends at once for him
     log_in(vm, volume)
     vm.type("echo ")
     toggle_hangul(vm)

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -144,6 +145,111 @@ static void device_that_cannot_be_looked_at_is_busy(void **state)
 	assert_string_not_equal(text, "");
 }
 
+/* Of the group's members, nobody is there. */
+static int no_events(void)
+{
+	static const char text[] = "populated 0\nfrozen 0\n";
+	int fd = memfd_create("cgroup.events", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	return fd;
+}
+
+static void begin_rehearsal(struct agent *agent, enum agent_rehearsal rehearsal)
+{
+	static xcb_connection_t *const connection = (void *)1; /* only compared with NULL */
+
+	begin(agent, STEP_NONE);
+	agent->state = AGENT_STANDBY;
+	agent->claim_open = false;
+	agent->rehearsal_pid = agent->x.pid = -1;
+	agent->x.connection = connection;
+	agent->rehearse = true;
+	agent->rehearsal = rehearsal;
+	agent->group.events = no_events();
+}
+
+static void rehearsal_that_is_drawn_ends(void **state)
+{
+	struct agent agent;
+
+	(void)state;
+	begin_rehearsal(&agent, REHEARSAL_RUNNING);
+	agent_rehearsal_x_event(&agent);
+	assert_int_equal(agent.rehearsal, REHEARSAL_RUNNING);
+	agent.x.drawn = true;
+	agent_rehearsal_x_event(&agent);
+	assert_int_equal(agent.rehearsal, REHEARSAL_DRAWN);
+	assert_true(agent_rehearsal_is_on(&agent));
+	agent_rehearsal_timeout(&agent);
+	assert_int_equal(agent.rehearsal, REHEARSAL_OVER);
+	/* once is enough */
+	agent_rehearsal_x_ready(&agent);
+	assert_int_equal(agent.rehearsal, REHEARSAL_OVER);
+	assert_int_equal(agent.state, AGENT_STANDBY);
+}
+
+static void rehearsal_is_not_for_who_has_come(void **state)
+{
+	const struct agent_request request = {.id = 3, .user = "alice", .uid = 20001};
+	struct agent agent;
+
+	(void)state;
+	begin_rehearsal(&agent, REHEARSAL_NONE);
+	agent_rehearsal_x_ready(&agent);
+	assert_int_equal(agent.rehearsal, REHEARSAL_DUE);
+	agent_claim_request(&agent, &request);
+	assert_int_equal(agent.rehearsal, REHEARSAL_OVER);
+	assert_int_equal(agent.deadline[TIMER_REHEARSAL], 0);
+	agent_rehearsal_timeout(&agent);
+	assert_int_equal(agent.rehearsal_pid, -1);
+
+	begin_rehearsal(&agent, REHEARSAL_NONE);
+	agent.rehearse = false;
+	agent_rehearsal_x_ready(&agent);
+	assert_int_equal(agent.rehearsal, REHEARSAL_NONE);
+}
+
+/* A claim in the middle of it has its session on the server that comes after. */
+static void claim_waits_for_the_rehearsals_end(void **state)
+{
+	const struct agent_request request = {.id = 3, .user = "alice", .uid = 20001};
+	struct agent agent;
+
+	(void)state;
+	begin_rehearsal(&agent, REHEARSAL_ENDING);
+	agent_claim_request(&agent, &request);
+	agent.step = STEP_X;
+	agent_claim_x_ready(&agent);
+	assert_int_equal(agent.step, STEP_X);
+	agent_rehearsal_group_event(&agent);
+	assert_int_equal(agent.rehearsal, REHEARSAL_OVER);
+	agent.x.stopping = true;
+	agent_claim_x_ready(&agent);
+	assert_int_equal(agent.step, STEP_X);
+	agent.x.stopping = false; /* the next server */
+	agent_claim_x_ready(&agent);
+	assert_int_equal(agent.step, STEP_DRAWN);
+	assert_int_equal(waitpid(agent.session_pid, NULL, 0), agent.session_pid);
+}
+
+static void rehearsal_that_fails_is_no_failure(void **state)
+{
+	struct agent agent;
+
+	(void)state;
+	begin_rehearsal(&agent, REHEARSAL_RUNNING);
+	agent_rehearsal_exited(&agent);
+	assert_int_equal(agent.rehearsal, REHEARSAL_OVER);
+	begin_rehearsal(&agent, REHEARSAL_RUNNING);
+	agent_rehearsal_x_lost(&agent);
+	assert_int_equal(agent.rehearsal, REHEARSAL_OVER);
+	begin_rehearsal(&agent, REHEARSAL_RUNNING);
+	agent_rehearsal_timeout(&agent);
+	assert_int_equal(agent.rehearsal, REHEARSAL_OVER);
+	assert_int_equal(agent.state, AGENT_STANDBY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +258,10 @@ int main(void)
 		cmocka_unit_test(failed_mount_leaves_a_standby),
 		cmocka_unit_test(killed_unmount_is_no_release),
 		cmocka_unit_test(device_that_cannot_be_looked_at_is_busy),
+		cmocka_unit_test(rehearsal_that_is_drawn_ends),
+		cmocka_unit_test(rehearsal_is_not_for_who_has_come),
+		cmocka_unit_test(claim_waits_for_the_rehearsals_end),
+		cmocka_unit_test(rehearsal_that_fails_is_no_failure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,8 @@ import shutil
 
 from .errors import LabError, wait_until
 from .net import SERVER_NET, run
-from .state import children, process_stat
+from .sampler import desktop_of
+from .state import children, process_seconds, process_stat
 
 
 class Servers:
@@ -125,6 +126,11 @@ class Servers:
                 if desktop and size:
                     found[int(desktop[1])] = (name, int(size[1]) // 1024)
         return found
+
+    def desktop_seconds(self):
+        """Seconds of processor time that the desktops' QEMUs have used so far."""
+        return sum(process_seconds(pid) for name in self.names() if self.is_on(name)
+                   for pid, words in self.processes(name).items() if desktop_of(words))
 
     def virsh(self, name, *words):
         """Runs virsh on the server itself."""

@@ -42,6 +42,16 @@ def process_stat(pid):
     return fields[0], int(fields[19])
 
 
+def process_seconds(pid):
+    """Seconds of processor time that a process has used; 0 when it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        return 0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def words_of(pid):
     """The words of a process's command line; none when it has ended."""
     try:
