@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * carrel-bootconf: renders, from carrel.conf and the published client image, all that dnsmasq,
- * PXELINUX, nginx and the NFS server need. A rendering is a new folder that is checked as a whole
- * and then put in use by one symbolic link; the one before it is kept for --rollback. The program
- * starts and stops no daemon: --commands says how they are run.
+ * carrel-bootconf: renders, from carrel.conf, carreld's boot plan and the client images that it
+ * names, all that dnsmasq, PXELINUX, nginx and the NFS server need. A rendering is a new folder
+ * that is checked as a whole and then put in use by one symbolic link; the one before it is kept
+ * for --rollback. The program starts and stops no daemon: --commands says how they are run.
  */
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -14,17 +14,26 @@
 #include "bootserver/check.h"
 #include "bootserver/commands.h"
 #include "bootserver/error.h"
-#include "images/store/image.h"
 #include "bootserver/nfs.h"
 #include "bootserver/render.h"
 #include "bootserver/tree.h"
 #include "bootserver/uki.h"
+#include "bootserver/wish.h"
 
 #define PXELINUX_FOLDERS "/usr/lib/PXELINUX:/usr/lib/syslinux/modules/bios"
 
 struct options {
 	char *config, *templates, *pxelinux, *stub; /* owned */
 	gboolean check, dry_run, rollback, print_nfs, commands, version;
+};
+
+/* What a rendering is made of, and where. */
+struct work {
+	const struct site *site;
+	const struct options *options;
+	const struct wish *wish;
+	const char *folder;  /* the generation */
+	const char *scratch; /* NULL: the boot tree itself is written */
 };
 
 static int fail(GError *error)
@@ -74,29 +83,6 @@ static gboolean parse_options(int *argc, char ***argv, struct options *options, 
 	return good;
 }
 
-static struct image *published(const struct conf *conf, GError **error)
-{
-	g_autofree char *key = conf_path(conf, CONF_PATH_PKI, IMAGE_PUBLIC_KEY);
-	const char *name = conf_string(conf, CONF_BOOT_IMAGE);
-	g_autoptr(GError) cause = NULL;
-	struct image *image =
-		image_load(conf_string(conf, CONF_PATH_IMAGES), name, "current", key, &cause);
-
-	if (image && image->kind == IMAGE_CLIENT)
-		return image;
-	if (g_error_matches(cause, IMAGE_ERROR, IMAGE_ERROR_MISSING))
-		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE,
-			"no image `%s` is published: %s; build one with images/client/build", name,
-			cause->message);
-	else if (!image)
-		g_propagate_error(error, g_steal_pointer(&cause));
-	else
-		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE,
-			"%s is the image of a desktop, not of PCs; correct [boot] image", name);
-	image_free(image);
-	return NULL;
-}
-
 /* Shows with diff(1) what is different; no diff of a first rendering. */
 static void show_changes(const char *boot, const char *folder)
 {
@@ -113,43 +99,93 @@ static void show_changes(const char *boot, const char *folder)
 }
 
 /*
- * Makes the EFI program of UEFI PCs, in the boot tree or, with `scratch`, in that folder, and the
- * link to it in the generation `folder`.
+ * Makes the EFI program of UEFI PCs that boot `image` with `kernel`, in the boot tree or, with
+ * `scratch`, in that folder, and the link to it in `served` of the generation `folder`. `words`
+ * (owned by the caller): who vouches for it.
  */
-static gboolean make_efi(const struct site *site, const struct image *image,
-	const struct options *options, const char *folder, const char *scratch, GError **error)
+static gboolean make_efi(const struct work *work, const struct image *image, const char *kernel,
+	const char *served, char **words, GError **error)
 {
 	struct uki uki;
-	gboolean good = uki_init(&uki, site, image, options->stub, error);
+	gboolean good = uki_init(&uki, work->site, image, kernel, work->options->stub, error);
 	g_autofree char *name = good ? uki_name(&uki, error) : NULL;
 	if (name) {
-		g_autofree char *words = uki_words(&uki);
-		g_autofree char *path = scratch ? g_build_filename(scratch, name, NULL)
-						: tree_efi_path(site->boot, image->version, name);
-		printf("%s\n", words);
+		g_autofree char *path =
+			work->scratch ? g_build_filename(work->scratch, name, NULL)
+				      : tree_efi_path(work->site->boot, image->version, name);
 		good = uki_put(&uki, path, error) &&
-		       tree_link_efi(folder, image->version, name, error);
+		       tree_link_efi(work->folder, served, image->version, name, error);
+		if (words)
+			*words = uki_words(&uki);
 	}
 	uki_clear(&uki);
 	return good && name;
 }
 
+static gboolean make_variant(const struct work *work, guint index, GError **error)
+{
+	const struct bootplan_variant *variant =
+		&g_array_index(work->wish->variants, struct bootplan_variant, index);
+	const struct image *image = work->wish->images->pdata[variant->version];
+	g_autofree char *served = tree_variant(index + 1);
+	g_autofree char *menu = render_menu(work->site, image, variant->kernel, error);
+	return menu &&
+	       tree_write_variant(work->folder, served, menu, work->options->pxelinux, error) &&
+	       make_efi(work, image, variant->kernel, served, NULL, error);
+}
+
+/* What some PCs have of their own. */
+static gboolean make_variants(const struct work *work, GError **error)
+{
+	const struct bootplan *plan = work->wish->plan;
+	for (guint i = 0; i < work->wish->variants->len; i++)
+		if (!make_variant(work, i, error))
+			return FALSE;
+	for (guint i = 0; i < plan->seats->len; i++) {
+		const struct bootplan_seat *seat =
+			&g_array_index(plan->seats, struct bootplan_seat, i);
+		int index = bootplan_variant_of(work->wish->variants, seat);
+		g_autofree char *served = tree_variant((guint)index + 1);
+		if (index >= 0 && !tree_link_seat(work->folder, seat->mac, served, error))
+			return FALSE;
+	}
+	if (plan->seats->len)
+		printf("%u PCs boot other than the rest, in %u ways\n", plan->seats->len,
+			work->wish->variants->len);
+	return TRUE;
+}
+
+/* Makes the whole generation, and checks it. */
+static gboolean make_all(const struct work *work, GError **error)
+{
+	const struct image *image = wish_image(work->wish);
+	g_autoptr(GHashTable) texts = render_all(work->site, image, error);
+	g_autofree char *words = NULL;
+	gboolean good = texts &&
+			tree_write(work->folder, texts, work->options->pxelinux,
+				work->wish->plan->versions, error) &&
+			make_efi(work, image, "", TREE_TFTP, &words, error) &&
+			make_variants(work, error) &&
+			check_generation(work->site, image, work->folder, error);
+	if (words)
+		printf("%s\n", words);
+	return good;
+}
+
 /* Rendered and checked in a scratch folder; nothing that is in use is touched. */
-static gboolean try_out(const struct site *site, const struct image *image,
-	const struct options *options, GError **error)
+static gboolean try_out(struct work *work, GError **error)
 {
 	g_autofree char *scratch = g_dir_make_tmp("carrel-bootconf-XXXXXX", error);
 	if (!scratch)
 		return FALSE;
 	g_autofree char *folder = g_build_filename(scratch, "gen", NULL);
 	g_chmod(scratch, 0755);
-	g_autoptr(GHashTable) texts = render_all(site, image, error);
-	gboolean good = texts &&
-			tree_write(folder, texts, options->pxelinux, image->version, error) &&
-			make_efi(site, image, options, folder, scratch, error) &&
-			check_generation(site, image, folder, error);
-	if (good && options->dry_run)
-		show_changes(site->boot, folder);
+	work->folder = folder;
+	work->scratch = scratch;
+	gboolean good = make_all(work, error);
+	const struct image *image = wish_image(work->wish);
+	if (good && work->options->dry_run)
+		show_changes(work->site->boot, folder);
 	else if (good)
 		printf("good: image %s@%s\n", image->name, image->version);
 	tree_remove(scratch);
@@ -179,29 +215,57 @@ static gboolean put_in_use(const struct site *site, const char *folder, GError *
 	return TRUE;
 }
 
-static gboolean render(const struct site *site, const struct image *image,
-	const struct options *options, GError **error)
+static gboolean publish(const struct work *work, GError **error)
 {
-	g_autofree char *folder = g_build_filename(site->boot, "gen", "0.new", NULL);
-	if (!tree_prepare(site->boot, error) || !tree_check_reachable(site->boot, error))
-		return FALSE;
+	for (guint i = 0; i < work->wish->images->len; i++)
+		if (!tree_publish(work->site->boot, work->wish->images->pdata[i], error))
+			return FALSE;
+	return TRUE;
+}
+
+static gboolean render(struct work *work, GError **error)
+{
+	const char *boot = work->site->boot;
+	g_autofree char *folder = g_build_filename(boot, "gen", "0.new", NULL);
 	tree_remove(folder);
-	g_autoptr(GHashTable) texts = render_all(site, image, error);
-	gboolean good =
-		texts && tree_write(folder, texts, options->pxelinux, image->version, error) &&
-		tree_publish(site->boot, image, error) &&
-		make_efi(site, image, options, folder, NULL, error) &&
-		check_generation(site, image, folder, error) && put_in_use(site, folder, error);
+	work->folder = folder;
+	gboolean good = publish(work, error) && make_all(work, error) &&
+			put_in_use(work->site, folder, error);
 	if (!good)
 		tree_remove(folder);
 	else
-		tree_prune(site->boot);
+		tree_prune(boot);
+	return good;
+}
+
+/* carreld, which waits for it, is told what became of its plan. */
+static gboolean render_wish(const struct site *site, const struct options *options, GError **error)
+{
+	gboolean trying = options->check || options->dry_run;
+	struct wish wish;
+	struct work work = {.site = site, .options = options, .wish = &wish};
+	GError *problem = NULL;
+	/* What another one that is at work has read of the plan may be old by now. */
+	if (!trying && (!tree_prepare(site->boot, TRUE, error) ||
+			       !tree_check_reachable(site->boot, error)))
+		return FALSE;
+	gboolean good = wish_load(&wish, site->conf, &problem) && wish_check(&wish, &problem);
+	if (good)
+		printf("%s\n", wish.words);
+	good = good && (trying ? try_out(&work, &problem) : render(&work, &problem));
+	if (!trying && wish.sum &&
+		!tree_answer(site->boot, wish.sum, problem ? problem->message : "",
+			problem ? NULL : &problem))
+		good = FALSE;
+	wish_clear(&wish);
+	if (problem)
+		g_propagate_error(error, problem);
 	return good;
 }
 
 static gboolean roll_back(const struct site *site, GError **error)
 {
-	if (!tree_prepare(site->boot, error))
+	if (!tree_prepare(site->boot, FALSE, error))
 		return FALSE;
 	g_autofree char *name = tree_linked(site->boot, TREE_PREVIOUS);
 	if (!name) {
@@ -212,11 +276,13 @@ static gboolean roll_back(const struct site *site, GError **error)
 	if (!tree_check_generation(site->boot, name, error) ||
 		!tree_switch(site->boot, name, error))
 		return FALSE;
-	g_autofree char *version = tree_version(site->boot, name);
+	g_auto(GStrv) versions = tree_versions(site->boot, name);
 	printf("back at generation %s, image version %s; restart dnsmasq, nginx and the NFS server "
 	       "if their files changed\n",
-		name, version);
-	return TRUE;
+		name, versions[0]);
+	/* No plan has this sum: what carreld wishes is not what is in use. */
+	return tree_answer(
+		site->boot, "-", "the rendering before was put back in use by hand", error);
 }
 
 static gboolean print_commands(const struct site *site)
@@ -248,15 +314,8 @@ static gboolean run(const struct conf *conf, const struct options *options, GErr
 		return print_commands(&site);
 	if (options->rollback)
 		return roll_back(&site, error);
-	struct image *image = published(conf, error);
-	gboolean good = image && image_check(image, error);
-	if (good) {
-		printf("%s\n", why);
-		good = options->check || options->dry_run ? try_out(&site, image, options, error)
-							  : render(&site, image, options, error);
-	}
-	image_free(image);
-	return good;
+	printf("%s\n", why);
+	return render_wish(&site, options, error);
 }
 
 int main(int argc, char **argv)

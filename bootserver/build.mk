@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-BOOTSERVER_SRC := $(addprefix bootserver/,check.c commands.c nfs.c pe.c render.c template.c tree.c uki.c)
+BOOTSERVER_SRC := $(addprefix bootserver/,check.c commands.c nfs.c pe.c render.c template.c tree.c uki.c wish.c)
 BOOTSERVER_PKGS := glib-2.0 gio-2.0 gio-unix-2.0 jansson
 
 $(call library,bootserver,$(BOOTSERVER_SRC))

@@ -10,6 +10,8 @@
 
 #define GANESHA_PLUGINS "/usr/lib/x86_64-linux-gnu/ganesha"
 #define NFS_PSEUDO "/client"
+#define BIOS_MODE "vga=791"
+#define MENU_TEMPLATE "pxelinux.cfg.in"
 
 static gboolean matches(const char *text, const char *pattern)
 {
@@ -70,7 +72,7 @@ static char *nfs_path(const struct site *site)
 				       : g_strdup(NFS_PSEUDO);
 }
 
-char *render_cmdline(const struct site *site, const struct image *image)
+char *render_cmdline(const struct site *site, const struct image *image, const char *kernel)
 {
 	const struct conf *conf = site->conf;
 	guint32 address, mask;
@@ -93,6 +95,8 @@ char *render_cmdline(const struct site *site, const struct image *image)
 		g_string_append_printf(line, " %s", image->cmdline);
 	if (conf_string(conf, CONF_BOOT_KERNEL_OPTIONS)[0])
 		g_string_append_printf(line, " %s", conf_string(conf, CONF_BOOT_KERNEL_OPTIONS));
+	if (*kernel)
+		g_string_append_printf(line, " %s", kernel);
 	return g_string_free(g_steal_pointer(&line), FALSE);
 }
 
@@ -121,14 +125,27 @@ static void put_network(GHashTable *values, const struct conf *conf)
 	put(values, "CLIENT_NETWORK", render_client_network(conf));
 }
 
-static GHashTable *all_values(const struct site *site, const struct image *image)
+/* Without a driver there is only the screen that PXELINUX sets: 1024x768. */
+static const char *bios_mode(const char *kernel)
+{
+	g_auto(GStrv) words = g_strsplit(kernel, " ", -1);
+	return g_strv_contains((const char *const *)words, "nomodeset") &&
+			       !g_regex_match_simple("(^| )vga=", kernel, 0, 0)
+		       ? BIOS_MODE " "
+		       : "";
+}
+
+static GHashTable *all_values(
+	const struct site *site, const struct image *image, const char *kernel)
 {
 	GHashTable *values = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	put_network(values, site->conf);
 	put(values, "BOOT", g_strdup(site->boot));
 	put(values, "EFI", g_strdup(TREE_EFI));
 	put(values, "VERSION", g_strdup(image->version));
-	put(values, "CMDLINE", render_cmdline(site, image));
+	g_autofree char *cmdline = render_cmdline(site, image, kernel);
+	put(values, "CMDLINE", g_strconcat(bios_mode(kernel), cmdline, NULL));
+	put(values, "CMDLINE_NOMODESET", g_strconcat(BIOS_MODE " nomodeset ", cmdline, NULL));
 	/* nginx knows the directive only as root; its workers are then somebody else */
 	put(values, "NGINX_USER", g_strdup(geteuid() == 0 ? "user www-data;" : ""));
 	put(values, "NGINX_RUN", g_strdup(conf_string(site->conf, CONF_PATH_RUN)));
@@ -183,14 +200,14 @@ static const struct {
 	{RENDER_DNSMASQ, "dnsmasq-own.conf.in", WITH_OWN_DHCP},
 	{RENDER_DNSMASQ, "dnsmasq-proxy.conf.in", WITH_PROXY_DHCP},
 	{RENDER_NGINX, "nginx.conf.in", ALWAYS},
-	{RENDER_PXELINUX, "pxelinux.cfg.in", ALWAYS},
+	{RENDER_PXELINUX, MENU_TEMPLATE, ALWAYS},
 	{RENDER_GANESHA, "ganesha.conf.in", WITH_GANESHA},
 	{RENDER_EXPORTS, "exports.in", WITH_KERNEL_NFS},
 };
 
 GHashTable *render_all(const struct site *site, const struct image *image, GError **error)
 {
-	g_autoptr(GHashTable) values = all_values(site, image);
+	g_autoptr(GHashTable) values = all_values(site, image, "");
 	g_autoptr(GHashTable) files =
 		g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	for (gsize i = 0; i < G_N_ELEMENTS(file_table); i++) {
@@ -206,10 +223,17 @@ GHashTable *render_all(const struct site *site, const struct image *image, GErro
 	return g_steal_pointer(&files);
 }
 
+char *render_menu(
+	const struct site *site, const struct image *image, const char *kernel, GError **error)
+{
+	g_autoptr(GHashTable) values = all_values(site, image, kernel);
+	return fill_file(site, MENU_TEMPLATE, values, error);
+}
+
 char *render_nginx_check(
 	const struct site *site, const struct image *image, const char *scratch, GError **error)
 {
-	g_autoptr(GHashTable) values = all_values(site, image);
+	g_autoptr(GHashTable) values = all_values(site, image, "");
 	put(values, "HTTP_LISTEN", g_strdup_printf("unix:%s/socket", scratch));
 	put(values, "NGINX_RUN", g_strdup(scratch));
 	put(values, "NGINX_LOG", g_strconcat(scratch, "/http.log", NULL));

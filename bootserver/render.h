@@ -39,8 +39,13 @@ char *render_nginx_check(
 /* Does another DHCP server give the PCs their addresses? */
 gboolean render_is_proxy(const struct conf *conf);
 
-/* The kernel command line without BOOTIF; the caller frees it. */
-char *render_cmdline(const struct site *site, const struct image *image);
+/* The kernel command line without BOOTIF, with `kernel` (options of a seat, or "") at its end; the
+ * caller frees it. */
+char *render_cmdline(const struct site *site, const struct image *image, const char *kernel);
+
+/* PXELINUX's menu of PCs that boot `image` with such options; the caller frees it. */
+char *render_menu(
+	const struct site *site, const struct image *image, const char *kernel, GError **error);
 
 /* The boot server's network towards the PCs: "10.77.0.0/24"; the caller frees it. */
 char *render_client_network(const struct conf *conf);

@@ -13,11 +13,14 @@
 #include <unistd.h>
 
 #include "bootserver/error.h"
+#include "images/store/bootplan.h"
 
 #define VERSION_FILE "version"
 #define VERSIONS_KEPT 2
-/* from gen/N/tftp: PXELINUX's second way to kernel and initrd */
+#define VARIANTS "variant"
+/* from gen/N/tftp and gen/N/variant/ID: PXELINUX's second way to kernel and initrd */
 #define KERNELS_FROM_TFTP "../../../http/boot"
+#define KERNELS_FROM_VARIANT "../../../../http/boot"
 
 static const char *const programs[] = {"lpxelinux.0", "ldlinux.c32"};
 
@@ -48,7 +51,7 @@ static gboolean make_log(const char *boot, GError **error)
 	return TRUE;
 }
 
-gboolean tree_prepare(const char *boot, GError **error)
+gboolean tree_prepare(const char *boot, gboolean wait, GError **error)
 {
 	static const char *const folders[] = {"gen", "http/boot", "http/images", "log", "ganesha"};
 	for (gsize i = 0; i < G_N_ELEMENTS(folders); i++) {
@@ -60,7 +63,7 @@ gboolean tree_prepare(const char *boot, GError **error)
 		return FALSE;
 	g_autofree char *lock = g_build_filename(boot, ".lock", NULL);
 	int fd = g_open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+	if (fd < 0 || flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB) < 0)
 		return bootconf_failed(error, lock,
 			fd >= 0 && errno == EWOULDBLOCK
 				? "another carrel-bootconf is at work; wait "
@@ -131,34 +134,76 @@ static gboolean copy_program(const char *folders, const char *name, const char *
 	return FALSE;
 }
 
-gboolean tree_write(const char *folder, GHashTable *texts, const char *pxelinux,
-	const char *version, GError **error)
+/* All that PCs load by TFTP but the menu; `kernels`: the way to them from there. */
+static gboolean write_served(
+	const char *served, const char *pxelinux, const char *kernels, GError **error)
 {
+	for (gsize i = 0; i < G_N_ELEMENTS(programs); i++) {
+		g_autofree char *to = g_build_filename(served, programs[i], NULL);
+		if (!copy_program(pxelinux, programs[i], to, error))
+			return FALSE;
+	}
+	g_autofree char *link = g_build_filename(served, "boot", NULL);
+	return symlink(kernels, link) == 0 || errno == EEXIST ||
+	       bootconf_failed(error, link, g_strerror(errno));
+}
+
+gboolean tree_write(const char *folder, GHashTable *texts, const char *pxelinux,
+	const GPtrArray *versions, GError **error)
+{
+	g_autofree char *served = g_build_filename(folder, TREE_TFTP, NULL);
+	g_autofree char *path = g_build_filename(folder, VERSION_FILE, NULL);
+	g_autoptr(GString) lines = g_string_new(NULL);
 	GHashTableIter at;
 	gpointer name, text;
 	g_hash_table_iter_init(&at, texts);
 	while (g_hash_table_iter_next(&at, &name, &text)) {
-		g_autofree char *path = g_build_filename(folder, name, NULL);
-		if (!write_text(path, text, error))
+		g_autofree char *file = g_build_filename(folder, name, NULL);
+		if (!write_text(file, text, error))
 			return FALSE;
 	}
-	for (gsize i = 0; i < G_N_ELEMENTS(programs); i++) {
-		g_autofree char *to = g_build_filename(folder, "tftp", programs[i], NULL);
-		if (!copy_program(pxelinux, programs[i], to, error))
-			return FALSE;
-	}
-	g_autofree char *kernels = g_build_filename(folder, "tftp/boot", NULL);
-	if (symlink(KERNELS_FROM_TFTP, kernels) < 0 && errno != EEXIST)
-		return bootconf_failed(error, kernels, g_strerror(errno));
-	g_autofree char *path = g_build_filename(folder, VERSION_FILE, NULL);
-	return write_text(path, version, error);
+	for (guint i = 0; i < versions->len; i++)
+		g_string_append_printf(lines, "%s\n", (const char *)versions->pdata[i]);
+	return write_served(served, pxelinux, KERNELS_FROM_TFTP, error) &&
+	       write_text(path, lines->str, error);
 }
 
-gboolean tree_link_efi(const char *folder, const char *version, const char *name, GError **error)
+char *tree_variant(guint number)
 {
-	g_autofree char *link = g_build_filename(folder, "tftp", TREE_EFI, NULL);
+	return g_strdup_printf(VARIANTS "/%u", number);
+}
+
+gboolean tree_write_variant(const char *folder, const char *served, const char *menu,
+	const char *pxelinux, GError **error)
+{
+	g_autofree char *path = g_build_filename(folder, served, NULL);
+	g_autofree char *file = g_build_filename(path, "pxelinux.cfg/default", NULL);
+	return write_text(file, menu, error) &&
+	       write_served(path, pxelinux, KERNELS_FROM_VARIANT, error);
+}
+
+gboolean tree_link_seat(const char *folder, const char *mac, const char *served, GError **error)
+{
+	g_autofree char *name = g_strdelimit(g_strdup(mac), ":", '-');
+	g_autofree char *link = g_build_filename(folder, TREE_TFTP, name, NULL);
+	g_autofree char *target = g_build_filename("..", served, NULL);
+	return symlink(target, link) == 0 || bootconf_failed(error, link, g_strerror(errno));
+}
+
+gboolean tree_link_efi(const char *folder, const char *served, const char *version,
+	const char *name, GError **error)
+{
+	g_autofree char *link = g_build_filename(folder, served, TREE_EFI, NULL);
 	g_autofree char *target = g_build_filename("boot", version, name, NULL);
 	return symlink(target, link) == 0 || bootconf_failed(error, link, g_strerror(errno));
+}
+
+gboolean tree_answer(const char *boot, const char *sum, const char *problem, GError **error)
+{
+	g_autofree char *state = g_path_get_dirname(boot);
+	g_autofree char *path = g_build_filename(state, BOOTPLAN_ANSWER, NULL);
+	g_autofree char *text = bootplan_answer(sum, problem);
+	return write_text(path, text, error);
 }
 
 char *tree_efi_path(const char *boot, const char *version, const char *name)
@@ -294,49 +339,6 @@ char *tree_linked(const char *boot, const char *link)
 	return target && g_str_has_prefix(target, "gen/") ? g_strdup(target + 4) : NULL;
 }
 
-char *tree_version(const char *boot, const char *name)
-{
-	g_autofree char *path = g_build_filename(boot, "gen", name, VERSION_FILE, NULL);
-	char *text = NULL;
-	return g_file_get_contents(path, &text, NULL, NULL) ? g_strstrip(text) : NULL;
-}
-
-gboolean tree_check_generation(const char *boot, const char *name, GError **error)
-{
-	static const char *const files[] = {"vmlinuz", "initrd"};
-	g_autofree char *version = tree_version(boot, name);
-	g_autofree char *menu =
-		g_build_filename(boot, "gen", name, "tftp/pxelinux.cfg/default", NULL);
-	if (!version || !g_file_test(menu, G_FILE_TEST_IS_REGULAR))
-		return bootconf_failed(error, menu, "is missing: this generation is not whole");
-	for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
-		g_autofree char *path =
-			g_build_filename(boot, "http/boot", version, files[i], NULL);
-		if (!g_file_test(path, G_FILE_TEST_IS_REGULAR))
-			return bootconf_failed(error, path, "is missing: its image was removed");
-	}
-	g_autofree char *efi = g_build_filename(boot, "gen", name, "tftp", TREE_EFI, NULL);
-	/* renderings of earlier versions of Carrel have none */
-	if (g_file_test(efi, G_FILE_TEST_IS_SYMLINK) && !g_file_test(efi, G_FILE_TEST_IS_REGULAR))
-		return bootconf_failed(error, efi, "leads nowhere: its EFI program was removed");
-	return TRUE;
-}
-
-void tree_remove(const char *folder)
-{
-	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-	const char *name;
-	while (dir && (name = g_dir_read_name(dir))) {
-		g_autofree char *path = g_build_filename(folder, name, NULL);
-		if (!g_file_test(path, G_FILE_TEST_IS_SYMLINK) &&
-			g_file_test(path, G_FILE_TEST_IS_DIR))
-			tree_remove(path);
-		else
-			g_unlink(path);
-	}
-	g_rmdir(folder);
-}
-
 /* "20260301.2" before "20260301.10": the newest first. */
 static int by_version(gconstpointer a, gconstpointer b)
 {
@@ -355,6 +357,77 @@ static GPtrArray *names_in(const char *boot, const char *below)
 	return names;
 }
 
+char **tree_versions(const char *boot, const char *name)
+{
+	g_autofree char *path = g_build_filename(boot, "gen", name, VERSION_FILE, NULL);
+	g_autofree char *text = NULL;
+	return g_file_get_contents(path, &text, NULL, NULL) && *g_strstrip(text)
+		       ? g_strsplit(text, "\n", -1)
+		       : NULL;
+}
+
+/* The links to EFI programs of a generation, paths. */
+static GPtrArray *efi_links(const char *boot, const char *name)
+{
+	g_autofree char *below = g_build_filename("gen", name, VARIANTS, NULL);
+	g_autoptr(GPtrArray) variants = names_in(boot, below);
+	GPtrArray *links = g_ptr_array_new_with_free_func(g_free);
+	g_ptr_array_add(links, g_build_filename(boot, "gen", name, TREE_TFTP, TREE_EFI, NULL));
+	for (guint i = 0; i < variants->len; i++)
+		g_ptr_array_add(
+			links, g_build_filename(boot, below, variants->pdata[i], TREE_EFI, NULL));
+	return links;
+}
+
+static gboolean check_version(const char *boot, const char *version, GError **error)
+{
+	static const char *const files[] = {"vmlinuz", "initrd"};
+	for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+		g_autofree char *path =
+			g_build_filename(boot, "http/boot", version, files[i], NULL);
+		if (!g_file_test(path, G_FILE_TEST_IS_REGULAR))
+			return bootconf_failed(error, path, "is missing: its image was removed");
+	}
+	return TRUE;
+}
+
+gboolean tree_check_generation(const char *boot, const char *name, GError **error)
+{
+	g_auto(GStrv) versions = tree_versions(boot, name);
+	g_autoptr(GPtrArray) links = efi_links(boot, name);
+	g_autofree char *menu =
+		g_build_filename(boot, "gen", name, "tftp/pxelinux.cfg/default", NULL);
+	if (!versions || !g_file_test(menu, G_FILE_TEST_IS_REGULAR))
+		return bootconf_failed(error, menu, "is missing: this generation is not whole");
+	for (char **version = versions; *version; version++)
+		if (!check_version(boot, *version, error))
+			return FALSE;
+	for (guint i = 0; i < links->len; i++) {
+		const char *efi = links->pdata[i];
+		/* renderings of earlier versions of Carrel have none */
+		if (g_file_test(efi, G_FILE_TEST_IS_SYMLINK) &&
+			!g_file_test(efi, G_FILE_TEST_IS_REGULAR))
+			return bootconf_failed(
+				error, efi, "leads nowhere: its EFI program was removed");
+	}
+	return TRUE;
+}
+
+void tree_remove(const char *folder)
+{
+	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	const char *name;
+	while (dir && (name = g_dir_read_name(dir))) {
+		g_autofree char *path = g_build_filename(folder, name, NULL);
+		if (!g_file_test(path, G_FILE_TEST_IS_SYMLINK) &&
+			g_file_test(path, G_FILE_TEST_IS_DIR))
+			tree_remove(path);
+		else
+			g_unlink(path);
+	}
+	g_rmdir(folder);
+}
+
 static void remove_images(const char *boot, const char *version)
 {
 	g_autofree char *folder = g_build_filename(boot, "http/boot", version, NULL);
@@ -369,56 +442,60 @@ static void remove_images(const char *boot, const char *version)
 	}
 }
 
-/* Where the link to a generation's EFI program leads; NULL: it has none. The caller frees it. */
-static char *efi_target(const char *boot, const char *generation)
-{
-	if (!generation)
-		return NULL;
-	g_autofree char *link = g_build_filename(boot, "gen", generation, "tftp", TREE_EFI, NULL);
-	return g_file_read_link(link, NULL);
-}
-
 /*
  * The EFI programs of a version, but those that links in use lead to; also what a run that was cut
  * off has left of one.
  */
-static void remove_unused_efi(const char *boot, const char *version, char *const targets[2])
+static void remove_unused_efi(const char *boot, const char *version, GHashTable *targets)
 {
 	g_autofree char *below = g_build_filename("http/boot", version, NULL);
 	g_autoptr(GPtrArray) names = names_in(boot, below);
 	for (guint i = 0; i < names->len; i++) {
 		g_autofree char *target = g_build_filename("boot", version, names->pdata[i], NULL);
 		g_autofree char *path = tree_efi_path(boot, version, names->pdata[i]);
-		if (g_str_has_prefix(names->pdata[i], "carrel-") && g_strcmp0(target, targets[0]) &&
-			g_strcmp0(target, targets[1]))
+		if (g_str_has_prefix(names->pdata[i], "carrel-") &&
+			!g_hash_table_contains(targets, target))
 			g_unlink(path);
+	}
+}
+
+/* Adds what a generation (NULL: none) needs: versions, and where its EFI links lead. */
+static void add_used(
+	const char *boot, const char *generation, GHashTable *versions, GHashTable *targets)
+{
+	if (!generation)
+		return;
+	g_auto(GStrv) used = tree_versions(boot, generation);
+	g_autoptr(GPtrArray) links = efi_links(boot, generation);
+	for (char **version = used; version && *version; version++)
+		g_hash_table_add(versions, g_strdup(*version));
+	for (guint i = 0; i < links->len; i++) {
+		char *target = g_file_read_link(links->pdata[i], NULL);
+		if (target)
+			g_hash_table_add(targets, target);
 	}
 }
 
 void tree_prune(const char *boot)
 {
-	char *kept[] = {tree_linked(boot, TREE_CURRENT), tree_linked(boot, TREE_PREVIOUS)};
-	char *used[] = {kept[0] ? tree_version(boot, kept[0]) : NULL,
-		kept[1] ? tree_version(boot, kept[1]) : NULL};
-	char *targets[] = {efi_target(boot, kept[0]), efi_target(boot, kept[1])};
+	g_autofree char *current = tree_linked(boot, TREE_CURRENT);
+	g_autofree char *previous = tree_linked(boot, TREE_PREVIOUS);
+	g_autoptr(GHashTable) used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	g_autoptr(GHashTable) targets =
+		g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	g_autoptr(GPtrArray) generations = names_in(boot, "gen");
 	g_autoptr(GPtrArray) versions = names_in(boot, "http/boot");
+	add_used(boot, current, used, targets);
+	add_used(boot, previous, used, targets);
 	for (guint i = 0; i < generations->len; i++) {
 		const char *name = generations->pdata[i];
 		g_autofree char *path = g_build_filename(boot, "gen", name, NULL);
-		if (g_strcmp0(name, kept[0]) && g_strcmp0(name, kept[1]))
+		if (g_strcmp0(name, current) && g_strcmp0(name, previous))
 			tree_remove(path);
 	}
-	for (guint i = VERSIONS_KEPT; i < versions->len; i++) {
-		const char *version = versions->pdata[i];
-		if (g_strcmp0(version, used[0]) && g_strcmp0(version, used[1]))
-			remove_images(boot, version);
-	}
+	for (guint i = VERSIONS_KEPT; i < versions->len; i++)
+		if (!g_hash_table_contains(used, versions->pdata[i]))
+			remove_images(boot, versions->pdata[i]);
 	for (guint i = 0; i < versions->len; i++)
 		remove_unused_efi(boot, versions->pdata[i], targets);
-	for (int i = 0; i < 2; i++) {
-		g_free(kept[i]);
-		g_free(used[i]);
-		g_free(targets[i]);
-	}
 }

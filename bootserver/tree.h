@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What lies below [paths] state + "/boot":
- *   gen/N/        one rendering, never changed after it was made: configurations and the TFTP root
+ *   gen/N/        one rendering, never changed after it was made: configurations, the TFTP root
+ *                 tftp/, and what some PCs have instead of it: variant/1/ and so on, to which links
+ *                 tftp/52-54-00-77-00-04 lead (dnsmasq's tftp-unique-root)
  *   current       symbolic link to the generation in use; previous: to the one before
  *   http/         the public tree: boot/VERSION/vmlinuz and initrd, images/NAME-VERSION.root
  *                 boot/VERSION/carrel-HASH.efi for UEFI PCs, to which tftp/carrel.efi of a
  *                 generation is a link
  *   log/          the HTTP server's access log
+ *   answer        what was made of the last boot plan (bootplan.h)
  * All is readable for everybody, because the daemons are not root; nothing in it is secret.
  */
 #ifndef CARREL_BOOTSERVER_TREE_H
@@ -18,24 +21,40 @@
 
 #define TREE_CURRENT "current"
 #define TREE_PREVIOUS "previous"
+#define TREE_TFTP "tftp"
 /* The boot program of UEFI PCs, by TFTP, and below boot/ by HTTP: one name for all versions. */
 #define TREE_EFI "carrel.efi"
 
-/* Makes the folders and takes the lock against a second program (kept until the process ends). */
-gboolean tree_prepare(const char *boot, GError **error);
+/* Makes the folders and takes the lock against a second program (kept until the process ends); with
+ * `wait` once that has ended. */
+gboolean tree_prepare(const char *boot, gboolean wait, GError **error);
 
 /* Refuses a tree that other users' daemons cannot walk to; names the folder and the remedy. */
 gboolean tree_check_reachable(const char *boot, GError **error);
 
 /*
  * Writes a generation into the new folder `folder`: the files of `texts`, PXELINUX's programs from
- * `pxelinux` (folders separated by ':') and `version`, the image's version.
+ * `pxelinux` (folders separated by ':') and `versions`, the image's versions, that of all PCs
+ * first.
  */
 gboolean tree_write(const char *folder, GHashTable *texts, const char *pxelinux,
-	const char *version, GError **error);
+	const GPtrArray *versions, GError **error);
 
-/* Makes the generation's TREE_EFI lead to boot/`version`/`name`. */
-gboolean tree_link_efi(const char *folder, const char *version, const char *name, GError **error);
+/* What PCs load instead of tftp/: PXELINUX with the menu `menu`, in the generation's `served`. */
+gboolean tree_write_variant(const char *folder, const char *served, const char *menu,
+	const char *pxelinux, GError **error);
+/* "variant/3"; the caller frees it. */
+char *tree_variant(guint number);
+/* The PC loads that. */
+gboolean tree_link_seat(const char *folder, const char *mac, const char *served, GError **error);
+
+/* Makes the TREE_EFI in the generation's `served` (TREE_TFTP or a variant) lead to
+ * boot/`version`/`name`. */
+gboolean tree_link_efi(const char *folder, const char *served, const char *version,
+	const char *name, GError **error);
+
+/* Writes the answer: `problem` of the plan with that sum, "" = it is in use. */
+gboolean tree_answer(const char *boot, const char *sum, const char *problem, GError **error);
 
 /* http/boot/`version`/`name`; the caller frees it. */
 char *tree_efi_path(const char *boot, const char *version, const char *name);
@@ -58,15 +77,15 @@ gboolean tree_switch(const char *boot, const char *name, GError **error);
 /* The generation ("7") that a link points to, or NULL; the caller frees it. */
 char *tree_linked(const char *boot, const char *link);
 
-/* The image version of a generation, or NULL; the caller frees it. */
-char *tree_version(const char *boot, const char *name);
+/* The image versions of a generation, that of all PCs first (g_strfreev); NULL: not known. */
+char **tree_versions(const char *boot, const char *name);
 
 /* Is all that a generation refers to still there? */
 gboolean tree_check_generation(const char *boot, const char *name, GError **error);
 
 /*
  * Removes generations other than current and previous, image versions that neither of them nor the
- * two newest are, and the EFI programs to which neither of the two generations leads.
+ * two newest are, and the EFI programs to which none of their links leads.
  */
 void tree_prune(const char *boot);
 

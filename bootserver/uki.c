@@ -59,12 +59,12 @@ static gboolean find_key(struct uki *uki, const struct conf *conf, GError **erro
 }
 
 gboolean uki_init(struct uki *uki, const struct site *site, const struct image *image,
-	const char *stub, GError **error)
+	const char *kernel, const char *stub, GError **error)
 {
 	*uki = (struct uki){.stub = g_strdup(stub),
 		.kernel = g_build_filename(image->folder, image->files[IMAGE_KERNEL].name, NULL),
 		.initrd = g_build_filename(image->folder, image->files[IMAGE_INITRD].name, NULL),
-		.cmdline = render_cmdline(site, image)};
+		.cmdline = render_cmdline(site, image, kernel)};
 	if (!g_file_test(stub, G_FILE_TEST_IS_REGULAR))
 		return bootconf_failed(
 			error, stub, "is not there: install the package systemd-boot-efi");

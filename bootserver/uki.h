@@ -19,12 +19,12 @@ struct uki {
 };
 
 /*
- * Says what the image is to be made of. The key is the site's (`carrel boot key make`) when there
- * is one. Fails when it cannot be read, or when there is only half of the pair. To be cleared all
- * the same.
+ * Says what the image is to be made of; `kernel`: as of render_cmdline. The key is the site's
+ * (`carrel boot key make`) when there is one. Fails when it cannot be read, or when there is only
+ * half of the pair. To be cleared all the same.
  */
 gboolean uki_init(struct uki *uki, const struct site *site, const struct image *image,
-	const char *stub, GError **error);
+	const char *kernel, const char *stub, GError **error);
 void uki_clear(struct uki *uki);
 
 /* Whose PCs will start it and who vouches for it, a sentence; the caller frees it. */

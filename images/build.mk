@@ -26,12 +26,14 @@ $(call unit_test,test_agent_verity,tests/unit/test_agent_verity.c images/verity/
 $(call fuzz_target,agent,tests/fuzz/agent.c images/agent/agent_msg.c,jansson)
 
 # Versions of images on disk: read by all that use them.
-STORE_SRC := images/store/image.c images/store/signature.c
+STORE_SRC := images/store/image.c images/store/signature.c images/store/bootplan.c
 STORE_PKGS := glib-2.0 jansson gnutls
 $(call library,imagestore,$(STORE_SRC))
 $(call program,carrel-image-sign,images/store/sign.c,imagestore,$(STORE_PKGS),$(LIBEXECDIR))
 $(call unit_test,test_image,tests/unit/test_image.c,imagestore,$(STORE_PKGS))
 $(call fuzz_target,image,tests/fuzz/image.c $(STORE_SRC),$(STORE_PKGS))
+$(call unit_test,test_bootplan,tests/unit/test_bootplan.c,imagestore,$(STORE_PKGS))
+$(call fuzz_target,bootplan,tests/fuzz/bootplan.c $(STORE_SRC),$(STORE_PKGS))
 # What an admin does with them: a part of carrel(1).
 KEEP_SRC := $(addprefix images/store/,versions.c disk.c pins.c packages.c check.c gc.c tar.c export.c arrival.c import.c guest.c guest_file.c erofs.c files.c)
 $(call library,imagekeep,$(KEEP_SRC))

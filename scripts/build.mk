@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # systemd units for real hosts, with the folders of this build put in.
-UNITS := $(patsubst scripts/systemd/%.in,%,$(sort $(wildcard scripts/systemd/*.service.in scripts/systemd/*.socket.in)))
+UNITS := $(patsubst scripts/systemd/%.in,%,$(sort $(wildcard scripts/systemd/*.service.in scripts/systemd/*.socket.in scripts/systemd/*.path.in)))
 SYSTEMD := $(B)/systemd
 SYSTEMD_FILES := $(addprefix $(SYSTEMD)/,$(UNITS) boot-run sysusers/carrel.conf tmpfiles/carrel.conf logrotate)
 SYSTEMD_SED := $(foreach d,SBINDIR LIBEXECDIR RUNDIR LOCALSTATEDIR SYSCONFDIR,-e 's|@$(d)@|$($(d))|g')

@@ -4,6 +4,7 @@
 #include "broker/api/rows.h"
 #include "broker/daemon/bootwatch.h"
 #include "broker/daemon/channels.h"
+#include "broker/daemon/clientimage.h"
 #include "broker/daemon/policies.h"
 #include "broker/daemon/seats.h"
 #include "broker/daemon/worker.h"
@@ -40,6 +41,9 @@ static json_t *warnings_json(struct broker *broker)
 		json_array_append_new(
 			list, json_sprintf("the image %s was taken back, %s is stable: %s",
 				      channels->returned, channels->stable.id, channels->reason));
+	g_autofree char *clients = clientimage_warning(broker->clientimage);
+	if (clients)
+		json_array_append_new(list, json_string(clients));
 	if (!helper_is_up(broker->netd))
 		json_array_append_new(list, json_string("carrel-netd cannot be reached: no desktop "
 							"can be opened; start it"));

@@ -116,6 +116,11 @@ static const struct shape_field promote_shape[] = {
 };
 static const struct shape_field rollback_shape[] = {
 	{"reason", SHAPE_TEXT, 200, SHAPE_OPTIONAL | SHAPE_EMPTY},
+	{"image", SHAPE_TEXT, CORE_NAME_MAX - 1, SHAPE_OPTIONAL},
+	{0},
+};
+static const struct shape_field cancel_shape[] = {
+	{"image", SHAPE_TEXT, CORE_NAME_MAX - 1, SHAPE_OPTIONAL},
 	{0},
 };
 static const struct shape_field try_shape[] = {
@@ -147,6 +152,8 @@ static const struct shape_field hello_shape[] = {
 static const struct shape_field seat_set_shape[] = {
 	{"seats", SHAPE_ARRAY, 4096, 0},
 	{"language", SHAPE_TEXT, 7, SHAPE_OPTIONAL | SHAPE_EMPTY},
+	{"channel", SHAPE_TEXT, 7, SHAPE_OPTIONAL | SHAPE_EMPTY},
+	{"kernel", SHAPE_TEXT, 1000, SHAPE_OPTIONAL | SHAPE_EMPTY},
 	{0},
 };
 
@@ -191,7 +198,7 @@ const struct route routes[] = {
 	{DOOR_ADMIN, "POST", "/v1/images/publish", image_shape, FALSE, image_publish},
 	{DOOR_ADMIN, "POST", "/v1/images/promote", promote_shape, FALSE, image_promote},
 	{DOOR_ADMIN, "POST", "/v1/images/rollback", rollback_shape, FALSE, image_rollback},
-	{DOOR_ADMIN, "POST", "/v1/images/cancel", NULL, FALSE, image_cancel},
+	{DOOR_ADMIN, "POST", "/v1/images/cancel", cancel_shape, FALSE, image_cancel},
 	{DOOR_ADMIN, "POST", "/v1/images/sweep", NULL, FALSE, image_sweep},
 	{DOOR_ADMIN, "POST", "/v1/images/try", try_shape, FALSE, image_try},
 	{DOOR_ADMIN, "DELETE", "/v1/images/trials/*", NULL, FALSE, image_untry},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Versions of the desktops' image: which servers have them, and who gets which. */
+/* Versions of the desktops' image and of the PCs': which servers have them, and who gets which. */
 #include "broker/ctl/command.h"
 #include "broker/ctl/image_args.h"
 #include "broker/ctl/request.h"
@@ -76,6 +76,57 @@ static void print_time(json_int_t seconds)
 		printf("until     %s; then sessions on other versions are moved\n", text);
 }
 
+/* Is that a version of the PCs' image, or its name? */
+static gboolean is_client(const json_t *answer, const char *image)
+{
+	const char *name = show_string(json_object_get(answer, "clients"), "image");
+	size_t length = strlen(name);
+
+	return length && !strncmp(image, name, length) && (!image[length] || image[length] == '@');
+}
+
+/* What of the answer is of that image. */
+static const json_t *part_of(const json_t *answer, const char *image)
+{
+	return is_client(answer, image) ? json_object_get(answer, "clients") : answer;
+}
+
+static void print_clients(const json_t *clients)
+{
+	const json_t *channels = json_object_get(clients, "channels"), *item;
+	const json_t *rollout = json_object_get(clients, "rollout");
+	json_int_t canary = show_integer(channels, "canary");
+	const char *boot = show_string(clients, "boot");
+	size_t i;
+
+	if (!*show_string(channels, "stable") && !*show_string(rollout, "image"))
+		return;
+	printf("\nPCs       stable %s", or_none(show_string(channels, "stable")));
+	if (canary)
+		printf(" (%" JSON_INTEGER_FORMAT " boots have to prove it yet)", canary);
+	printf(", testing %s, previous %s\n", or_none(show_string(channels, "testing")),
+		or_none(show_string(channels, "previous")));
+	if (*show_string(channels, "returned"))
+		printf("returned  %s: %s\n", show_string(channels, "returned"),
+			show_string(channels, "reason"));
+	if (*show_string(rollout, "image"))
+		printf("rollout   %s, to be %s\n", show_string(rollout, "image"),
+			show_string(rollout, "to"));
+	if (*show_string(clients, "failure"))
+		printf("failure   %s\n", show_string(clients, "failure"));
+	printf("boot      %s\n", !strcmp(boot, "failed") ? show_string(clients, "problem")
+				 : !strcmp(boot, "waiting")
+					 ? "not as it should be yet: carrel-bootconf has not "
+					   "taken it up; run it, if carrel-bootplan.path does not"
+					 : "as it should be");
+	if (!json_array_size(json_object_get(clients, "testers")))
+		return;
+	printf("testers  ");
+	json_array_foreach (json_object_get(clients, "testers"), i, item)
+		printf(" %s", json_string_value(item));
+	puts("");
+}
+
 static void print_images(const json_t *answer)
 {
 	const json_t *channels = json_object_get(answer, "channels");
@@ -104,6 +155,7 @@ static void print_images(const json_t *answer)
 		printf("sessions  %" JSON_INTEGER_FORMAT " on %s\n", json_integer_value(count),
 			image);
 	print_servers(json_object_get(answer, "servers"), json_object_get(answer, "keep"));
+	print_clients(json_object_get(answer, "clients"));
 }
 
 int command_image_status(const struct context *context)
@@ -112,14 +164,16 @@ int command_image_status(const struct context *context)
 }
 
 /* What is on its way, in a line; the caller frees it. */
-static char *progress(const json_t *answer)
+static char *progress(const json_t *answer, const char *image)
 {
-	const json_t *rollout = json_object_get(answer, "rollout");
+	const json_t *rollout = json_object_get(part_of(answer, image), "rollout");
 	GString *line = g_string_new(show_string(rollout, "image"));
 	size_t i;
 	const json_t *server;
 
-	json_array_foreach (json_object_get(answer, "servers"), i, server)
+	if (is_client(answer, image))
+		g_string_append(line, "; waits for carrel-bootconf");
+	json_array_foreach (json_object_get(part_of(answer, image), "servers"), i, server)
 		if (*show_string(server, "sending")) {
 			g_autofree char *text = sending(server);
 
@@ -140,10 +194,12 @@ static json_t *rollout_wait(const struct context *context, const char **outcome,
 		answer = request_send(context, "GET", "/v1/images", NULL, error);
 		if (!answer)
 			break;
-		if (!*show_string(json_object_get(answer, "rollout"), "image")) {
-			*outcome = *show_string(answer, "failure") ? "failed" : "done";
+		const json_t *part = part_of(answer, context->args[0]);
+
+		if (!*show_string(json_object_get(part, "rollout"), "image")) {
+			*outcome = *show_string(part, "failure") ? "failed" : "done";
 		} else {
-			g_autofree char *line = progress(answer);
+			g_autofree char *line = progress(answer, context->args[0]);
 
 			wait_say(&wait, line);
 			*outcome = wait_pause(&wait);
@@ -166,17 +222,18 @@ static int roll_out(const struct context *context, const char *path, json_t *bod
 	}
 	if (!answer)
 		return show_failed(error);
+	const json_t *part = part_of(answer, context->args[0]);
 	gboolean failed = !strcmp(outcome, "failed");
 	if (context->json)
 		show_json(answer);
 	else if (failed)
-		fprintf(stderr, "carrel: %s\n", show_string(answer, "failure"));
+		fprintf(stderr, "carrel: %s\n", show_string(part, "failure"));
 	else if (strcmp(outcome, "done") != 0)
 		printf("It goes on in carreld; \"carrel image status\" shows how far.\n");
 	else
 		printf("stable    %s\ntesting   %s\n",
-			or_none(show_string(json_object_get(answer, "channels"), "stable")),
-			or_none(show_string(json_object_get(answer, "channels"), "testing")));
+			or_none(show_string(json_object_get(part, "channels"), "stable")),
+			or_none(show_string(json_object_get(part, "channels"), "testing")));
 	json_decref(answer);
 	return failed ? EXIT_FAILED : EXIT_DONE;
 }
@@ -202,19 +259,29 @@ int command_image_promote(const struct context *context)
 	return roll_out(context, "/v1/images/promote", body);
 }
 
+/* Of the image that is named, or else of the desktops'. */
+static json_t *named(const struct context *context)
+{
+	return context->args[0] ? about(context) : json_object();
+}
+
 int command_image_cancel(const struct context *context)
 {
-	return show_change(context, "POST", "/v1/images/cancel", NULL,
+	return show_change(context, "POST", "/v1/images/cancel", named(context),
 		"Nothing is on its way any more; what servers have got they keep.");
 }
 
 int command_image_rollback(const struct context *context)
 {
 	const char *reason = context->image->reason;
+	json_t *body = named(context);
 
-	return show_change(context, "POST", "/v1/images/rollback",
-		json_pack("{s:s}", "reason", reason ? reason : ""),
-		"New sessions get the version before again; \"carrel image status\" shows it.");
+	json_object_set_new(body, "reason", json_string(reason ? reason : ""));
+	return show_change(context, "POST", "/v1/images/rollback", body,
+		context->args[0] ? "The version before is stable again; \"carrel image status\" "
+				   "shows it."
+				 : "New sessions get the version before again; \"carrel image "
+				   "status\" shows it.");
 }
 
 /* Adds a list such as "room-301/1-4,room-302/7"; FALSE, and it is said, for what is no seat. */
@@ -261,5 +328,5 @@ int command_image_try(const struct context *context)
 	return show_change(context, "POST", "/v1/images/try",
 		json_pack("{s:s, s:o, s:s}", "image", context->args[0], "members", members, "group",
 			group ? group : ""),
-		"Their next sessions get it.");
+		"Their next sessions, or boots, get it.");
 }

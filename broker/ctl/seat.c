@@ -12,7 +12,8 @@
 #define FILE_MAX 4194304
 
 static const char *const csv_columns[] = {"mac", "name", NULL};
-static const char *const csv_optional[] = {"language", NULL};
+/* What can be set of a seat; carreld knows what each may be. */
+static const char *const settings[] = {"language", "channel", "kernel", NULL};
 
 /* Leaves the seats of one room. */
 static void keep_room(json_t *list, const char *room)
@@ -68,8 +69,9 @@ static void print_boot(const json_t *boot)
 	json_int_t before = 0;
 	size_t i;
 
-	printf("boot       %s, %s%s%s\n", when ? when : "", show_string(boot, "state"),
-		*show_string(boot, "firmware") ? ", " : "", show_string(boot, "firmware"));
+	printf("boot       %s, %s%s%s%s%s\n", when ? when : "", show_string(boot, "state"),
+		*show_string(boot, "firmware") ? ", " : "", show_string(boot, "firmware"),
+		*show_string(boot, "version") ? ", image " : "", show_string(boot, "version"));
 	if (*show_string(boot, "stopped_at"))
 		printf("stopped at %s%s%s: %s\n", show_string(boot, "stopped_at"),
 			*show_string(boot, "error") ? ", " : "", show_string(boot, "error"),
@@ -96,8 +98,9 @@ static void print_seats(const json_t *list)
 			show_string(seat, "state"));
 		if (*user)
 			printf("user       %s\n", user);
-		if (*show_string(seat, "language"))
-			printf("language   %s\n", show_string(seat, "language"));
+		for (size_t k = 0; settings[k]; k++)
+			if (*show_string(seat, settings[k]))
+				printf("%-10s %s\n", settings[k], show_string(seat, settings[k]));
 		if (!*first) {
 			puts("seen       never");
 			continue;
@@ -193,27 +196,59 @@ int command_seat_forget(const struct context *context)
 		"is forgotten");
 }
 
+/* Is it "KEY=VALUE" of a setting? Its key is owned by the caller. */
+static char *setting_of(const char *word, const char **value)
+{
+	const char *sign = strchr(word, '=');
+	char *key = sign ? g_strndup(word, (gsize)(sign - word)) : NULL;
+
+	*value = sign ? sign + 1 : NULL;
+	if (key && g_strv_contains(settings, key))
+		return key;
+	g_free(key);
+	return NULL;
+}
+
+/* Seats first, then settings, at least one of each. NULL, and it is said, when it is not so. */
+static json_t *set_body(const struct context *context)
+{
+	guint count = g_strv_length(context->args), seats = 0;
+	g_autofree char **words = g_memdup2(context->args, (count + 1) * sizeof(char *));
+	json_t *values = json_object(), *body = NULL;
+	const char *wrong = NULL;
+
+	while (seats < count && !strchr(words[seats], '='))
+		seats++;
+	for (guint i = seats; i < count && !wrong; i++) {
+		const char *value;
+		g_autofree char *key = setting_of(words[i], &value);
+
+		if (!key || json_object_get(values, key) ||
+			json_object_set_new(values, key, json_string(value)) < 0)
+			wrong = words[i];
+	}
+	if (wrong || !seats || seats == count) {
+		g_autofree char *keys = g_strjoinv("=, ", (char **)settings);
+
+		fprintf(stderr,
+			"carrel: \"%s\" is no setting of a seat; write the seats first, then "
+			"settings, each once: %s=, with nothing behind the \"=\" to take one "
+			"away\n",
+			wrong ? wrong : context->args[count - 1], keys);
+	} else {
+		words[seats] = NULL;
+		body = seats_body(words);
+		json_object_update(body, values);
+	}
+	json_decref(values);
+	return body;
+}
+
 int command_seat_set(const struct context *context)
 {
-	static const char key[] = "language=";
-	guint count = g_strv_length(context->args);
-	const char *value = context->args[count - 1];
+	json_t *body = set_body(context);
 
-	if (!g_str_has_prefix(value, key)) {
-		fprintf(stderr,
-			"carrel: \"%s\" is no setting of a seat; write language=en or language=ko "
-			"last, or language= for the site's\n",
-			value);
-		return EXIT_USAGE;
-	}
-	json_t *language = json_string(value + strlen(key));
-	g_autofree char **words = g_memdup2(context->args, count * sizeof(char *));
-	words[count - 1] = NULL;
-	json_t *body = seats_body(words);
-	if (body && language)
-		json_object_set(body, "language", language);
-	json_decref(language);
-	return change(context, "/v1/seats/set", body, "is set", "is set");
+	return body ? change(context, "/v1/seats/set", body, "is set", "is set") : EXIT_USAGE;
 }
 
 int command_seat_poweroff(const struct context *context)
@@ -276,7 +311,7 @@ int command_seat_import(const struct context *context)
 		fprintf(stderr, "carrel: %s is longer than %d bytes\n", path, FILE_MAX);
 		return EXIT_FAILED;
 	}
-	rows = csv_parse(text, length, csv_columns, csv_optional, &error);
+	rows = csv_parse(text, length, csv_columns, settings, &error);
 	answer = rows ? request_send(context, "POST", "/v1/seats/import",
 				json_pack("{s:o, s:b}", "seats", rows, "dry_run",
 					context->seat->dry_run),
@@ -297,13 +332,34 @@ int command_seat_import(const struct context *context)
 	return EXIT_DONE;
 }
 
+static void print_csv(const json_t *list)
+{
+	g_autofree char *header = g_strjoinv(",", (char **)settings);
+	size_t i;
+	const json_t *seat;
+
+	printf("mac,name,%s\n", header);
+	json_array_foreach (list, i, seat) {
+		if (!*show_string(seat, "name"))
+			continue;
+		printf("%s,%s", show_string(seat, "mac"), show_string(seat, "name"));
+		/* No setting has quotes or line ends in it. */
+		for (size_t k = 0; settings[k]; k++) {
+			const char *value = show_string(seat, settings[k]);
+
+			const char *quote = strpbrk(value, ",; ") ? "\"" : "";
+
+			printf(",%s%s%s", quote, value, quote);
+		}
+		puts("");
+	}
+}
+
 int command_seat_export(const struct context *context)
 {
 	g_autoptr(GError) error = NULL;
 	json_t *answer = request_send(context, "GET", "/v1/seats", NULL, &error);
 	json_t *list = json_object_get(answer, "seats");
-	size_t i;
-	const json_t *seat;
 
 	if (!answer)
 		return show_failed(error);
@@ -311,11 +367,7 @@ int command_seat_export(const struct context *context)
 	if (context->json)
 		show_json(answer);
 	else
-		puts("mac,name,language");
-	json_array_foreach (list, i, seat)
-		if (!context->json && *show_string(seat, "name"))
-			printf("%s,%s,%s\n", show_string(seat, "mac"), show_string(seat, "name"),
-				show_string(seat, "language"));
+		print_csv(list);
 	json_decref(answer);
 	return EXIT_DONE;
 }

@@ -44,6 +44,8 @@ struct boot {
 	gboolean unified; /* its boot program is kernel and initramfs too */
 	struct reached stages[STAGE_COUNT];
 	char error[16];      /* the code of its own failure */
+	char version[24];    /* of the image; "": not known */
+	gboolean told;       /* that it has failed or stopped */
 	char no_address[96]; /* why it has no address, in dnsmasq's words */
 	GList link;          /* in `order`, the longest silent first */
 };
@@ -54,6 +56,8 @@ struct boots {
 	GQueue order;
 	guint32 xid;          /* of the transaction whose vendor class was last written */
 	const char *firmware; /* who began it; NULL: no firmware */
+	boots_end_func end;   /* NULL: nobody wants to know */
+	gpointer end_data;
 };
 
 static const struct {
@@ -137,9 +141,33 @@ static struct boot *boot_of(struct boots *boots, const char *mac, gint64 now)
 	return boot;
 }
 
-/* Another boot of the same PC: nothing of the last one counts. */
-static void begin(struct boot *boot, gint64 now)
+/* The stage behind the last one reached: there it stopped. */
+static enum stage next_stage(const struct boot *boot)
 {
+	for (enum stage stage = STAGE_COUNT; stage-- > 0;) {
+		if (boot->stages[stage].there)
+			return stage == STAGE_PROGRAM && boot->unified ? STAGE_NETWORK
+								       : MIN(stage + 1, STAGE_FORM);
+	}
+	return STAGE_DHCP;
+}
+
+static void tell(const struct boots *boots, struct boot *boot, enum boots_end end)
+{
+	gboolean known = boot->version[0] && (end == BOOTS_UP || !boot->told);
+	boot->told = boot->told || end != BOOTS_UP;
+	if (boots->end && known)
+		boots->end(boot->mac, boot->version, end, boot->error,
+			stage_names[next_stage(boot)], boots->end_data);
+}
+
+/* Another boot of the same PC: nothing of the last one counts. */
+static void begin(const struct boots *boots, struct boot *boot, gint64 now)
+{
+	if (!boot->stages[STAGE_FORM].there)
+		tell(boots, boot, BOOTS_STOPPED);
+	boot->told = FALSE;
+	boot->version[0] = '\0';
 	memset(boot->stages, 0, sizeof boot->stages);
 	boot->began = now;
 	boot->kernel = 0;
@@ -151,17 +179,6 @@ static void begin(struct boot *boot, gint64 now)
 static void reach(struct boot *boot, enum stage stage, gint64 at, guint64 bytes)
 {
 	boot->stages[stage] = (struct reached){.there = TRUE, .at = at, .bytes = bytes};
-}
-
-/* The stage behind the last one reached: there it stopped. */
-static enum stage next_stage(const struct boot *boot)
-{
-	for (enum stage stage = STAGE_COUNT; stage-- > 0;) {
-		if (boot->stages[stage].there)
-			return stage == STAGE_PROGRAM && boot->unified ? STAGE_NETWORK
-								       : MIN(stage + 1, STAGE_FORM);
-	}
-	return STAGE_DHCP;
 }
 
 static const char *firmware_of(const char *vendor)
@@ -195,7 +212,7 @@ static void dhcp_line(struct boots *boots, const struct bootlog_line *line, gint
 	gboolean anew = !boot || (begins && is_new_boot(boot, now));
 	boot = boot_of(boots, line->mac, now);
 	if (anew)
-		begin(boot, now);
+		begin(boots, boot, now);
 	boot->firmware = firmware;
 	if (line->event == BOOTLOG_NO_ADDRESS)
 		g_strlcpy(boot->no_address, line->file, sizeof boot->no_address);
@@ -204,6 +221,19 @@ static void dhcp_line(struct boots *boots, const struct bootlog_line *line, gint
 	set_address(boots, boot, line->address);
 	boot->no_address[0] = '\0';
 	reach(boot, STAGE_DHCP, now, 0);
+}
+
+/* "boot/VERSION/NAME" at the end of a path: by HTTP, TFTP, and of carrel.efi's own place. */
+static void take_version(struct boot *boot, const char *path)
+{
+	g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+	guint count = g_strv_length(parts);
+	if (count < 3 || strcmp(parts[count - 3], "boot") != 0)
+		return;
+	const char *version = parts[count - 2];
+	if (*version && strspn(version, "0123456789.") == strlen(version) &&
+		strlen(version) < sizeof boot->version)
+		g_strlcpy(boot->version, version, sizeof boot->version);
 }
 
 static void file_line(
@@ -216,6 +246,7 @@ static void file_line(
 		return;
 	boot = boot_of(boots, boot->mac, now);
 	gboolean unified = g_str_has_suffix(name, ".efi");
+	take_version(boot, line->file);
 	if (unified || !strcmp(name, "lpxelinux.0")) {
 		reach(boot, STAGE_PROGRAM, at, bytes);
 		boot->unified = unified;
@@ -261,7 +292,7 @@ void boots_report(struct boots *boots, const char *mac, const char *address, con
 	gboolean anew = known && known->kernel && now_ms - ms > known->kernel + BOOTS_STUCK_MS / 2;
 	struct boot *boot = boot_of(boots, mac, now_ms);
 	if (anew || !known)
-		begin(boot, now_ms - ms);
+		begin(boots, boot, now_ms - ms);
 	set_address(boots, boot, address);
 	/* the way to us takes time, never less than none: the earliest is the best */
 	if (!boot->kernel || now_ms - ms < boot->kernel)
@@ -269,6 +300,7 @@ void boots_report(struct boots *boots, const char *mac, const char *address, con
 	if (!strcmp(stage, "failed")) {
 		g_strlcpy(boot->error, error[0] && g_str_is_ascii(error) ? error : "unknown",
 			sizeof boot->error);
+		tell(boots, boot, BOOTS_FAILED);
 		return;
 	}
 	boot->error[0] = '\0'; /* it has tried again */
@@ -282,8 +314,16 @@ void boots_form(struct boots *boots, const char *mac, gint64 now_ms)
 {
 	struct boot *boot = g_hash_table_lookup(boots->by_mac, mac);
 	/* A viewer that asks again after a logout does not boot. */
-	if (boot && !boot->stages[STAGE_FORM].there)
+	if (boot && !boot->stages[STAGE_FORM].there) {
 		reach(boot_of(boots, boot->mac, now_ms), STAGE_FORM, now_ms, 0);
+		tell(boots, boot, BOOTS_UP);
+	}
+}
+
+void boots_on_end(struct boots *boots, boots_end_func end, gpointer data)
+{
+	boots->end = end;
+	boots->end_data = data;
 }
 
 static const char *no_program_cause(const struct boot *boot)
@@ -398,11 +438,12 @@ static json_t *to_json(const struct boot *boot, gint64 now)
 	gboolean failed = has_failed(boot), stopped = has_stopped(boot, now);
 	enum stage stage = next_stage(boot);
 	const char *state = failed ? "failed" : up ? "up" : stopped ? "stopped" : "booting";
-	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:s}", "mac", boot->mac,
-		"address", boot->address, "firmware", boot->firmware ? boot->firmware : "",
-		"wall_ms", (json_int_t)boot->began, "state", state, "stages", stages_json(boot),
-		"error", boot->error, "stopped_at", failed || stopped ? stage_names[stage] : "",
-		"cause", failed || stopped ? cause_of(boot, stage) : "");
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:s}", "mac", boot->mac,
+		"version", boot->version, "address", boot->address, "firmware",
+		boot->firmware ? boot->firmware : "", "wall_ms", (json_int_t)boot->began, "state",
+		state, "stages", stages_json(boot), "error", boot->error, "stopped_at",
+		failed || stopped ? stage_names[stage] : "", "cause",
+		failed || stopped ? cause_of(boot, stage) : "");
 }
 
 gboolean boots_has(const struct boots *boots, const char *mac)
@@ -414,6 +455,14 @@ json_t *boots_json(const struct boots *boots, const char *mac, gint64 now_ms)
 {
 	const struct boot *boot = g_hash_table_lookup(boots->by_mac, mac);
 	return boot ? to_json(boot, now_ms) : NULL;
+}
+
+void boots_check(struct boots *boots, gint64 now_ms)
+{
+	for (const GList *link = boots->order.head; link; link = link->next) {
+		if (has_stopped(link->data, now_ms))
+			tell(boots, link->data, BOOTS_STOPPED);
+	}
 }
 
 json_t *boots_troubles(const struct boots *boots, gint64 now_ms)

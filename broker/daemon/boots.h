@@ -43,8 +43,21 @@ void boots_form(struct boots *boots, const char *mac, gint64 now_ms);
 gboolean boots_has(const struct boots *boots, const char *mac);
 
 /*
+ * How the boot of a PC that has loaded a kernel ended; `version` is the image's that the kernel is
+ * of, where a log says so. BOOTS_FAILED: `code` is its own; BOOTS_STOPPED: it said nothing for
+ * BOOTS_STUCK_MS, or began anew before its form. A boot that has stopped can come up all the same.
+ */
+enum boots_end { BOOTS_UP, BOOTS_FAILED, BOOTS_STOPPED };
+typedef void (*boots_end_func)(const char *mac, const char *version, enum boots_end end,
+	const char *code, const char *stage, gpointer data);
+/* `end` is called of each from now on, of those that go silent by boots_check. */
+void boots_on_end(struct boots *boots, boots_end_func end, gpointer data);
+void boots_check(struct boots *boots, gint64 now_ms);
+
+/*
  * A PC's last boot; NULL: not known. A new reference:
  *   mac, address, wall_ms (its first word), state: "booting", "up", "failed", "stopped",
+ *   version: of the PCs' image, or "" when no log has told it,
  *   firmware: "bios", "uefi", "uefi-http" (HTTP Boot), or "" when only Linux was heard,
  *   stages: [{stage, ms (since its first word, at its end), bytes}], error (a code or ""),
  *   stopped_at (a stage's name or ""), cause (words for an admin, or "")

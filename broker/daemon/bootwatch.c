@@ -2,10 +2,17 @@
 #include "broker/daemon/bootwatch.h"
 
 #include <glib/gstdio.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "broker/daemon/seats.h"
 #include "broker/daemon/tail.h"
 #include "broker/shared/log.h"
+
+/* bootserver/tree.h: the boot program of UEFI PCs, and where HTTP's is. */
+#define CARREL_EFI "carrel.efi"
+#define TREE_EFI "current/tftp/" CARREL_EFI
 
 struct bootwatch {
 	struct boots *boots;
@@ -29,13 +36,32 @@ static guint64 size_sent(const struct bootwatch *watch, const struct bootlog_lin
 		       : 0;
 }
 
+/* UEFI PCs ask for one name, whatever it leads to: which version, its own place says. */
+static void find_efi(const struct bootwatch *watch, struct bootlog_line *line)
+{
+	g_autofree char *asked = line->event == BOOTLOG_HTTP
+					 ? g_build_filename(watch->served, TREE_EFI, NULL)
+					 : g_strdup(line->file);
+	char place[PATH_MAX];
+	if (!g_str_has_suffix(line->file, "/" CARREL_EFI) ||
+		!g_str_has_prefix(asked, watch->served) || strstr(asked, "/../") ||
+		!realpath(asked, place))
+		return;
+	const char *http = strstr(place, "/http/");
+	if (http)
+		g_strlcpy(line->file, http, sizeof line->file);
+}
+
 static void on_dnsmasq(const char *text, gpointer data)
 {
 	struct bootwatch *watch = data;
 	struct bootlog_line line;
 	if (!bootlog_dnsmasq(text, &line))
 		return;
-	boots_line(watch->boots, &line, size_sent(watch, &line), now_ms());
+	guint64 size = size_sent(watch, &line);
+	if (line.event == BOOTLOG_TFTP)
+		find_efi(watch, &line);
+	boots_line(watch->boots, &line, size, now_ms());
 	if (line.event == BOOTLOG_ADDRESS && boots_has(watch->boots, line.mac))
 		seats_seen(watch->seats, line.mac, line.address, FALSE);
 }
@@ -44,8 +70,10 @@ static void on_http(const char *text, gpointer data)
 {
 	struct bootwatch *watch = data;
 	struct bootlog_line line;
-	if (bootlog_http(text, &line))
-		boots_line(watch->boots, &line, 0, now_ms());
+	if (!bootlog_http(text, &line))
+		return;
+	find_efi(watch, &line);
+	boots_line(watch->boots, &line, 0, now_ms());
 }
 
 static struct tail *follow(
@@ -97,6 +125,16 @@ void bootwatch_form(struct bootwatch *watch, const char *mac)
 json_t *bootwatch_json(const struct bootwatch *watch, const char *mac)
 {
 	return boots_json(watch->boots, mac, now_ms());
+}
+
+void bootwatch_on_end(struct bootwatch *watch, boots_end_func end, gpointer data)
+{
+	boots_on_end(watch->boots, end, data);
+}
+
+void bootwatch_check(struct bootwatch *watch)
+{
+	boots_check(watch->boots, now_ms());
 }
 
 json_t *bootwatch_troubles(const struct bootwatch *watch)

@@ -22,5 +22,7 @@ void bootwatch_report(struct bootwatch *watch, const char *mac, const char *addr
 void bootwatch_form(struct bootwatch *watch, const char *mac);
 json_t *bootwatch_json(const struct bootwatch *watch, const char *mac);
 json_t *bootwatch_troubles(const struct bootwatch *watch);
+void bootwatch_on_end(struct bootwatch *watch, boots_end_func end, gpointer data);
+void bootwatch_check(struct bootwatch *watch);
 
 #endif

@@ -7,6 +7,7 @@
 #include "broker/daemon/dispatch.h"
 #include "broker/daemon/fence.h"
 #include "broker/daemon/channels.h"
+#include "broker/daemon/clientimage.h"
 #include "broker/daemon/ledger.h"
 #include "broker/daemon/policies.h"
 #include "broker/daemon/reconcile.h"
@@ -188,7 +189,8 @@ struct broker *broker_new(const char *conf_path, GError **error)
 		broker->policies = broker->seats ? policies_new(broker, error) : NULL;
 		broker->boots = broker->seats ? bootwatch_new(broker->conf, broker->seats) : NULL;
 		broker->channels = broker->policies ? channels_new(broker, error) : NULL;
-		if (broker->channels)
+		broker->clientimage = broker->channels ? clientimage_new(broker, error) : NULL;
+		if (broker->clientimage)
 			return broker;
 	}
 	broker_free(broker);
@@ -217,6 +219,7 @@ void broker_start(struct broker *broker)
 	broker->stepping = FALSE;
 	policies_apply(broker->policies);
 	channels_look(broker->channels);
+	clientimage_look(broker->clientimage);
 	volumes_start(broker->volumes);
 	for (const struct core_server *server = core_server_next(broker->core, 0); server;
 		server = core_server_next(broker->core, server->id))
@@ -238,6 +241,7 @@ void broker_free(struct broker *broker)
 	helper_free(broker->netd);
 	agents_free(broker->agents);
 	volumes_free(broker->volumes);
+	clientimage_free(broker->clientimage);
 	channels_free(broker->channels);
 	policies_free(broker->policies);
 	bootwatch_free(broker->boots);
@@ -291,6 +295,7 @@ gboolean broker_reload(struct broker *broker, GError **error)
 	broker_post(
 		broker, &(struct core_event){.type = CORE_EV_CONFIG, .config = &broker->config});
 	channels_look(broker->channels);
+	clientimage_look(broker->clientimage);
 	log_event(LOG_INFO, "reloaded", NULL);
 	return TRUE;
 }

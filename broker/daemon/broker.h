@@ -23,6 +23,7 @@ struct agents;
 struct api;
 struct bootwatch;
 struct channels;
+struct clientimage;
 struct fences;
 struct ledger;
 struct policies;
@@ -34,25 +35,26 @@ struct broker {
 	char *conf_path;   /* owned */
 	struct conf *conf; /* owned; replaced by a reload */
 	struct core_config config;
-	struct core *core;         /* owned */
-	struct store *store;       /* owned */
-	GMainLoop *loop;           /* owned */
-	struct helper *netd;       /* owned */
-	struct helper *authd;      /* owned */
-	struct ledger *ledger;     /* owned */
-	struct agents *agents;     /* owned */
-	struct policies *policies; /* owned; groups and reservations */
-	struct channels *channels; /* owned; versions of the image */
-	struct volumes *volumes;   /* owned; work on volumes */
-	struct seats *seats;       /* owned; the PCs */
-	struct bootwatch *boots;   /* owned; how they booted */
-	struct api *api;           /* owned; NULL until it listens */
-	struct fences *fences;     /* owned */
-	GHashTable *workers;       /* server id -> struct worker, owned */
-	GHashTable *uris;          /* server name -> URI, owned strings */
-	GHashTable *tickets;       /* session id -> one-time ticket, owned, wiped */
-	char *worker_program;      /* owned; path of carrel-virtd */
-	GQueue events;             /* of struct core_event, owned */
+	struct core *core;               /* owned */
+	struct store *store;             /* owned */
+	GMainLoop *loop;                 /* owned */
+	struct helper *netd;             /* owned */
+	struct helper *authd;            /* owned */
+	struct ledger *ledger;           /* owned */
+	struct agents *agents;           /* owned */
+	struct policies *policies;       /* owned; groups and reservations */
+	struct channels *channels;       /* owned; versions of the image */
+	struct volumes *volumes;         /* owned; work on volumes */
+	struct seats *seats;             /* owned; the PCs */
+	struct bootwatch *boots;         /* owned; how they booted */
+	struct clientimage *clientimage; /* owned; versions of what they boot */
+	struct api *api;                 /* owned; NULL until it listens */
+	struct fences *fences;           /* owned */
+	GHashTable *workers;             /* server id -> struct worker, owned */
+	GHashTable *uris;                /* server name -> URI, owned strings */
+	GHashTable *tickets;             /* session id -> one-time ticket, owned, wiped */
+	char *worker_program;            /* owned; path of carrel-virtd */
+	GQueue events;                   /* of struct core_event, owned */
 	struct core_actions actions;
 	gboolean stepping, stopping;
 	guint timer; /* for the next deadline; 0 = none */

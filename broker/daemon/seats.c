@@ -2,6 +2,7 @@
 #include "broker/daemon/seats_internal.h"
 
 #include "broker/daemon/bootwatch.h"
+#include "broker/daemon/clientimage.h"
 #include "broker/daemon/policies.h"
 #include "broker/shared/log.h"
 
@@ -189,6 +190,7 @@ gboolean seats_change(struct seats *seats, struct seats_change *change, GError *
 		drop(seats, change->gone->pdata[i]);
 	}
 	policies_apply(seats->broker->policies);
+	clientimage_apply(seats->broker->clientimage);
 	return TRUE;
 }
 
@@ -313,14 +315,16 @@ static json_t *row_json(const struct seats *seats, const struct store_seat *row)
 {
 	size_t room = strcspn(row->name, "/");
 
-	return json_pack("{s:s, s:s, s:s%, s:s, s:s, s:s, s:o, s:o, s:I, s:s}", "mac", row->mac,
+	json_t *json = json_pack("{s:s, s:s, s:s%, s:s, s:s, s:s, s:o, s:o, s:I}", "mac", row->mac,
 		"name", row->name, "room", row->name, room, "state",
 		is_known(row)  ? "known"
 		: holds(seats) ? "held"
 			       : "guest",
 		"user", seats_user(seats, row->mac), "address", row->address, "first_seen",
 		time_json(row->first_wall_ms), "last_seen", time_json(row->last_wall_ms), "boots",
-		(json_int_t)row->boots, "language", row->language);
+		(json_int_t)row->boots);
+	seats_settings_json(row, json);
+	return json;
 }
 
 /* Numbers in names count as numbers; the nameless come last. */
@@ -462,6 +466,16 @@ gboolean seats_check(const struct seats *seats, const char *reference, GError **
 	return find_one(seats, reference, found, error);
 }
 
+void seats_each(const struct seats *seats, seats_row_func each, gpointer data)
+{
+	GHashTableIter iter;
+	gpointer value;
+
+	g_hash_table_iter_init(&iter, seats->all);
+	while (g_hash_table_iter_next(&iter, NULL, &value))
+		each(&((const struct seat *)value)->row, data);
+}
+
 json_t *seats_resolve(const struct seats *seats, const json_t *members)
 {
 	g_autoptr(GPtrArray) found = g_ptr_array_new();
@@ -551,9 +565,8 @@ static json_t *rename_seat(struct seats *seats, const char *reference, const cha
 	if (other) {
 		struct store_seat former = holder->row;
 
-		/* The settings are the place's. */
-		g_strlcpy(row.language, former.language, sizeof(row.language));
-		former.name[0] = former.language[0] = '\0';
+		seats_settings_move(&former, &row);
+		former.name[0] = '\0';
 		g_array_append_val(rows, former);
 	}
 	/* The last one: its name is then its own in the list of names. */
@@ -600,32 +613,19 @@ json_t *seats_forget(struct seats *seats, const json_t *references, GError **err
 	return NULL;
 }
 
-gboolean seats_language_check(const char *language, GError **error)
-{
-	const char *choices = conf_table[CONF_SITE_LANGUAGE].choices;
-	g_auto(GStrv) list = g_strsplit(choices, "|", -1);
-
-	return !*language || g_strv_contains((const char *const *)list, language) ||
-	       seats_refuse(error, BROKER_ERROR_INVALID,
-		       "language = \"%s\": allowed is one of %s, or nothing for the site's",
-		       language, choices);
-}
-
 json_t *seats_set(
 	struct seats *seats, const json_t *references, const json_t *values, GError **error)
 {
-	const char *language = json_string_value(json_object_get(values, "language"));
 	g_autoptr(GPtrArray) found = seats_find(seats, references, error);
 	g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(struct store_seat));
 
-	if (!found || !seats_language_check(language ? language : "", error))
-		return NULL;
-	for (guint i = 0; i < found->len; i++) {
+	for (guint i = 0; found && i < found->len; i++) {
 		struct store_seat row = ((const struct seat *)found->pdata[i])->row;
 
-		if (language)
-			g_strlcpy(row.language, language, sizeof(row.language));
+		if (!seats_settings_take(&row, values, error))
+			return NULL;
 		g_array_append_val(rows, row);
 	}
-	return rows_keep(seats, rows, error);
+	return found && seats_kernels_fit(seats, rows, error) ? rows_keep(seats, rows, error)
+							      : NULL;
 }

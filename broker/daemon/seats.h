@@ -23,6 +23,7 @@
 
 struct broker;
 struct seats;
+struct store_seat;
 
 enum seats_power { SEATS_POWER_STAY, SEATS_POWER_OFF, SEATS_POWER_REBOOT };
 
@@ -52,6 +53,9 @@ json_t *seats_show(struct seats *seats, const json_t *references, GError **error
 
 /* Is `reference` one, and is there such a seat? */
 gboolean seats_check(const struct seats *seats, const char *reference, GError **error);
+/* Calls `each` for every seat, in no order. */
+typedef void (*seats_row_func)(const struct store_seat *row, gpointer data);
+void seats_each(const struct seats *seats, seats_row_func each, gpointer data);
 /* `members` with the MAC addresses of seats where they are named: a new array. */
 json_t *seats_resolve(const struct seats *seats, const json_t *members);
 
@@ -64,8 +68,8 @@ json_t *seats_name(struct seats *seats, const char *reference, const char *name,
 json_t *seats_move(struct seats *seats, const char *reference, const char *name, GError **error);
 json_t *seats_approve(struct seats *seats, const json_t *references, GError **error);
 json_t *seats_forget(struct seats *seats, const json_t *references, GError **error);
-/* Gives each the settings in `values`, an object: "language", a text ("": the site's); what is not
- * in it stays. */
+/* Gives each the settings in `values`, an object of texts (seats_settings.c); "" takes one away,
+ * what is not in it stays. */
 json_t *seats_set(
 	struct seats *seats, const json_t *references, const json_t *values, GError **error);
 
@@ -84,8 +88,8 @@ void seats_session_ended(struct seats *seats, const char *mac);
 json_t *seats_wake(struct seats *seats, const json_t *references, GError **error);
 
 /*
- * Names many seats at once, all or none: `rows` are objects with "mac", "name", "language"
- * (may be missing: as it is) and "line" (by which it is called when it is wrong). Returns {"added",
+ * Names many seats at once, all or none: `rows` are objects with "mac", "name", settings (may be
+ * missing: as they are) and "line" (by which it is called when it is wrong). Returns {"added",
  * "changed", "same"}, numbers; with `dry_run` nothing is done.
  */
 json_t *seats_import(struct seats *seats, const json_t *rows, gboolean dry_run, GError **error);

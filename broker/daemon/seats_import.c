@@ -10,7 +10,6 @@ static gboolean import_row(const struct seats *seats, const json_t *item, struct
 {
 	const char *mac = json_string_value(json_object_get(item, "mac"));
 	const char *text = json_string_value(json_object_get(item, "name"));
-	const char *language = json_string_value(json_object_get(item, "language"));
 	g_autofree char *problem = NULL;
 	char name[SEAT_NAME_MAX];
 
@@ -25,13 +24,11 @@ static gboolean import_row(const struct seats *seats, const json_t *item, struct
 	const struct seat *seat = g_hash_table_lookup(seats->all, row->mac);
 	if (seat)
 		*row = seat->row;
-	if (language && !seats_language_check(language, error)) {
+	if (!seats_settings_take(row, item, error)) {
 		g_prefix_error(error, "line %d: ", line);
 		return FALSE;
 	}
 	g_strlcpy(row->name, name, sizeof(row->name));
-	if (language)
-		g_strlcpy(row->language, language, sizeof(row->language));
 	row->approved = TRUE;
 	return TRUE;
 }
@@ -85,11 +82,12 @@ json_t *seats_import(struct seats *seats, const json_t *rows, gboolean dry_run, 
 			return NULL;
 		const struct seat *seat = g_hash_table_lookup(seats->all, row.mac);
 		gboolean other = seat && (strcmp(seat->row.name, row.name) != 0 ||
-						 strcmp(seat->row.language, row.language) != 0);
+						 !seats_settings_same(&seat->row, &row));
 		*(!seat ? &added : other ? &changed : &same) += 1;
 		g_array_append_val(wanted, row);
 	}
-	if (!names_are_free(seats, wanted, lines, error))
+	if (!names_are_free(seats, wanted, lines, error) ||
+		!seats_kernels_fit(seats, wanted, error))
 		return NULL;
 	if (!dry_run && wanted->len &&
 		!seats_change(seats, &(struct seats_change){.rows = wanted}, error))

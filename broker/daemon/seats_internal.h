@@ -44,8 +44,17 @@ gboolean seats_change(struct seats *seats, struct seats_change *change, GError *
 GPtrArray *seats_find(const struct seats *seats, const json_t *references, GError **error);
 /* What an admin sees of such a list: a new array. */
 json_t *seats_list(const struct seats *seats, const GPtrArray *list);
-/* Is that a language of login forms, or "" for the site's? */
-gboolean seats_language_check(const char *language, GError **error);
+
+/* Gives the row the settings that are in `values`, texts; what is not in it stays. */
+gboolean seats_settings_take(struct store_seat *row, const json_t *values, GError **error);
+/* Adds them all to `object`. */
+void seats_settings_json(const struct store_seat *row, json_t *object);
+/* From the one to the other, which then has them alone. */
+void seats_settings_move(struct store_seat *from, struct store_seat *to);
+gboolean seats_settings_same(const struct store_seat *a, const struct store_seat *b);
+/* Would there still be few enough different kernel options with these rows? */
+gboolean seats_kernels_fit(const struct seats *seats, const GArray *rows, GError **error);
+
 /* Who has a session at the PC now, or ""; borrowed. */
 const char *seats_user(const struct seats *seats, const char *mac);
 

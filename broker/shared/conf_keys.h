@@ -92,7 +92,7 @@ CONF_KEY(VOLUME_SNAPSHOT_TIME, "volume", "snapshot_time", CONF_TIME, "03:00", 0,
 CONF_KEY(IMAGE_POOL, "image", "pool", CONF_NAME, "carrel-images", 0, 0, NULL,
 	"libvirt storage pool of the immutable images on each server.")
 CONF_KEY(IMAGE_CANARY, "image", "canary", CONF_INT, "3", 0, 1000, NULL,
-	"Logins that a promoted image must bring to their first picture; when one fails before that, the image before is taken again. 0 = a promotion stands at once.")
+	"Logins that a promoted image must bring to their first picture, and boots that one of the PCs must bring to the login form; when one fails before that, the image before is taken again. 0 = a promotion stands at once.")
 
 CONF_KEY(SEATS_UNKNOWN, "seats", "unknown", CONF_ENUM, "guest", 0, 0, "guest|hold",
 	"Whether one may log in at a PC that nobody has named or approved (carrel seat), or it waits until somebody does.")
@@ -111,7 +111,7 @@ CONF_KEY(BOOT_HTTP_PORT, "boot", "http_port", CONF_INT, "80", 1, 65535, NULL,
 CONF_KEY(BOOT_NFS, "boot", "nfs", CONF_ENUM, "auto", 0, 0, "auto|kernel|ganesha|off",
 	"NFS server for the root image; auto takes the kernel's where there is one.")
 CONF_KEY(BOOT_IMAGE, "boot", "image", CONF_NAME, "client", 0, 0, NULL,
-	"Name of the client image.")
+	"Name of the image that the PCs boot; the published version is the first stable one.")
 CONF_KEY(BOOT_KERNEL_OPTIONS, "boot", "kernel_options", CONF_STRING, "", 0, 0, NULL,
 	"Further words for the PCs' kernel command line.")
 

@@ -73,9 +73,15 @@ static const char seat_schema[] =
 	" last_wall_ms INTEGER NOT NULL, boots INTEGER NOT NULL, language TEXT NOT NULL)"
 	" WITHOUT ROWID;";
 
+/* Version 5: what a seat boots. */
+static const char seat_boot_schema[] =
+	"ALTER TABLE seat ADD COLUMN channel TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE seat ADD COLUMN kernel TEXT NOT NULL DEFAULT '';";
+
 /* What leads to each version from the one before it: a new file takes the same way as an old one,
  * so that the columns are the same. */
-static const char *const schemas[] = {first_schema, handoff_schema, volume_schema, seat_schema};
+static const char *const schemas[] = {
+	first_schema, handoff_schema, volume_schema, seat_schema, seat_boot_schema};
 #define SCHEMA_VERSION ((int)G_N_ELEMENTS(schemas))
 
 /* Made also in a file that is older than it: what does not know it does not miss it. */
@@ -462,16 +468,17 @@ gboolean store_put_seat(
 {
 	if (!row)
 		return run(store, error, "DELETE FROM seat WHERE mac = ?", "s", mac);
-	return run(store, error, "INSERT OR REPLACE INTO seat VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-		"sssiiiis", mac, row->name, row->address, (gint64)row->approved, row->first_wall_ms,
-		row->last_wall_ms, (gint64)row->boots, row->language);
+	return run(store, error, "INSERT OR REPLACE INTO seat VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"sssiiiisss", mac, row->name, row->address, (gint64)row->approved,
+		row->first_wall_ms, row->last_wall_ms, (gint64)row->boots, row->language,
+		row->channel, row->kernel);
 }
 
 gboolean store_load_seats(struct store *store, store_seat_func seat, gpointer data, GError **error)
 {
 	sqlite3_stmt *row = query(store, error,
 		"SELECT mac, name, address, approved, first_wall_ms, last_wall_ms, boots,"
-		" language FROM seat",
+		" language, channel, kernel FROM seat",
 		"");
 	int result = SQLITE_ERROR;
 
@@ -487,6 +494,8 @@ gboolean store_load_seats(struct store *store, store_seat_func seat, gpointer da
 		text(row, 1, one.name, sizeof(one.name));
 		text(row, 2, one.address, sizeof(one.address));
 		text(row, 7, one.language, sizeof(one.language));
+		text(row, 8, one.channel, sizeof(one.channel));
+		text(row, 9, one.kernel, sizeof(one.kernel));
 		seat(&one, data);
 	}
 	sqlite3_finalize(row);

@@ -36,6 +36,8 @@ struct store_seat {
 	char name[STORE_SEAT_NAME_MAX]; /* "ROOM/NAME"; empty = none */
 	char address[CORE_ADDR_MAX];
 	char language[8]; /* of its login form; empty = the site's */
+	char channel[8];  /* of the PCs' image: "testing"; empty = stable */
+	char kernel[161]; /* further options of its kernel */
 	gboolean approved;
 	gint64 first_wall_ms, last_wall_ms;
 	guint64 boots;

@@ -31,13 +31,19 @@ GHashTable *gc_usage(const json_t *answer, GError **error)
 		if (json_is_string(item))
 			g_hash_table_replace(
 				usage, g_strdup(json_string_value(item)), g_strdup("in use"));
-	for (i = 0; i < G_N_ELEMENTS(names); i++) {
-		const char *id = json_string_value(
-			json_object_get(json_object_get(answer, "channels"), names[i]));
+	for (i = 0; i < 2 * G_N_ELEMENTS(names); i++) {
+		/* The desktops' channels, then the PCs'. */
+		const char *name = names[i / 2], *id;
+		const json_t *of = i % 2 ? json_object_get(answer, "clients") : answer;
 
+		id = json_string_value(json_object_get(json_object_get(of, "channels"), name));
 		if (id && *id)
-			g_hash_table_replace(usage, g_strdup(id), g_strdup(names[i]));
+			g_hash_table_replace(usage, g_strdup(id), g_strdup(name));
 	}
+	const char *coming = json_string_value(json_object_get(
+		json_object_get(json_object_get(answer, "clients"), "rollout"), "image"));
+	if (coming && *coming)
+		g_hash_table_replace(usage, g_strdup(coming), g_strdup("in use"));
 	return usage;
 }
 

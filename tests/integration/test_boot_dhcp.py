@@ -130,6 +130,29 @@ def test_proxy_dhcp_says_what_to_start(boot):
         assert answer["yiaddr"] == "0.0.0.0" or answer["yiaddr"] == PC
 
 
+@pytest.mark.parametrize("dhcp", ["own", "proxy"])
+def test_a_pc_has_a_menu_of_its_own(boot, need, dhcp):
+    """Known by its MAC address, also where another server has given it its address."""
+    need("curl")
+    boot.lab.ip("pc", "addr", "add", PC + "/24", "dev", "lan0")
+    mac = boot.lab.exec("pc", "cat", "/sys/class/net/lan0/address").strip()
+    boot.serve(dhcp)
+    menu = f"tftp://{SERVER}/pxelinux.cfg/default"
+    fetch = ["curl", "-s", "--max-time", "20", menu]
+    assert "acpi=off" not in boot.lab.exec("pc", *fetch)
+    with open(os.path.join(boot.folder, "state/bootplan.json"), "w", encoding="utf-8") as f:
+        json.dump({"image": "client", "versions": ["20260301.1"], "seats": sorted(
+            [{"mac": "52:54:00:00:00:01", "version": "20260301.1", "kernel": "quiet"},
+             {"mac": mac, "version": "20260301.1", "kernel": "acpi=off"}], key=lambda s: s["mac"])}, f)
+    boot.site.run()
+    assert "acpi=off" in boot.lab.exec("pc", *fetch), "without a restart of dnsmasq"
+    kernel = boot.lab.exec("pc", "curl", "-s", "--max-time", "20", menu.replace(
+        "pxelinux.cfg/default", "boot/20260301.1/vmlinuz"))
+    assert kernel.startswith("20260301.1kernel")
+    boot.site.run("--rollback")
+    assert "acpi=off" not in boot.lab.exec("pc", *fetch)
+
+
 def test_check_refuses_nothing_of_ours(boot):
     for dhcp in ("own", "proxy"):
         boot.site.conf["network"]["dhcp"] = dhcp

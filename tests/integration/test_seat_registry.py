@@ -256,7 +256,8 @@ def test_import_and_export(make_site, tmp_path):
     assert site.cli("seat", "import", str(file)).stdout == "Seats: 30 new, 0 changed, 0 as before.\n"
     assert [s["name"] for s in seats(site)] == ["room-301/%d" % n for n in range(1, 31)]
     exported = site.cli("seat", "export").stdout
-    assert exported.splitlines()[:2] == ["mac,name,language", MAC % 1 + ",room-301/1,"] and len(exported.splitlines()) == 31
+    assert exported.splitlines()[:2] == ["mac,name,language,channel,kernel", MAC % 1 + ",room-301/1,,,"]
+    assert len(exported.splitlines()) == 31
     changed = exported.replace("/1,", "/x,").replace("/2,", "/1,ko").replace("/x,", "/2,")
     done = json.loads(site.cli("seat", "import", "-", "--json", stdin=changed).stdout)
     assert done == {"added": 0, "changed": 2, "same": 28}
@@ -264,10 +265,15 @@ def test_import_and_export(make_site, tmp_path):
     # A file without the column leaves languages as they are.
     site.cli("seat", "import", "-", stdin="mac,name\n" + MAC % 2 + ",room-301/1\n")
     assert seats(site)[0]["language"] == "ko"
+    # All settings go out and come in as they are.
+    site.cli("seat", "set", "room-301/3", "channel=testing", "kernel=nomodeset acpi=off")
+    all_set = site.cli("seat", "export").stdout
+    assert MAC % 3 + ',room-301/3,,testing,"nomodeset acpi=off"\n' in all_set
+    assert json.loads(site.cli("seat", "import", "-", "--json", stdin=all_set).stdout)["changed"] == 0
     # What was exported is the way back.
     site.cli("seat", "import", "-", stdin=exported)
     assert short(site)[0] == ("01", "room-301/1", "known")
-    assert not any(seat["language"] for seat in seats(site))
+    assert not any(seat["language"] or seat["kernel"] for seat in seats(site))
     for text, problem in (("mac,name\n%s,room/1\nx,room/2\n" % (MAC % 99), 'seats.csv: line 3: "x" is no MAC address'),
                           ("mac,name\n%s,room/1\n%s\n" % (MAC % 99, MAC % 98), "seats.csv: line 3: there are 1 fields"),
                           ("mac,name\n%s,room-301/1\n" % (MAC % 99), "line 2: room-301/1 is the name of"),

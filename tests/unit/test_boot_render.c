@@ -84,21 +84,24 @@ static void test_cmdline(void **state)
 	struct site site = {.conf = conf, .boot = "/s/boot", .nfs = NFS_GANESHA};
 	struct params params;
 	(void)state;
-	char *line = render_cmdline(&site, &image);
+	char *line = render_cmdline(&site, &image, "");
 	assert_true(g_str_has_suffix(line, " quiet console=ttyS0"));
 	assert_null(params_parse(line, &params));
 	assert_int_equal(params.server, 0x0a4d0001);
 	assert_int_equal(params.nfs_server, 0x0a4d0001);
 	assert_string_equal(params.nfs_path, "/client");
+	g_autofree char *more = render_cmdline(&site, &image, "acpi=off");
+	assert_true(g_str_has_prefix(more, line) && g_str_has_suffix(more, "ttyS0 acpi=off"));
+	assert_null(params_parse(more, &params));
 	assert_string_equal(params.root, "client-20260301.1.root");
 	g_free(line);
 	site.nfs = NFS_KERNEL;
-	line = render_cmdline(&site, &image);
+	line = render_cmdline(&site, &image, "");
 	assert_null(params_parse(line, &params));
 	assert_string_equal(params.nfs_path, "/s/boot/http/images");
 	g_free(line);
 	site.nfs = NFS_OFF;
-	line = render_cmdline(&site, &image);
+	line = render_cmdline(&site, &image, "");
 	assert_null(params_parse(line, &params));
 	assert_int_equal(params.nfs_server, 0);
 	g_free(line);
@@ -132,6 +135,25 @@ static void check_no_ipv6(const struct site *site)
 	assert_non_null(strstr(commands, "dnsmasq\t"));
 }
 
+/* Without a driver a BIOS PC has the screen that PXELINUX has set. */
+static void check_menus(const struct site *site)
+{
+	static const struct {
+		const char *kernel, *first;
+	} cases[] = {{"", "APPEND carrel."}, {"nomodeset", "APPEND vga=791 carrel."},
+		{"vga=ask nomodeset", "APPEND carrel."}, {"i915.modeset=0", "APPEND carrel."}};
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *menu = render_menu(site, &image, cases[i].kernel, NULL);
+		g_autofree char *end = g_strdup_printf(" %s\n  SYSAPPEND 2\n", cases[i].kernel);
+		assert_non_null(menu);
+		const char *append = strstr(menu, "APPEND");
+		assert_true(g_str_has_prefix(append, cases[i].first));
+		if (*cases[i].kernel)
+			assert_non_null(strstr(append, end));
+		assert_non_null(strstr(menu, "APPEND vga=791 nomodeset carrel."));
+	}
+}
+
 static void test_files_and_commands(void **state)
 {
 	struct conf *conf = make_conf("[boot]\nhttp_port=8080\n");
@@ -151,6 +173,7 @@ static void test_files_and_commands(void **state)
 		"http://10.77.0.1:8080/boot/20260301.1/vmlinuz"));
 	assert_null(g_hash_table_lookup(files, RENDER_GANESHA));
 	g_hash_table_unref(files);
+	check_menus(&site);
 	char *commands = commands_text(&site);
 	assert_non_null(strstr(commands, "setup-nfs\t/usr/sbin/exportfs -o ro,"));
 	assert_non_null(strstr(commands, "dnsmasq\t/usr/sbin/dnsmasq --keep-in-foreground "));
@@ -181,8 +204,21 @@ static void test_files_and_commands(void **state)
 	conf_free(conf);
 }
 
+static void make_efi(const char *boot, const char *name, const char *served, const char *version)
+{
+	g_autofree char *folder = g_build_filename(boot, "gen", name, NULL);
+	g_autofree char *efi_name =
+		g_strdup_printf("carrel-%s%s.efi", name, strcmp(served, TREE_TFTP) ? "v" : "");
+	g_autofree char *efi = tree_efi_path(boot, version, efi_name);
+	assert_true(g_file_set_contents(efi, "x", 1, NULL));
+	assert_true(tree_link_efi(folder, served, version, efi_name, NULL));
+}
+
+/* All PCs boot `version`, one other boots it with options of its own. */
 static void make_generation(const char *boot, const char *name, const char *version)
 {
+	g_autoptr(GPtrArray) versions = g_ptr_array_new();
+	g_autofree char *served = tree_variant(1);
 	g_autoptr(GHashTable) texts = g_hash_table_new(g_str_hash, g_str_equal);
 	g_autofree char *folder = g_build_filename(boot, "gen", name, NULL);
 	g_autofree char *programs = g_build_filename(boot, "programs", NULL);
@@ -195,17 +231,18 @@ static void make_generation(const char *boot, const char *name, const char *vers
 		assert_true(g_file_set_contents(path, "x", 1, NULL));
 	}
 	g_hash_table_insert(texts, (char *)RENDER_PXELINUX, (char *)name);
-	assert_true(tree_write(folder, texts, programs, version, NULL));
+	g_ptr_array_add(versions, (char *)version);
+	assert_true(tree_write(folder, texts, programs, versions, NULL));
+	assert_true(tree_write_variant(folder, served, "menu", programs, NULL));
+	assert_true(tree_link_seat(folder, "52:54:00:77:00:01", served, NULL));
 	g_mkdir_with_parents(images, 0755);
 	for (int i = 0; i < 2; i++) {
 		g_autofree char *path = g_build_filename(images, i ? "vmlinuz" : "initrd", NULL);
 		assert_true(g_file_set_contents(path, "x", 1, NULL));
 	}
 	assert_true(g_file_set_contents(root, "x", 1, NULL));
-	g_autofree char *efi_name = g_strdup_printf("carrel-%s.efi", name);
-	g_autofree char *efi = tree_efi_path(boot, version, efi_name);
-	assert_true(g_file_set_contents(efi, "x", 1, NULL));
-	assert_true(tree_link_efi(folder, version, efi_name, NULL));
+	make_efi(boot, name, TREE_TFTP, version);
+	make_efi(boot, name, served, version);
 }
 
 static gboolean is_there(const char *boot, const char *name)
@@ -219,7 +256,7 @@ static void test_generations(void **state)
 	g_autofree char *boot = g_dir_make_tmp("carrel-test-XXXXXX", NULL);
 	GError *error = NULL;
 	(void)state;
-	assert_true(tree_prepare(boot, NULL));
+	assert_true(tree_prepare(boot, TRUE, NULL));
 	assert_int_equal(tree_next(boot), 1);
 	make_generation(boot, "1", "20260301.9");
 	make_generation(boot, "2", "20260301.10");
@@ -246,8 +283,11 @@ static void test_generations(void **state)
 	assert_true(is_there(boot, "http/images/client-20260301.9.root"));
 	/* of EFI programs those that one of the two leads to, whatever version they are of */
 	assert_true(is_there(boot, "http/boot/20260301.9/carrel-1.efi") &&
-		    is_there(boot, "gen/1/tftp/" TREE_EFI));
+		    is_there(boot, "gen/1/tftp/" TREE_EFI) &&
+		    is_there(boot, "gen/1/tftp/52-54-00-77-00-01/" TREE_EFI) &&
+		    is_there(boot, "gen/1/tftp/52-54-00-77-00-01/boot/20260301.9/vmlinuz"));
 	assert_false(is_there(boot, "http/boot/20260301.11/carrel-3.efi"));
+	assert_false(is_there(boot, "http/boot/20260301.11/carrel-3v.efi"));
 	/* back, and forth again */
 	assert_true(tree_check_generation(boot, "1", NULL));
 	assert_true(tree_switch(boot, "1", NULL));
@@ -258,13 +298,16 @@ static void test_generations(void **state)
 	assert_false(tree_check_generation(boot, "2", &error));
 	g_clear_error(&error);
 	g_autofree char *efi = tree_efi_path(boot, "20260301.12", "carrel-4.efi");
+	g_autofree char *variant = tree_efi_path(boot, "20260301.12", "carrel-4v.efi");
 	assert_true(tree_check_generation(boot, "4", NULL));
-	assert_int_equal(g_unlink(efi), 0);
+	assert_int_equal(g_rename(variant, efi), 0);
+	assert_false(tree_check_generation(boot, "4", NULL));
+	assert_int_equal(g_rename(efi, variant), 0);
 	assert_false(tree_check_generation(boot, "4", &error));
 	assert_non_null(strstr(error->message, TREE_EFI ": leads nowhere"));
 	g_clear_error(&error);
 	/* a second program is kept out */
-	assert_false(tree_prepare(boot, &error));
+	assert_false(tree_prepare(boot, FALSE, &error));
 	assert_non_null(strstr(error->message, "another carrel-bootconf"));
 	g_clear_error(&error);
 	tree_remove(boot);

@@ -264,6 +264,97 @@ static void test_its_own_failure(void **state)
 	assert_string_equal(text_of("error"), "unknown");
 }
 
+static struct {
+	unsigned up, failed, stopped;
+	char version[24], code[16], stage[16];
+} ends;
+
+static void on_end(const char *mac, const char *version, enum boots_end end, const char *code,
+	const char *stage_name, gpointer data)
+{
+	(void)data;
+	assert_string_equal(mac, MAC);
+	*(end == BOOTS_UP ? &ends.up : end == BOOTS_FAILED ? &ends.failed : &ends.stopped) += 1;
+	g_strlcpy(ends.version, version, sizeof ends.version);
+	g_strlcpy(ends.code, code, sizeof ends.code);
+	g_strlcpy(ends.stage, stage_name, sizeof ends.stage);
+}
+
+static void ended(unsigned up, unsigned failed, unsigned stopped)
+{
+	assert_int_equal(ends.up, up);
+	assert_int_equal(ends.failed, failed);
+	assert_int_equal(ends.stopped, stopped);
+}
+
+/* Each end is told once, with the version whose kernel it was. */
+static void test_ends_are_told(void **state)
+{
+	(void)state;
+	memset(&ends, 0, sizeof ends);
+	boots_on_end(boots, on_end, NULL);
+	bios();
+	assert_string_equal(text_of("version"), "1");
+	linux_up();
+	boots_form(boots, MAC, now);
+	boots_form(boots, MAC, now);
+	now += 10 * BOOTS_STUCK_MS;
+	boots_check(boots, now);
+	ended(1, 0, 0);
+	assert_string_equal(ends.version, "1");
+	/* It fails, and is then switched off and on: one end. */
+	bios();
+	boots_report(boots, MAC, ADDRESS, "network", 4000, 0, "", now);
+	boots_report(boots, MAC, ADDRESS, "failed", 5000, 0, "CARREL-B07", now);
+	boots_report(boots, MAC, ADDRESS, "failed", 9000, 0, "CARREL-B07", now);
+	ended(1, 1, 0);
+	assert_string_equal(ends.code, "CARREL-B07");
+	bios();
+	ended(1, 1, 0);
+	/* It goes silent; a boot that ends so in less than that shows when the next one begins. */
+	now += BOOTS_STUCK_MS + 1;
+	boots_check(boots, now);
+	boots_check(boots, now);
+	ended(1, 1, 1);
+	assert_string_equal(ends.stage, "network");
+	bios();
+	now += 30000;
+	bios();
+	ended(1, 1, 2);
+	/* Slow, but up. */
+	now += BOOTS_STUCK_MS + 1;
+	boots_check(boots, now);
+	linux_up();
+	boots_form(boots, MAC, now);
+	ended(2, 1, 3);
+	/* What never loaded a kernel is no image's fault. */
+	dhcp("DHCPDISCOVER", MAC);
+	dhcp("DHCPACK", ADDRESS " " MAC);
+	now += BOOTS_STUCK_MS + 1;
+	boots_check(boots, now);
+	dhcp("DHCPDISCOVER", MAC);
+	ended(2, 1, 3);
+}
+
+/* The paths by which a version's kernel goes. */
+static void test_versions(void **state)
+{
+	static const char *const files[] = {"current/tftp/boot/20260301.1/vmlinuz",
+		"current/tftp/52-54-00-77-00-03/boot/20260301.1/initrd",
+		"http/boot/20260301.1/carrel-0123456789abcdef.efi"};
+	(void)state;
+	for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+		dhcp("DHCPDISCOVER", MAC);
+		dhcp("DHCPACK", ADDRESS " " MAC);
+		assert_string_equal(text_of("version"), "");
+		tftp(files[i], 1000);
+		assert_string_equal(text_of("version"), "20260301.1");
+	}
+	tftp("boot/../vmlinuz/x", 1000);
+	tftp("boot/20260301.1x/vmlinuz", 1000);
+	assert_string_equal(text_of("version"), "20260301.1");
+}
+
 static void test_reports_alone(void **state)
 {
 	(void)state;
@@ -344,6 +435,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_where_it_stopped, begin, end),
 		cmocka_unit_test_setup_teardown(test_one_program_for_uefi, begin, end),
 		cmocka_unit_test_setup_teardown(test_its_own_failure, begin, end),
+		cmocka_unit_test_setup_teardown(test_ends_are_told, begin, end),
+		cmocka_unit_test_setup_teardown(test_versions, begin, end),
 		cmocka_unit_test_setup_teardown(test_reports_alone, begin, end),
 		cmocka_unit_test_setup_teardown(test_beside_the_sites_own_dhcp, begin, end),
 		cmocka_unit_test_setup_teardown(test_others_on_the_network, begin, end),

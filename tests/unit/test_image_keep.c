@@ -148,15 +148,20 @@ static void test_usage(void **state)
 {
 	static const char *const bad[] = {"{}", "{\"keep\":[]}", "{\"channels\":{}}",
 		"{\"keep\":{},\"channels\":{}}", "{\"keep\":[],\"channels\":[]}", "[]"};
-	json_t *answer = json_loads("{\"keep\":[\"a@20260101.1\",\"a@20260101.2\"],"
-				    "\"channels\":{\"stable\":\"a@20260101.2\",\"testing\":\"\","
-				    "\"previous\":\"a@20260101.3\"}}",
-		0, NULL);
+	json_t *answer =
+		json_loads("{\"keep\":[\"a@20260101.1\",\"a@20260101.2\"],"
+			   "\"channels\":{\"stable\":\"a@20260101.2\",\"testing\":\"\","
+			   "\"previous\":\"a@20260101.3\"},\"clients\":{\"channels\":{\"stable\":"
+			   "\"c@20260101.1\",\"testing\":\"\",\"previous\":\"\"},"
+			   "\"rollout\":{\"image\":\"c@20260101.2\"}}}",
+			0, NULL);
 	g_autoptr(GHashTable) usage = gc_usage(answer, NULL);
 
 	(void)state;
 	json_decref(answer);
-	assert_int_equal(g_hash_table_size(usage), 3);
+	assert_int_equal(g_hash_table_size(usage), 5);
+	assert_string_equal(g_hash_table_lookup(usage, "c@20260101.1"), "stable");
+	assert_string_equal(g_hash_table_lookup(usage, "c@20260101.2"), "in use");
 	assert_string_equal(g_hash_table_lookup(usage, "a@20260101.1"), "in use");
 	assert_string_equal(g_hash_table_lookup(usage, "a@20260101.2"), "stable");
 	assert_string_equal(g_hash_table_lookup(usage, "a@20260101.3"), "previous");

@@ -259,6 +259,8 @@ static void test_seats(void **state)
 		.name = "301호/1",
 		.address = "10.77.0.101",
 		.language = "ko",
+		.channel = "testing",
+		.kernel = "nomodeset acpi=off",
 		.approved = TRUE,
 		.first_wall_ms = 1700000000123,
 		.last_wall_ms = 1700000000456,
@@ -279,6 +281,8 @@ static void test_seats(void **state)
 	assert_string_equal(one->name, "301호/1");
 	assert_string_equal(one->address, "10.77.0.101");
 	assert_string_equal(one->language, "ko");
+	assert_string_equal(one->channel, "testing");
+	assert_string_equal(one->kernel, "nomodeset acpi=off");
 	assert_true(one->approved);
 	assert_int_equal(one->first_wall_ms, 1700000000123);
 	assert_int_equal(one->last_wall_ms, 1700000000456);
@@ -331,11 +335,11 @@ static void test_a_newer_file_is_refused(void **state)
 	struct fixture *f = *state;
 	g_autoptr(GError) error = NULL;
 
-	exec(f, "PRAGMA user_version = 5");
+	exec(f, "PRAGMA user_version = 6");
 	assert_null(store_open(f->path, &error));
 	assert_int_equal(error->code, STORE_ERROR_VERSION);
-	assert_non_null(strstr(error->message, "version 5,"));
-	assert_non_null(strstr(error->message, "knows up to 4"));
+	assert_non_null(strstr(error->message, "version 6,"));
+	assert_non_null(strstr(error->message, "knows up to 5"));
 }
 
 /* A file as the first version of Carrel left it: a user at work, a standby desktop, history. */

@@ -25,6 +25,29 @@ def missing():
     return ", ".join(lacks)
 
 
+def make_client(images, pki, version):
+    """Publishes an image of PCs whose files are a few bytes: bootconf looks at sums, not at kernels."""
+    folder = os.path.join(images, "client", version)
+    os.makedirs(folder)
+    files = {}
+    for name, size in (("kernel", 5000), ("initrd", 3000), ("root", 8192)):
+        data = (version + name).encode().ljust(size, b".")
+        with open(os.path.join(folder, name), "wb") as f:
+            f.write(data)
+        files[name] = {"file": name, "size": size, "sha256": hashlib.sha256(data).hexdigest()}
+    manifest = {"name": "client", "version": version, "kind": "client", "inputs": "x",
+                "files": files, "cmdline": "quiet",
+                "root": {"format": "squashfs", "data_blocks": 1, "block_size": 4096,
+                         "root_hash": "ab" * 32, "salt": "cd"}}
+    with open(os.path.join(folder, "manifest.json"), "w") as f:
+        json.dump(manifest, f)
+    signing.sign(folder, pki)
+    link = os.path.join(images, "client/current")
+    if os.path.lexists(link):
+        os.unlink(link)
+    os.symlink(version, link)
+
+
 class Site:
     def __init__(self, folder):
         self.dir = folder
@@ -44,26 +67,7 @@ class Site:
                 f.write("[%s]\n" % group + "".join("%s=%s\n" % k for k in keys.items()))
 
     def image(self, version):
-        """Publishes an image whose files are a few bytes: bootconf looks at sums, not at kernels."""
-        folder = self.path("images/client", version)
-        os.makedirs(folder)
-        files = {}
-        for name, size in (("kernel", 5000), ("initrd", 3000), ("root", 8192)):
-            data = (version + name).encode().ljust(size, b".")
-            with open(os.path.join(folder, name), "wb") as f:
-                f.write(data)
-            files[name] = {"file": name, "size": size, "sha256": hashlib.sha256(data).hexdigest()}
-        manifest = {"name": "client", "version": version, "kind": "client", "inputs": "x",
-                    "files": files, "cmdline": "quiet",
-                    "root": {"format": "squashfs", "data_blocks": 1, "block_size": 4096,
-                             "root_hash": "ab" * 32, "salt": "cd"}}
-        with open(os.path.join(folder, "manifest.json"), "w") as f:
-            json.dump(manifest, f)
-        signing.sign(folder, self.path("pki"))
-        link = self.path("images/client/current")
-        if os.path.lexists(link):
-            os.unlink(link)
-        os.symlink(version, link)
+        make_client(self.path("images"), self.path("pki"), version)
 
     def run(self, *options, status=0, env=None):
         done = subprocess.run([PROGRAM, "-c", self.path("carrel.conf"), "--templates",

@@ -170,6 +170,14 @@ class Netlab:
                    "--sign", key,
                    "--cache", os.path.join(ROOT, "build/cache/kernel"))
 
+    def plan(self, kernel):
+        """carreld's boot plan: the PC boots with these options, any other as it is published."""
+        version = os.readlink(os.path.join(self.images, "client/current"))
+        os.makedirs(self.path("state"), exist_ok=True)
+        with open(self.path("state/bootplan.json"), "w") as f:
+            json.dump({"image": "client", "versions": [version],
+                       "seats": [{"mac": Pc.mac, "version": version, "kernel": kernel}]}, f)
+
     def start(self, name):
         """Starts one of the daemons that carrel-bootconf names, as it says."""
         for line in self.bootconf("--commands").splitlines():
