@@ -107,16 +107,47 @@ void modules_free(struct modules *modules)
 	memset(modules, 0, sizeof *modules);
 }
 
-static bool same_name(const char *path, const char *name)
+static const char *file_of(const char *path)
 {
 	const char *file = strrchr(path, '/');
-	file = file ? file + 1 : path;
-	for (; *name; file++, name++) {
-		char a = *file == '-' ? '_' : *file, b = *name == '-' ? '_' : *name;
+	return file ? file + 1 : path;
+}
+
+/* How much of `text` is the name; 0: it is another one. */
+static size_t name_length(const char *text, const char *name)
+{
+	size_t at = 0;
+	for (; name[at]; at++) {
+		char a = text[at] == '-' ? '_' : text[at], b = name[at] == '-' ? '_' : name[at];
 		if (a != b)
-			return false;
+			return 0;
 	}
-	return !strcmp(file, ".ko");
+	return at;
+}
+
+static bool same_name(const char *path, const char *name)
+{
+	const char *file = file_of(path);
+	size_t length = name_length(file, name);
+	return length && !strcmp(file + length, ".ko");
+}
+
+char *modules_parameters(const char *cmdline, const char *module, char *parameters, size_t size)
+{
+	size_t used = 0;
+	while (*cmdline) {
+		size_t length = strcspn(cmdline, " \t\r\n"), own = name_length(cmdline, module);
+		if (own && own + 1 < length && cmdline[own] == '.' && used + length - own < size) {
+			if (used)
+				parameters[used++] = ' ';
+			memcpy(parameters + used, cmdline + own + 1, length - own - 1);
+			used += length - own - 1;
+		}
+		cmdline += length;
+		cmdline += strspn(cmdline, " \t\r\n");
+	}
+	parameters[used] = '\0';
+	return parameters;
 }
 
 int modules_find(const struct modules *modules, const char *name)
@@ -140,15 +171,20 @@ static struct module *find_path(struct modules *modules, const char *path, size_
 
 static int insert(struct modules *modules, struct module *module)
 {
-	char path[512];
+	char path[512], name[64], cmdline[4096], parameters[512];
 	if (module->tried)
 		return 0;
 	module->tried = true;
 	snprintf(path, sizeof path, "%s/%s", modules->folder, module->path);
+	snprintf(name, sizeof name, "%s", file_of(module->path));
+	name[strcspn(name, ".")] = '\0';
+	if (util_read_file("/proc/cmdline", cmdline, sizeof cmdline) < 0)
+		cmdline[0] = '\0';
+	modules_parameters(cmdline, name, parameters, sizeof parameters);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	int error = syscall(SYS_finit_module, fd, "", 0) < 0 ? errno : 0;
+	int error = syscall(SYS_finit_module, fd, parameters, 0) < 0 ? errno : 0;
 	close(fd);
 	if (!error)
 		modules->loaded++;

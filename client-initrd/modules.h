@@ -61,6 +61,13 @@ size_t modules_coldplug(struct modules *modules, const char *const *skip);
 /* Loads what one modalias asks for; the number loaded. */
 size_t modules_load_alias(struct modules *modules, const char *modalias, const char *const *skip);
 
+/*
+ * The parameters that a kernel command line has for a module, "MODULE.NAME=VALUE", as the kernel
+ * takes them: "NAME=VALUE ...", cut to whole words that fit into `size` bytes. Without kmod nobody
+ * else gives them to a module. Returns `parameters`.
+ */
+char *modules_parameters(const char *cmdline, const char *module, char *parameters, size_t size);
+
 /* The module's index for a name ('-' and '_' are the same), or -1. For tests too. */
 int modules_find(const struct modules *modules, const char *name);
 

@@ -117,6 +117,23 @@ static void test_modules(void **state)
 	modules_free(&modules);
 }
 
+static void test_module_parameters(void **state)
+{
+	static const struct {
+		const char *cmdline, *module, *parameters;
+	} cases[] = {{"quiet i915.a=1 i9150.b=2 xi915.c=3 i915.d=4\n", "i915", "a=1 d=4"},
+		{"snd-hda-intel.x=1 snd_hda_intel.y=2", "snd_hda_intel", "x=1 y=2"},
+		{"snd-hda-intel.x=1", "snd-hda-intel", "x=1"}, {"i915 i915. .a=1", "i915", ""},
+		{"", "i915", ""}, {"a.b=1", "", ""},
+		{"m.a=123456 m.b=123456789012345 m.c=1", "m", "a=123456 c=1"}};
+	char text[20];
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_string_equal(
+			modules_parameters(cases[i].cmdline, cases[i].module, text, sizeof text),
+			cases[i].parameters);
+}
+
 static void test_lease_file(void **state)
 {
 	struct boot out = {.interface = "eth0", .mac = "52:54:00:01:02:03", .lease_start_ms = 4321};
@@ -202,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sha256),
 		cmocka_unit_test_setup_teardown(test_modules, set_up, tear_down),
+		cmocka_unit_test(test_module_parameters),
 		cmocka_unit_test_setup_teardown(test_lease_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stages, set_up, tear_down),
 		cmocka_unit_test(test_uevent), cmocka_unit_test(test_backoff)};
