@@ -32,11 +32,15 @@ void client_hello(struct call *call)
 	}
 	if (*mac) {
 		seats_seen(broker->seats, mac, http_client(call->request), FALSE);
+		seats_shows(broker->seats, mac, shape_text(call->body, "mode"));
 		bootwatch_form(broker->boots, mac);
 	}
 	power = seats_power_wanted(broker->seats, mac);
 	answer = json_pack("{s:s, s:s, s:s}", "site", conf_string(broker->conf, CONF_SITE_NAME),
 		"language", seats_language(broker->seats, mac), "version", CARREL_VERSION);
+	if (*seats_screen(broker->seats, mac))
+		json_object_set_new(
+			answer, "screen", json_string(seats_screen(broker->seats, mac)));
 	if (power != SEATS_POWER_STAY) {
 		log_event(LOG_INFO, "seat-power", "seat", mac, "order", powers[power], NULL);
 		json_object_set_new(answer, "power", json_string(powers[power]));

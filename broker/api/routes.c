@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/api/routes.h"
+#include "broker/shared/screen_mode.h"
 
 #include <string.h>
 
@@ -147,6 +148,7 @@ static const struct shape_field seat_import_shape[] = {
 
 static const struct shape_field hello_shape[] = {
 	{"seat", SHAPE_TEXT, CORE_MAC_MAX - 1, 0},
+	{"mode", SHAPE_TEXT, SCREEN_MODE_MAX - 1, SHAPE_OPTIONAL | SHAPE_EMPTY},
 	{0},
 };
 static const struct shape_field seat_set_shape[] = {
@@ -154,6 +156,7 @@ static const struct shape_field seat_set_shape[] = {
 	{"language", SHAPE_TEXT, 7, SHAPE_OPTIONAL | SHAPE_EMPTY},
 	{"channel", SHAPE_TEXT, 7, SHAPE_OPTIONAL | SHAPE_EMPTY},
 	{"kernel", SHAPE_TEXT, 1000, SHAPE_OPTIONAL | SHAPE_EMPTY},
+	{"screen", SHAPE_TEXT, 1000, SHAPE_OPTIONAL | SHAPE_EMPTY},
 	{0},
 };
 

@@ -63,8 +63,10 @@ const struct command commands[] = {
 	{"seat approve", "SEAT...", 1, 4096, "Let people log in at PCs that wait for approval.",
 		command_seat_approve},
 	{"seat forget", "SEAT...", 1, 4096, "Forget PCs that are gone.", command_seat_forget},
-	{"seat set", "SEAT... [language=en|ko] [channel=stable|testing] [kernel=OPTIONS]", 2, 4096,
-		"Give the login form of some seats another language than the site's.",
+	{"seat set",
+		"SEAT... [language=en|ko] [channel=stable|testing] [kernel=OPTIONS] "
+		"[screen=WIDTHxHEIGHT[@HZ]|preferred]",
+		2, 4096, "Give the login form of some seats another language than the site's.",
 		command_seat_set},
 	{"seat poweroff", "SEAT...", 1, 4096,
 		"Have PCs at which nobody sits switch themselves off.", command_seat_poweroff},

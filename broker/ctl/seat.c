@@ -5,6 +5,7 @@
 #include "broker/ctl/request.h"
 #include "broker/ctl/seat_args.h"
 #include "broker/ctl/show.h"
+#include "broker/shared/screen_mode.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 
 static const char *const csv_columns[] = {"mac", "name", NULL};
 /* What can be set of a seat; carreld knows what each may be. */
-static const char *const settings[] = {"language", "channel", "kernel", NULL};
+static const char *const settings[] = {"language", "channel", "kernel", "screen", NULL};
 
 /* Leaves the seats of one room. */
 static void keep_room(json_t *list, const char *room)
@@ -84,6 +85,20 @@ static void print_boot(const json_t *boot)
 	show_table(stages, columns, G_N_ELEMENTS(columns));
 }
 
+/* The mode that its screen has, and whether it is the one that it is to have. */
+static void print_mode(const json_t *seat)
+{
+	struct screen_mode shown, wanted;
+
+	if (!screen_mode_parse(show_string(seat, "shown"), &shown))
+		return;
+	gboolean other = screen_mode_parse(show_string(seat, "screen"), &wanted) &&
+			 !screen_mode_fits(&shown, &wanted);
+	printf("shows      %s%s\n", show_string(seat, "shown"),
+		other ? ": the screen has no such mode as is set, or the viewer has not asked yet"
+		      : "");
+}
+
 static void print_seats(const json_t *list)
 {
 	size_t i;
@@ -101,6 +116,7 @@ static void print_seats(const json_t *list)
 		for (size_t k = 0; settings[k]; k++)
 			if (*show_string(seat, settings[k]))
 				printf("%-10s %s\n", settings[k], show_string(seat, settings[k]));
+		print_mode(seat);
 		if (!*first) {
 			puts("seen       never");
 			continue;

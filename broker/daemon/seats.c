@@ -233,8 +233,10 @@ void seats_seen(struct seats *seats, const char *mac, const char *client, gboole
 		seat = g_hash_table_lookup(seats->all, mac);
 		log_event(LOG_INFO, "seat-new", "seat", mac, "client", client, NULL);
 	}
-	if (boot)
+	if (boot) {
 		seat->power = SEATS_POWER_STAY;
+		seat->shown[0] = '\0';
+	}
 	gint64 now = wall_ms();
 	gboolean news = boot || strcmp(seat->row.address, client) != 0 ||
 			ABS(now - seat->noted_wall_ms) >= NOTE_MS;
@@ -264,6 +266,23 @@ const char *seats_language(const struct seats *seats, const char *mac)
 
 	return seat && seat->row.language[0] ? seat->row.language
 					     : conf_string(seats->broker->conf, CONF_SITE_LANGUAGE);
+}
+
+const char *seats_screen(const struct seats *seats, const char *mac)
+{
+	const struct seat *seat = g_hash_table_lookup(seats->all, mac);
+
+	return seat ? seat->row.screen : "";
+}
+
+void seats_shows(struct seats *seats, const char *mac, const char *mode)
+{
+	struct seat *seat = g_hash_table_lookup(seats->all, mac);
+	struct screen_mode read;
+
+	screen_mode_parse(mode, &read);
+	if (seat)
+		screen_mode_text(&read, seat->shown);
 }
 
 static gboolean holds(const struct seats *seats)
@@ -418,7 +437,10 @@ json_t *seats_list(const struct seats *seats, const GPtrArray *list)
 	for (guint i = 0; i < list->len; i++) {
 		const struct seat *seat = list->pdata[i];
 
-		json_array_append_new(array, row_json(seats, &seat->row));
+		json_t *row = row_json(seats, &seat->row);
+
+		json_object_set_new(row, "shown", json_string(seat->shown));
+		json_array_append_new(array, row);
 	}
 	return array;
 }

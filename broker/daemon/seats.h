@@ -38,6 +38,10 @@ void seats_seen(struct seats *seats, const char *mac, const char *client, gboole
 const char *seats_place(const struct seats *seats, const char *mac);
 /* The language of the login form there; borrowed. */
 const char *seats_language(const struct seats *seats, const char *mac);
+/* The mode that the screen there is to have, "" = its own; borrowed. */
+const char *seats_screen(const struct seats *seats, const char *mac);
+/* The viewer there says which mode it has; what is none is not taken. */
+void seats_shows(struct seats *seats, const char *mac, const char *mode);
 /* Why nobody may log in there, a sentence for the form that the caller frees; NULL: one may. */
 char *seats_refusal(const struct seats *seats, const char *mac, const char *client);
 

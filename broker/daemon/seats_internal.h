@@ -7,13 +7,15 @@
 #include "broker/daemon/broker.h"
 #include "broker/daemon/seat_name.h"
 #include "broker/daemon/seats.h"
+#include "broker/shared/screen_mode.h"
 
 struct seat {
 	struct store_seat row;
-	gboolean stored;        /* is there a row of it in the store? */
-	enum seats_power power; /* what it is to do; not stored */
-	gint64 power_until_ms;  /* of broker_now_ms */
-	gint64 noted_wall_ms;   /* when it was last put among those to be stored */
+	gboolean stored;             /* is there a row of it in the store? */
+	enum seats_power power;      /* what it is to do; not stored */
+	gint64 power_until_ms;       /* of broker_now_ms */
+	gint64 noted_wall_ms;        /* when it was last put among those to be stored */
+	char shown[SCREEN_MODE_MAX]; /* the mode that its viewer has said; not stored */
 };
 
 struct seats {

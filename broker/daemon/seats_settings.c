@@ -2,12 +2,14 @@
 /* The settings of a seat: what they are called, where a row has them, what they may be. They are
  * the place's: whoever gets its name gets them. */
 #include "broker/daemon/seats_internal.h"
+#include "broker/shared/screen_mode.h"
 #include "images/store/bootplan.h"
 
 #include <stddef.h>
 #include <string.h>
 
 G_STATIC_ASSERT(sizeof(((struct store_seat *)0)->kernel) == BOOTPLAN_KERNEL_MAX);
+G_STATIC_ASSERT(sizeof(((struct store_seat *)0)->screen) == SCREEN_MODE_MAX);
 
 /* A language of login forms. */
 static gboolean check_language(const char *value, GError **error)
@@ -38,6 +40,17 @@ static gboolean check_kernel(const char *value, GError **error)
 	       seats_refuse(error, BROKER_ERROR_INVALID, "%s", cause->message);
 }
 
+static gboolean check_screen(const char *value, GError **error)
+{
+	struct screen_mode mode;
+
+	return screen_mode_parse(value, &mode) ||
+	       seats_refuse(error, BROKER_ERROR_INVALID,
+		       "screen = \"%s\": allowed is a mode such as 1920x1080 or 1920x1080@60, or "
+		       "preferred, the screen's own",
+		       value);
+}
+
 static const struct {
 	const char *key;
 	size_t at, size;  /* in struct store_seat */
@@ -49,6 +62,7 @@ static const struct {
 	{SETTING(language), NULL, check_language},
 	{SETTING(channel), "stable", check_channel},
 	{SETTING(kernel), NULL, check_kernel},
+	{SETTING(screen), "preferred", check_screen},
 #undef SETTING
 };
 

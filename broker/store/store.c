@@ -73,10 +73,11 @@ static const char seat_schema[] =
 	" last_wall_ms INTEGER NOT NULL, boots INTEGER NOT NULL, language TEXT NOT NULL)"
 	" WITHOUT ROWID;";
 
-/* Version 5: what a seat boots. */
+/* Version 5: what a seat boots, and shows. */
 static const char seat_boot_schema[] =
 	"ALTER TABLE seat ADD COLUMN channel TEXT NOT NULL DEFAULT '';"
-	"ALTER TABLE seat ADD COLUMN kernel TEXT NOT NULL DEFAULT '';";
+	"ALTER TABLE seat ADD COLUMN kernel TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE seat ADD COLUMN screen TEXT NOT NULL DEFAULT '';";
 
 /* What leads to each version from the one before it: a new file takes the same way as an old one,
  * so that the columns are the same. */
@@ -468,17 +469,18 @@ gboolean store_put_seat(
 {
 	if (!row)
 		return run(store, error, "DELETE FROM seat WHERE mac = ?", "s", mac);
-	return run(store, error, "INSERT OR REPLACE INTO seat VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		"sssiiiisss", mac, row->name, row->address, (gint64)row->approved,
+	return run(store, error,
+		"INSERT OR REPLACE INTO seat VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"sssiiiissss", mac, row->name, row->address, (gint64)row->approved,
 		row->first_wall_ms, row->last_wall_ms, (gint64)row->boots, row->language,
-		row->channel, row->kernel);
+		row->channel, row->kernel, row->screen);
 }
 
 gboolean store_load_seats(struct store *store, store_seat_func seat, gpointer data, GError **error)
 {
 	sqlite3_stmt *row = query(store, error,
 		"SELECT mac, name, address, approved, first_wall_ms, last_wall_ms, boots,"
-		" language, channel, kernel FROM seat",
+		" language, channel, kernel, screen FROM seat",
 		"");
 	int result = SQLITE_ERROR;
 
@@ -496,6 +498,7 @@ gboolean store_load_seats(struct store *store, store_seat_func seat, gpointer da
 		text(row, 7, one.language, sizeof(one.language));
 		text(row, 8, one.channel, sizeof(one.channel));
 		text(row, 9, one.kernel, sizeof(one.kernel));
+		text(row, 10, one.screen, sizeof(one.screen));
 		seat(&one, data);
 	}
 	sqlite3_finalize(row);

@@ -38,6 +38,7 @@ struct store_seat {
 	char language[8]; /* of its login form; empty = the site's */
 	char channel[8];  /* of the PCs' image: "testing"; empty = stable */
 	char kernel[161]; /* further options of its kernel */
+	char screen[24];  /* the mode that its screen is to have; empty = the screen's own */
 	gboolean approved;
 	gint64 first_wall_ms, last_wall_ms;
 	guint64 boots;

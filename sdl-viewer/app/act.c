@@ -46,8 +46,28 @@ static void end_login(struct app *app)
 	form_wipe_password(&app->form);
 }
 
+/* The mode that the seat is to have. What became of it the broker is told at once. */
+static void set_mode(struct app *app, const char *text)
+{
+	struct presenter *presenter = app->screen.presenter;
+	struct screen_mode wanted;
+	char mode[SCREEN_MODE_MAX];
+
+	screen_mode_parse(text, &wanted);
+	if (!presenter->ops->set_mode || memcmp(&wanted, &app->wanted, sizeof(wanted)) == 0)
+		return;
+	app->wanted = wanted;
+	if (presenter->ops->set_mode(presenter, &wanted))
+		view_resized(app);
+	if (wanted.width && !screen_mode_fits(&presenter->mode, &wanted))
+		log_event(LOG_WARN, "screen-mode-missing", "wanted", text, "shown",
+			screen_mode_text(&presenter->mode, mode), NULL);
+	app_hello(app);
+}
+
 static void show_site(struct app *app, const struct event *event)
 {
+	set_mode(app, event->screen);
 	utf8_clean(app->cards.site, sizeof(app->cards.site), event->text);
 	if (event->code[0])
 		app->cards.language = language_parse(event->code);
@@ -282,7 +302,7 @@ void act(struct app *app, enum action action, const struct event *event)
 	case ACTION_LEAVE:
 		end_login(app);
 		form_clear(&app->form);
-		control_hello(app->control);
+		app_hello(app);
 		break;
 	case ACTION_LOGOUT:
 		control_logout(app->control);

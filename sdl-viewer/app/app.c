@@ -201,6 +201,14 @@ void app_close(struct app *app)
 	SDL_Quit();
 }
 
+void app_hello(struct app *app)
+{
+	char mode[SCREEN_MODE_MAX];
+
+	screen_mode_text(&app->screen.presenter->mode, mode);
+	control_hello(app->control, app->wanted.width ? mode : "");
+}
+
 /* PCs that were switched on together do not all ask in the same second. */
 static int64_t hello_due(void)
 {
@@ -265,7 +273,7 @@ static void run_timers(struct app *app)
 		handoff_tick(app);
 	if (app->hello_ms && app->hello_ms <= now) {
 		app->hello_ms = 0;
-		control_hello(app->control);
+		app_hello(app);
 	}
 	if (app->toast_ms && app->toast_ms <= now) {
 		view_toast(app, NULL, 0);
@@ -317,7 +325,7 @@ static void take_events(struct app *app)
 
 void app_run(struct app *app)
 {
-	control_hello(app->control);
+	app_hello(app);
 	while (!app->quit) {
 		SDL_Event event;
 

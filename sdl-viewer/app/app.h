@@ -46,14 +46,15 @@ struct app {
 	unsigned power_asked;   /* times that it was told while somebody typed */
 
 	enum state state;
-	int64_t timeout_ms;   /* when the state gets EVENT_TIMEOUT; 0 = never */
-	int64_t ask_ms;       /* when the broker is asked for a new way; 0 = not now */
-	int64_t hello_ms;     /* when the form asks for site and language again; 0 = not */
-	int64_t toast_ms;     /* when the toast goes; 0 = none is shown */
-	int64_t ready_ms;     /* when the last `ready` came */
-	int64_t frame_ms;     /* when the desktop came on the screen */
-	unsigned lost_count;  /* failures in a row */
-	unsigned next_number; /* of the next connection */
+	int64_t timeout_ms;        /* when the state gets EVENT_TIMEOUT; 0 = never */
+	int64_t ask_ms;            /* when the broker is asked for a new way; 0 = not now */
+	struct screen_mode wanted; /* the mode that the broker has named; without a width: none */
+	int64_t hello_ms;          /* when the form asks for site and language again; 0 = not */
+	int64_t toast_ms;          /* when the toast goes; 0 = none is shown */
+	int64_t ready_ms;          /* when the last `ready` came */
+	int64_t frame_ms;          /* when the desktop came on the screen */
+	unsigned lost_count;       /* failures in a row */
+	unsigned next_number;      /* of the next connection */
 	/* The one on the screen, and the one that is to take its place. */
 	struct connection current, next;
 	struct handoff handoff;
@@ -86,6 +87,10 @@ int64_t app_now_ms(void);
 bool app_open(struct app *app, const struct options *options, char *why, size_t size);
 void app_run(struct app *app);
 void app_close(struct app *app);
+
+/* Says what the screen shows, where a mode was set, and asks for site, language and whatever else
+ * the seat is to have. */
+void app_hello(struct app *app);
 
 /* Moves the state table. `event` stays the caller's. */
 void app_event(struct app *app, const struct event *event);

@@ -12,7 +12,7 @@
 
 enum event_type {
 	/* from the broker */
-	EVENT_HELLO,        /* text=site, code=language, power, notice */
+	EVENT_HELLO,        /* text=site, code=language, power, notice, screen */
 	EVENT_HELLO_FAILED, /* text */
 	EVENT_LOGIN_FAILED, /* code, text: the request itself failed */
 	EVENT_STAGE,        /* code=stage, percent, text */
@@ -63,6 +63,7 @@ struct event {
 	uint16_t port;
 	char code[32];
 	char text[512];   /* clean for display (utf8_clean) */
+	char screen[24];  /* the mode that the screen is to have; empty = its own */
 	char notice[256]; /* why nobody may log in at this PC; clean for display */
 	char host[64];
 	char tls_name[128];

@@ -515,10 +515,11 @@ static void give_order(
 	curl_multi_wakeup(control->multi);
 }
 
-void control_hello(struct control *control)
+void control_hello(struct control *control, const char *mode)
 {
 	char *body = NULL;
-	int size = asprintf(&body, "{\"seat\":\"%s\"}", control->seat);
+	int size = *mode ? asprintf(&body, "{\"seat\":\"%s\",\"mode\":\"%s\"}", control->seat, mode)
+			 : asprintf(&body, "{\"seat\":\"%s\"}", control->seat);
 
 	if (size < 0)
 		abort();

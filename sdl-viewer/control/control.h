@@ -23,9 +23,10 @@ struct control;
 struct control *control_new(const struct control_config *config, struct event_queue *queue);
 void control_free(struct control *control); /* ends the thread; NULL-safe */
 
-/* Asks for site and language until the broker answers: EVENT_HELLO, before it EVENT_HELLO_FAILED.
+/* Says the screen's mode ("" = nothing of it), and asks for site and language until the broker
+ * answers: EVENT_HELLO, before it EVENT_HELLO_FAILED.
  */
-void control_hello(struct control *control);
+void control_hello(struct control *control, const char *mode);
 
 /*
  * Sends the login, once. EVENT_LOGIN_FAILED, or the events of the stream, which is opened by

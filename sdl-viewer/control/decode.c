@@ -169,6 +169,9 @@ struct event *decode_hello(const char *body, size_t size)
 		utf8_clean(event->text, sizeof(event->text), text_of(object, "site"));
 		if (!take_word(event->code, sizeof(event->code), text_of(object, "language"), "-_"))
 			event->code[0] = 0;
+		if (!take_word(
+			    event->screen, sizeof(event->screen), text_of(object, "screen"), "@"))
+			event->screen[0] = 0;
 		utf8_clean(event->notice, sizeof(event->notice), text_of(object, "held"));
 		event->power = !strcmp(text_of(object, "power"), "off")      ? POWER_OFF
 			       : !strcmp(text_of(object, "power"), "reboot") ? POWER_REBOOT

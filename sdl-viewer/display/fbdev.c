@@ -66,6 +66,7 @@ static bool fit(struct fbdev *fbdev, const struct fb_var_screeninfo *var,
 {
 	fbdev->base.width = (int)var->xres;
 	fbdev->base.height = (int)var->yres;
+	fbdev->base.mode = (struct screen_mode){.width = var->xres, .height = var->yres};
 	fbdev->format.bits = var->bits_per_pixel;
 	fbdev->pitch = fix->line_length;
 	fbdev->size = fix->smem_len;
@@ -79,7 +80,7 @@ static bool fit(struct fbdev *fbdev, const struct fb_var_screeninfo *var,
 struct presenter *presenter_fbdev_open(const char *path, char *why, size_t size)
 {
 	static const struct presenter_ops ops = {
-		"fbdev", fbdev_present, fbdev_refresh, fbdev_close};
+		"fbdev", fbdev_present, fbdev_refresh, NULL, fbdev_close};
 	struct fb_var_screeninfo var;
 	struct fb_fix_screeninfo fix;
 	int device = open(path, O_RDWR | O_CLOEXEC);

@@ -36,6 +36,7 @@ struct kms {
 	int card;
 	uint32_t connector, crtc; /* 0 = no monitor */
 	drmModeModeInfo mode;
+	struct screen_mode wanted; /* without a width: the preferred one */
 	struct buffer buffer;
 	drmModeCrtc *saved; /* owned: what the console showed; NULL = none */
 	uint32_t saved_connector;
@@ -86,6 +87,31 @@ static const drmModeModeInfo *preferred(const drmModeConnector *connector)
 	return &connector->modes[0];
 }
 
+static struct screen_mode mode_of(const drmModeModeInfo *mode)
+{
+	return (struct screen_mode){mode->hdisplay, mode->vdisplay, mode->vrefresh};
+}
+
+/* Of those that are what is wanted the preferred one, else the quickest; NULL: there is none. */
+static const drmModeModeInfo *wanted_mode(
+	const drmModeConnector *connector, const struct screen_mode *wanted)
+{
+	const drmModeModeInfo *best = NULL;
+
+	for (int i = 0; i < connector->count_modes; i++) {
+		const drmModeModeInfo *mode = &connector->modes[i];
+		const struct screen_mode own = mode_of(mode);
+
+		if (!screen_mode_fits(&own, wanted) || (mode->flags & DRM_MODE_FLAG_INTERLACE))
+			continue;
+		if (mode->type & DRM_MODE_TYPE_PREFERRED)
+			return mode;
+		if (!best || mode->vrefresh > best->vrefresh)
+			best = mode;
+	}
+	return best;
+}
+
 static uint32_t find_crtc(
 	struct kms *kms, const drmModeRes *resources, const drmModeConnector *connector)
 {
@@ -101,9 +127,10 @@ static uint32_t find_crtc(
 	return 0;
 }
 
-/* Looks for a connected monitor; fills connector, crtc and mode. False when there is none. */
-static bool find_screen(
-	struct kms *kms, uint32_t *connector_id, uint32_t *crtc, drmModeModeInfo *mode)
+/* Looks for a connected monitor; fills connector, crtc and mode, `wanted` or the preferred one.
+ * False when there is none. */
+static bool find_screen(struct kms *kms, const struct screen_mode *wanted, uint32_t *connector_id,
+	uint32_t *crtc, drmModeModeInfo *mode)
 {
 	drmModeRes *resources = drmModeGetResources(kms->card);
 	bool found = false;
@@ -116,7 +143,9 @@ static bool find_screen(
 			connector->count_modes > 0) {
 			*crtc = find_crtc(kms, resources, connector);
 			*connector_id = connector->connector_id;
-			*mode = *preferred(connector);
+			const drmModeModeInfo *own = wanted_mode(connector, wanted);
+
+			*mode = own ? *own : *preferred(connector);
 			found = *crtc != 0;
 		}
 		drmModeFreeConnector(connector);
@@ -125,27 +154,16 @@ static bool find_screen(
 	return found;
 }
 
-/* Sets the mode of the monitor that is there now. False when what is shown stays as it was. */
-static bool light(struct kms *kms)
+/* Makes a buffer and shows it in that mode. */
+static bool show_mode(
+	struct kms *kms, uint32_t connector, uint32_t crtc, const drmModeModeInfo *mode)
 {
-	uint32_t connector, crtc;
-	drmModeModeInfo mode;
+	drmModeModeInfo own = *mode;
 	struct buffer buffer = {0};
 
-	if (!find_screen(kms, &connector, &crtc, &mode)) {
-		kms->connector = 0;
-		return false;
-	}
-	if (connector == kms->connector && crtc == kms->crtc &&
-		memcmp(&mode, &kms->mode, sizeof(mode)) == 0)
-		return false;
-	if (!kms->saved) {
-		kms->saved = drmModeGetCrtc(kms->card, crtc);
-		kms->saved_connector = connector;
-	}
-	if (!buffer_make(kms, &buffer, mode.hdisplay, mode.vdisplay) ||
-		drmModeSetCrtc(kms->card, crtc, buffer.fb, 0, 0, &connector, 1, &mode) != 0) {
-		log_event(LOG_ERROR, "screen-mode-refused", "mode", mode.name, "error",
+	if (!buffer_make(kms, &buffer, mode->hdisplay, mode->vdisplay) ||
+		drmModeSetCrtc(kms->card, crtc, buffer.fb, 0, 0, &connector, 1, &own) != 0) {
+		log_event(LOG_ERROR, "screen-mode-refused", "mode", mode->name, "error",
 			strerror(errno), NULL);
 		buffer_clear(kms, &buffer);
 		return false;
@@ -154,11 +172,47 @@ static bool light(struct kms *kms)
 	kms->buffer = buffer;
 	kms->connector = connector;
 	kms->crtc = crtc;
-	kms->mode = mode;
-	kms->base.width = mode.hdisplay;
-	kms->base.height = mode.vdisplay;
-	log_event(LOG_INFO, "screen-mode", "mode", mode.name, NULL);
+	kms->mode = *mode;
+	kms->base.width = mode->hdisplay;
+	kms->base.height = mode->vdisplay;
+	kms->base.mode = mode_of(mode);
+	log_event(LOG_INFO, "screen-mode", "mode", mode->name, NULL);
 	return true;
+}
+
+/* Sets the mode of the monitor that is there now: the wanted one, or, where the monitor has none
+ * such or the card refuses it, the preferred one. False when what is shown stays as it was. */
+static bool light(struct kms *kms)
+{
+	const struct screen_mode tries[] = {kms->wanted, {0}};
+	uint32_t connector, crtc;
+	drmModeModeInfo mode;
+
+	for (int i = 0; i < 2; i++) {
+		if (!find_screen(kms, &tries[i], &connector, &crtc, &mode)) {
+			kms->connector = 0;
+			kms->base.mode = (struct screen_mode){0};
+			return false;
+		}
+		if (connector == kms->connector && crtc == kms->crtc &&
+			memcmp(&mode, &kms->mode, sizeof(mode)) == 0)
+			return false;
+		if (!kms->saved) {
+			kms->saved = drmModeGetCrtc(kms->card, crtc);
+			kms->saved_connector = connector;
+		}
+		if (show_mode(kms, connector, crtc, &mode))
+			return true;
+	}
+	return false;
+}
+
+static bool kms_set_mode(struct presenter *presenter, const struct screen_mode *wanted)
+{
+	struct kms *kms = (struct kms *)presenter;
+
+	kms->wanted = *wanted;
+	return light(kms);
 }
 
 static void kms_present(
@@ -254,7 +308,8 @@ static int open_card(char *why, size_t size)
 
 struct presenter *presenter_kms_open(char *why, size_t size)
 {
-	static const struct presenter_ops ops = {"kms", kms_present, kms_refresh, kms_close};
+	static const struct presenter_ops ops = {
+		"kms", kms_present, kms_refresh, kms_set_mode, kms_close};
 	int card = open_card(why, size);
 	struct kms *kms;
 
@@ -264,12 +319,13 @@ struct presenter *presenter_kms_open(char *why, size_t size)
 	if (!kms)
 		abort();
 	kms->card = card;
-	kms->base = (struct presenter){&ops, BLIND_WIDTH, BLIND_HEIGHT, uevent_open(), NULL};
+	kms->base = (struct presenter){
+		.ops = &ops, .width = BLIND_WIDTH, .height = BLIND_HEIGHT, .fd = uevent_open()};
 	if (!light(kms)) {
 		uint32_t connector, crtc;
 		drmModeModeInfo mode;
 
-		if (find_screen(kms, &connector, &crtc, &mode)) {
+		if (find_screen(kms, &kms->wanted, &connector, &crtc, &mode)) {
 			snprintf(why, size,
 				"/dev/dri: the screen's mode was refused: is another "
 				"program using it?");

@@ -41,7 +41,7 @@ static void window_close(struct presenter *presenter)
 struct presenter *presenter_window_open(int width, int height, char *why, size_t size)
 {
 	static const struct presenter_ops ops = {
-		"window", window_present, window_refresh, window_close};
+		"window", window_present, window_refresh, NULL, window_close};
 	struct window *window = calloc(1, sizeof(*window));
 
 	if (!window)

@@ -208,6 +208,33 @@ def test_the_form_of_a_seat_has_its_language(make_site):
     assert site.request("POST", "/v1/client/hello", {"seat": "zz"})[0] == 400
 
 
+def test_a_seat_has_its_mode_of_the_screen(make_site):
+    site = make_site()
+
+    def hello(number, mode):
+        status, answer = site.request("POST", "/v1/client/hello", {"seat": MAC % number, "mode": mode})
+        assert status == 200
+        return answer.get("screen")
+    for number in (1, 2):
+        site.cli("seat", "name", MAC % number, "room/%d" % number)
+    assert hello(1, "1280x800@75") is None and hello(2, "") is None
+    site.cli("seat", "set", "room/1-2", "screen=1920x1080@60", "language=ko")
+    assert hello(1, "1280x800@75") == "1920x1080@60"
+    shown = site.cli("seat", "show", "room/1").stdout
+    assert "screen     1920x1080@60" in shown and "shows      1280x800@75: the screen has no such mode" in shown
+    hello(1, "1920x1080@60")
+    assert "shows      1920x1080@60\n" in site.cli("seat", "show", "room/1").stdout
+    assert "shows" not in site.cli("seat", "show", "room/2").stdout
+    assert [s["shown"] for s in seats(site)] == ["1920x1080@60", ""]
+    hello(1, "\" x")
+    assert seats(site)[0]["shown"] == "", "what is no mode is not kept"
+    for bad in ("1920", "1920x1080i", "9x9", "1920x1080@999", "auto", "x" * 900):
+        assert "1920x1080@60, or preferred" in site.cli("seat", "set", "room/1", "screen=" + bad, status=1).stderr
+    assert {s["screen"] for s in seats(site)} == {"1920x1080@60"}
+    site.cli("seat", "set", "room/1", "screen=preferred")
+    assert hello(1, "") is None and seats(site)[0]["screen"] == ""
+
+
 def test_pcs_switch_off_when_told_or_by_policy(make_site):
     site = make_site()
     site.add_server()
@@ -256,7 +283,7 @@ def test_import_and_export(make_site, tmp_path):
     assert site.cli("seat", "import", str(file)).stdout == "Seats: 30 new, 0 changed, 0 as before.\n"
     assert [s["name"] for s in seats(site)] == ["room-301/%d" % n for n in range(1, 31)]
     exported = site.cli("seat", "export").stdout
-    assert exported.splitlines()[:2] == ["mac,name,language,channel,kernel", MAC % 1 + ",room-301/1,,,"]
+    assert exported.splitlines()[:2] == ["mac,name,language,channel,kernel,screen", MAC % 1 + ",room-301/1,,,,"]
     assert len(exported.splitlines()) == 31
     changed = exported.replace("/1,", "/x,").replace("/2,", "/1,ko").replace("/x,", "/2,")
     done = json.loads(site.cli("seat", "import", "-", "--json", stdin=changed).stdout)
@@ -268,7 +295,7 @@ def test_import_and_export(make_site, tmp_path):
     # All settings go out and come in as they are.
     site.cli("seat", "set", "room-301/3", "channel=testing", "kernel=nomodeset acpi=off")
     all_set = site.cli("seat", "export").stdout
-    assert MAC % 3 + ',room-301/3,,testing,"nomodeset acpi=off"\n' in all_set
+    assert MAC % 3 + ',room-301/3,,testing,"nomodeset acpi=off",\n' in all_set
     assert json.loads(site.cli("seat", "import", "-", "--json", stdin=all_set).stdout)["changed"] == 0
     # What was exported is the way back.
     site.cli("seat", "import", "-", stdin=exported)

@@ -261,6 +261,7 @@ static void test_seats(void **state)
 		.language = "ko",
 		.channel = "testing",
 		.kernel = "nomodeset acpi=off",
+		.screen = "1920x1080@60",
 		.approved = TRUE,
 		.first_wall_ms = 1700000000123,
 		.last_wall_ms = 1700000000456,
@@ -283,6 +284,7 @@ static void test_seats(void **state)
 	assert_string_equal(one->language, "ko");
 	assert_string_equal(one->channel, "testing");
 	assert_string_equal(one->kernel, "nomodeset acpi=off");
+	assert_string_equal(one->screen, "1920x1080@60");
 	assert_true(one->approved);
 	assert_int_equal(one->first_wall_ms, 1700000000123);
 	assert_int_equal(one->last_wall_ms, 1700000000456);

@@ -221,6 +221,12 @@ static void answers_are_checked(void **unused)
 	assert_string_equal(event->code, "ko");
 	assert_int_equal(event->power, POWER_STAY);
 	event_free(event);
+	event = decode_hello("{\"site\":\"Lab\",\"screen\":\"1920x1080@60\"}", 38);
+	assert_string_equal(event->screen, "1920x1080@60");
+	event_free(event);
+	event = decode_hello("{\"site\":\"Lab\",\"screen\":\"1920 x 1080\"}", 37);
+	assert_string_equal(event->screen, "");
+	event_free(event);
 	event = decode_hello("{\"site\":\"Lab\",\"held\":\"It waits.\"}", 33);
 	assert_string_equal(event->notice, "It waits.");
 	event_free(event);
