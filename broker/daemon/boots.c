@@ -378,12 +378,12 @@ static const char *cause_of(const struct boot *boot, enum stage stage)
 			       ? "it has the boot program and Linux never reported: Secure Boot "
 				 "refuses "
 				 "it (its screen says so: is the site's key enrolled in it?), its "
-				 "graphics driver hangs, or its network card has no driver"
+				 "graphics driver hangs (try kernel=nomodeset of carrel seat "
+				 "set), or its network card has no driver"
 			       : "it has kernel and initramfs and Linux never reported: its "
 				 "graphics "
-				 "driver may hang (try `nomodeset` at its boot prompt), or its "
-				 "network "
-				 "card has no driver";
+				 "driver may hang (try kernel=nomodeset of carrel seat set), or "
+				 "its network card has no driver";
 	case STAGE_FETCH:
 	case STAGE_VERIFY:
 		return "it has the network and not the root image: it was switched off, or the "
