@@ -125,8 +125,14 @@ static void print_seats(const json_t *list)
 		       "%" JSON_INTEGER_FORMAT "\n",
 			show_string(seat, "address"), first, show_string(seat, "last_seen"),
 			show_integer(seat, "boots"));
-		if (json_is_object(json_object_get(seat, "boot")))
-			print_boot(json_object_get(seat, "boot"));
+		const json_t *boot = json_object_get(seat, "boot");
+		if (!strcmp(show_string(boot, "firmware"), "uefi-http") &&
+			(*show_string(seat, "channel") || *show_string(seat, "kernel")))
+			puts("note       it starts by UEFI HTTP Boot, where channel and kernel "
+			     "have no "
+			     "effect: set its firmware to PXE");
+		if (json_is_object(boot))
+			print_boot(boot);
 	}
 }
 

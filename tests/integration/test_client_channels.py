@@ -194,6 +194,9 @@ def test_a_version_is_proved_by_boots(site):
     site.take_up()
     assert site.clients()["channels"]["canary"] == 1
     site.boots(4, NEW, by="http")
+    assert "HTTP Boot" not in site.cli("seat", "show", MAC % 4).stdout
+    site.cli("seat", "set", MAC % 4, "kernel=nomodeset")
+    assert "set its firmware to PXE" in site.cli("seat", "show", MAC % 4).stdout
     assert site.wait(lambda c: c["channels"]["canary"] == 0)["channels"]["stable"] == new
     # Proved is proved.
     site.boots(5, NEW, up=False)
