@@ -91,10 +91,12 @@ layers_unpack() { # LAYER FOLDER
 }
 
 # "$work/new" into the cache as the layer, and away; as the topmost it is the image's tree. Times are
-# brought to one that is not later than SOURCE_DATE_EPOCH, in the tree as in the archive.
+# brought to one that is not later than SOURCE_DATE_EPOCH, in the tree as in the archive. Where the
+# packages came from is a folder of this cache: the layers above may be made when it is elsewhere.
 layers_store() {
 	tar -c --sort=name --format=posix --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime \
 		--xattrs --xattrs-include='*' --numeric-owner --clamp-mtime --mtime="@$SOURCE_DATE_EPOCH" \
+		--exclude=./etc/apt/sources.list \
 		-C "$work/new" . >"$work/fifo" &
 	zstd -q -1 <"$work/fifo" >"$layers/$layer.part"
 	wait $! || die "a layer cannot be stored"

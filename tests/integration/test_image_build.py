@@ -135,6 +135,21 @@ def test_a_changed_package_has_its_layer_made_again(own):
     assert "tiny-app_2.0_amd64.deb" in (out / "tiny/current/packages.lock").read_text()
 
 
+def test_a_cache_that_was_moved_makes_the_next_layer(own, tmp_path):
+    tiny, out, cache = own
+    shutil.copytree(cache, tmp_path / "moved")
+    tiny.app("4.0")
+    tiny.lock = tiny.write_lock()
+    said = ok(tiny.build(out, tmp_path / "moved", "--version", VERSION))
+    assert "layer 2 of 2" in said and "layer 1" not in said
+    # a layer has nothing of the cache that made it: the bytes are those of an empty one
+    ok(tiny.build(tmp_path / "other", tmp_path / "empty", "--version", VERSION))
+    for layer in (tmp_path / "empty/layers").glob("*.tar.zst"):
+        assert layer.read_bytes() == (tmp_path / "moved/layers" / layer.name).read_bytes()
+    for name in FILES:
+        assert (out / "tiny" / VERSION / name).read_bytes() == (tmp_path / "other/tiny" / VERSION / name).read_bytes()
+
+
 def test_packages_come_from_the_cache_else_from_the_lock(own, tmp_path):
     tiny, out, _ = own
     cache, gone = tmp_path / "cache", tmp_path / "gone"
