@@ -10,10 +10,11 @@ $(call program,carrel-ximwait,images/agent/ximwait.c,,x11,$(LIBEXECDIR))
 # /init of an initramfs links to nothing. It is made apart: -static and PIE do not go together, nor
 # does the address sanitizer with being the first process.
 INIT_SRC := images/desktop-initrd/init.c images/verity/verity.c
+INIT_CC = $(CC) $(CPPFLAGS) -std=gnu11 -Os $(WARN) -static
 $(B)/carrel-desktop-init: $(INIT_SRC) images/verity/verity.h
 	@mkdir -p $(@D)
 	@echo "  CC $@"
-	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 -Os $(WARN) -static -o $@ $(INIT_SRC)
+	$(Q)$(INIT_CC) -o $@ $(INIT_SRC)
 PROGRAMS += $(B)/carrel-desktop-init
 INSTALL_PROGRAMS += carrel-desktop-init>$(LIBEXECDIR)
 

@@ -9,6 +9,7 @@
 #   make bench         what the allocator's decisions cost, as JSON
 #   make bench-handoff what a hand-off costs its user, in the virtual lab, as root, as JSON
 #   make bench-desktop how long a desktop needs from its VM's start, as root, as JSON
+#   make bench-formats which file system serves a desktop's root image best, as root, as JSON
 #   make bench-storm   what a room of PCs needs that is switched on at once, as root, as JSON
 # Other folders may still add to TESTS and FUZZERS: hence second expansion.
 PYTHON ?= /usr/bin/python3

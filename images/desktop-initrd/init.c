@@ -36,6 +36,10 @@
 #define ROOT_DEVICE "/dev/carrel-root"
 #define DISK_TIMEOUT_MS 30000
 #define NEW_ROOT "/sysroot"
+/* The images' file system; the bench of formats makes an init for another one. */
+#ifndef ROOT_FORMAT
+#define ROOT_FORMAT "erofs"
+#endif
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -279,7 +283,7 @@ int main(void)
 	load_modules();
 	open_root(cmdline);
 	make_dir("/run/carrel");
-	mount_at("erofs", ROOT_DEVICE, "/run/carrel/lower", MS_RDONLY, NULL);
+	mount_at(ROOT_FORMAT, ROOT_DEVICE, "/run/carrel/lower", MS_RDONLY, NULL);
 	snprintf(options, sizeof(options), "mode=0755,size=%s", upper);
 	mount_at("tmpfs", "upper", "/run/carrel/upper", 0, options);
 	make_dir("/run/carrel/upper/data");

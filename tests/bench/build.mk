@@ -19,10 +19,21 @@ bench-desktop: all
 	@$(PYTHON) tests/bench/desktop_boot.py $(VERSIONS) >$(B)/bench/desktop.json; status=$$?; \
 		cat $(B)/bench/desktop.json; exit $$status
 
+# The file systems that a root image could have; VERSIONS names one folder of an image, RUNS how often each
+# boots. Half an hour under emulation.
+$(B)/bench/init-%: $(INIT_SRC) images/verity/verity.h
+	@mkdir -p $(@D)
+	@echo "  CC $@"
+	$(Q)$(INIT_CC) -DROOT_FORMAT='"$*"' -o $@ $(INIT_SRC)
+
+bench-formats: all $(B)/bench/init-squashfs
+	@$(PYTHON) tests/bench/formats.py --init $(B)/bench/init-squashfs $(addprefix --runs ,$(RUNS)) $(VERSIONS) \
+		>$(B)/bench/formats.json; status=$$?; cat $(B)/bench/formats.json; exit $$status
+
 # A room that is switched on at once, over links of 1 Gbit/s and 100 Mbit/s, as root; five minutes.
 bench-storm: all
 	@mkdir -p $(B)/bench
 	@$(PYTHON) tests/bench/storm.py >$(B)/bench/storm.json; status=$$?; \
 		cat $(B)/bench/storm.json; exit $$status
 
-.PHONY: bench bench-handoff bench-desktop bench-storm
+.PHONY: bench bench-handoff bench-desktop bench-formats bench-storm

@@ -7,6 +7,11 @@ plain QEMU. JSON on standard output; exit status 1 when a goal is missed.
     waiting_s  the waiting screen is drawn (looked for from hello on)
     drawn_s    the user's desktop is drawn: the claim follows the waiting screen at once, and the
                last change of the picture before STILL_S without one is what counts
+    cpu_s      what QEMU had used of processors when the desktop was drawn
+    used_mb, caches_mb, available_mb
+               the guest's memory at the drawn desktop: used without caches, the page cache, and what
+               programs could still have, as the guest's kernel says it to the balloon
+    read_mb    bytes of the root image that the guest has read by then
     ratio      drawn_s of this version by that of the first one given, of the medians
 
 Versions take turns, so that what else the machine does meets all of them. As root: user's volumes
@@ -50,17 +55,25 @@ def is_waiting(image):
 
 
 def wait_still(vm):
-    """When the picture last changed, once it is still and no more the waiting screen."""
-    last, at = vm.screen(), vm.now()
+    """When the picture last changed, once it is still and no more the waiting screen, and the
+    processors' seconds until then."""
+    last, at, cpu = vm.screen(), vm.now(), vm.cpu_seconds()
 
     def still(image):
-        nonlocal last, at
+        nonlocal last, at, cpu
         if changed(image, last):
-            last, at = image, vm.now()
+            last, at, cpu = image, vm.now(), vm.cpu_seconds()
         return vm.now() - at > STILL_S and not is_waiting(image)
 
     image = vm.wait_screen(still, PATIENCE_S, "a picture that is still")
-    return at, image
+    return at, cpu, image
+
+
+def memory_mb(vm):
+    said = {name: size / 1e6 for name, size in vm.memory().items()}
+    free, caches = said["stat-free-memory"], said["stat-disk-caches"]
+    return {"used_mb": said["stat-total-memory"] - free - caches, "caches_mb": caches,
+            "available_mb": said["stat-available-memory"]}
 
 
 def one_boot(version, memory_mib, picture):
@@ -77,16 +90,35 @@ def one_boot(version, memory_mib, picture):
             answer = vm.claim("bench", UID, SERIAL)
             if not answer["ok"]:
                 raise Timeout(f"the claim was refused: {answer}")
-            drawn, image = wait_still(vm)
+            drawn, cpu, image = wait_still(vm)
+            memory, read = memory_mb(vm), vm.root_read() / 1e6
             if picture:
                 image.save(picture)
         finally:
             vm.close()
-    return {"hello_s": hello, "waiting_s": waiting, "drawn_s": drawn}
+    return {"hello_s": hello, "waiting_s": waiting, "drawn_s": drawn, "cpu_s": cpu, **memory,
+            "read_mb": read}
 
 
 def median(runs, key):
     return round(statistics.median(run[key] for run in runs), 1)
+
+
+def in_turns(versions, count, memory_mib, pictures=None):
+    """Boots each of the folders so many times, in turns: the runs of each, in their order."""
+    runs = [[] for _ in versions]
+    for number in range(count):
+        for index, version in enumerate(versions):
+            picture = pictures and os.path.join(pictures, f"{index}.png")
+            runs[index].append(one_boot(version, memory_mib, picture))
+            say(f"run {number + 1} of {version}: {runs[index][-1]}")
+    return runs
+
+
+def medians(runs, first):
+    """The medians of a version's runs, and drawn_s by that of the runs it is compared with."""
+    result = {key: median(runs, key) for key in runs[0]}
+    return result | {"ratio": round(result["drawn_s"] / median(first, "drawn_s"), 2)}
 
 
 def main():
@@ -100,20 +132,14 @@ def main():
     given = parser.parse_args()
     versions = [os.path.realpath(v) for v in
                 given.versions or [os.path.join(TOP, "build/images/desktop-lite/current")]]
-    runs = {version: [] for version in versions}
-    for number in range(given.runs):
-        for index, version in enumerate(versions):
-            picture = given.pictures and os.path.join(given.pictures, f"{index}.png")
-            runs[version].append(one_boot(version, given.memory, picture))
-            say(f"run {number + 1} of {version}: {runs[version][-1]}")
+    runs = in_turns(versions, given.runs, given.memory, given.pictures)
     results, missed = [], []
-    for version, its in runs.items():
+    for version, its in zip(versions, runs):
         with open(os.path.join(version, "manifest.json"), encoding="utf-8") as file:
             manifest = json.load(file)
         result = {"version": f"{manifest['name']}@{manifest['version']}", "folder": version,
                   "root_bytes": manifest["files"]["root"]["size"], "runs": its,
-                  **{key: median(its, key) for key in its[0]}}
-        result["ratio"] = round(result["drawn_s"] / median(runs[versions[0]], "drawn_s"), 2)
+                  **medians(its, runs[0])}
         missed += [f"{result['version']}: {key} {result[key]} s, goal {goal} s"
                    for key, goal in GOALS.get(manifest["name"], {}).items() if result[key] > goal]
         results.append(result)

@@ -49,6 +49,7 @@ class Desktop:
             "-device", "virtio-vga,xres=1024,yres=768",
             "-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci",
             "-device", "virtio-rng-pci",
+            "-device", "virtio-balloon-pci,id=balloon",
             "-device", "pcie-root-port,id=plug0,chassis=1",
             "-device", "pcie-root-port,id=plug1,chassis=2",
             "-drive", f"file={root or files['root']},if=none,id=root,format=raw,readonly=on",
@@ -236,19 +237,40 @@ class Desktop:
                     self.tap(plain.get(c, c))
             self.wait_screen(lambda i, b=before: i.tobytes() != b, 60, f"the echo of {text!r}")
 
+    def cpu_seconds(self):
+        """What the VM has used of processors."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def busy(self, seconds):
         """Share of one processor that the VM uses over so many seconds, in which it must live."""
-        def ticks():
-            with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
-                fields = stat.read().rsplit(")", 1)[1].split()
-            return int(fields[11]) + int(fields[12])
-
-        before = ticks()
+        before = self.cpu_seconds()
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            return (ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
+            return (self.cpu_seconds() - before) / seconds
         raise AssertionError("the VM has ended")
+
+    def memory(self):
+        """What the guest's kernel says of its memory, through its balloon: bytes by QEMU's names
+        ("stat-free-memory", "stat-disk-caches", ...). Its driver told something when it began, too."""
+        balloon = {"path": "/machine/peripheral/balloon"}
+        old = self.qmp("qom-get", **balloon, property="guest-stats")["last-update"]
+        self.qmp("qom-set", **balloon, property="guest-stats-polling-interval", value=1)
+        end = time.monotonic() + 30
+        while True:
+            said = self.qmp("qom-get", **balloon, property="guest-stats")
+            if said["last-update"] != old:
+                return said["stats"]
+            if time.monotonic() > end:
+                raise Timeout("the guest's balloon said nothing of its memory in 30 s")
+            select.select([], [], [], 0.2)
+
+    def root_read(self):
+        """Bytes that the guest has read of its root image."""
+        return next(d["stats"]["rd_bytes"] for d in self.qmp("query-blockstats")
+                    if d.get("device") == "root")
 
     def close(self):
         if self.process.poll() is None:
