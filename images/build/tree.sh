@@ -61,6 +61,7 @@ tree_overlay() {
 	cp "$kernel_dir/lib/modules/$kernel_release"/modules.builtin* "$kernel_dir/lib/modules/$kernel_release/modules.order" "$modules/"
 	depmod -b "$work/tree" "$kernel_release"
 	echo desktop >"$work/tree/etc/hostname"
+	mkdir -p "$work/tree/etc/default"
 	echo "REHEARSE=$RECIPE_rehearse" >"$work/tree/etc/default/carrel-agent"
 }
 
