@@ -11,6 +11,7 @@
 #   make bench-desktop how long a desktop needs from its VM's start, as root, as JSON
 #   make bench-formats which file system serves a desktop's root image best, as root, as JSON
 #   make bench-storm   what a room of PCs needs that is switched on at once, as root, as JSON
+#   make bench-boot    power-on to login form beside LTSP and Debian live, as root, as JSON
 # Other folders may still add to TESTS and FUZZERS: hence second expansion.
 PYTHON ?= /usr/bin/python3
 PYTEST_ARGS ?=

@@ -36,4 +36,12 @@ bench-storm: all
 	@$(PYTHON) tests/bench/storm.py >$(B)/bench/storm.json; status=$$?; \
 		cat $(B)/bench/storm.json; exit $$status
 
-.PHONY: bench bench-handoff bench-desktop bench-formats bench-storm
+# From power-on to the login form, beside LTSP and Debian live; as root, twenty minutes, and ten more
+# when the peers' images are made. REPETITIONS of each.
+bench-boot: all
+	@mkdir -p $(B)/bench
+	@$(PYTHON) tests/bench/boot/bench_boot.py --repetitions $(or $(REPETITIONS),5) \
+		--keep $(B)/bench/boot-forms >$(B)/bench/boot.json; status=$$?; \
+		cat $(B)/bench/boot.json; exit $$status
+
+.PHONY: bench bench-handoff bench-desktop bench-formats bench-storm bench-boot
