@@ -332,7 +332,7 @@ static bool open_sources(struct agent *agent)
 
 static bool init(struct agent *agent)
 {
-	char rehearse[8] = "";
+	char drawn[16] = "", rehearse[8] = "";
 
 	memset(agent, 0, sizeof(*agent));
 	agent->wait_pid = agent->session_pid = agent->job_pid = agent->rehearsal_pid = -1;
@@ -344,6 +344,8 @@ static bool init(struct agent *agent)
 	agent->rehearse = strcmp(rehearse, "yes") == 0;
 	agent_port_init(&agent->port);
 	agent_x_init(&agent->x, RUN_DIR "/Xauthority");
+	read_word("/etc/default/carrel-agent", "DRAWN=", "\n", drawn, sizeof(drawn));
+	agent->x.desktop = strcmp(drawn, "desktop") == 0;
 	(void)mkdir(RUN_DIR, 0755);
 	agent->job = agent_proc_shared(sizeof(*agent->job));
 	if (!agent->job || !open_sources(agent) || !agent_group_init(&agent->group)) {

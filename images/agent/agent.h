@@ -31,7 +31,7 @@ enum agent_step {
 	STEP_MOUNT,   /* job */
 	STEP_X,       /* the X server is ready */
 	STEP_DRAWN,   /* the window manager has drawn */
-	STEP_PROGRAM, /* the first program's window is there */
+	STEP_PROGRAM, /* the first program's window is there, or the whole desktop */
 	STEP_TERM,    /* the session's processes end by themselves */
 	STEP_KILL,    /* they have been killed */
 	STEP_UNMOUNT, /* job */

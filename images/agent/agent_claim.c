@@ -24,8 +24,10 @@
 #define DISK_TIMEOUT_MS 20000
 #define X_TIMEOUT_MS 60000
 #define DRAWN_TIMEOUT_MS 90000
-#define NO_PROGRAM_MS                                                                              \
-	5000 /* a window manager that is drawn and starts no program is a session too */
+/* A window manager that is drawn and starts no program is a session too, and so is a desktop whose
+ * user has taken its panel away. */
+#define NO_PROGRAM_MS 5000
+#define NO_DESKTOP_MS 30000
 #define TERM_GRACE_MS 5000
 #define KILL_TIMEOUT_MS 10000
 
@@ -252,7 +254,7 @@ static void claim_done(struct agent *agent)
 void agent_claim_x_event(struct agent *agent)
 {
 	if (agent->step == STEP_DRAWN && agent->x.mapped)
-		step_begin(agent, STEP_PROGRAM, NO_PROGRAM_MS);
+		step_begin(agent, STEP_PROGRAM, agent->x.desktop ? NO_DESKTOP_MS : NO_PROGRAM_MS);
 	if ((agent->step == STEP_DRAWN || agent->step == STEP_PROGRAM) && agent->x.drawn)
 		claim_done(agent);
 }

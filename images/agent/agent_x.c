@@ -132,6 +132,9 @@ bool agent_x_connect(struct agent_x *x)
 	x->root = xcb_setup_roots_iterator(xcb_get_setup(x->connection)).data->root;
 	x->wm_check = intern(x->connection, "_NET_SUPPORTING_WM_CHECK");
 	x->client_list = intern(x->connection, "_NET_CLIENT_LIST");
+	x->type = intern(x->connection, "_NET_WM_WINDOW_TYPE");
+	x->type_desktop = intern(x->connection, "_NET_WM_WINDOW_TYPE_DESKTOP");
+	x->type_dock = intern(x->connection, "_NET_WM_WINDOW_TYPE_DOCK");
 	(void)xcb_get_extension_data(x->connection, &xcb_screensaver_id);
 	xcb_change_window_attributes(x->connection, x->root, XCB_CW_EVENT_MASK, &mask);
 	xcb_flush(x->connection);
@@ -156,13 +159,20 @@ void agent_x_clear(struct agent_x *x)
 	x->fd = -1;
 	x->ready_fd = -1;
 	x->pid = -1;
-	x->stopping = x->wm_running = x->mapped = x->drawn = false;
-	x->clients_asked = x->idle_asked = false;
+	x->stopping = x->clients_asked = x->idle_asked = false;
+	x->types_asked = 0;
+	agent_x_expect_session(x);
 }
 
 void agent_x_expect_session(struct agent_x *x)
 {
-	x->wm_running = x->mapped = x->drawn = false;
+	x->wm_running = x->mapped = x->background = x->panel = x->drawn = false;
+}
+
+static void forget_types(struct agent_x *x)
+{
+	while (x->types_asked > 0)
+		xcb_discard_reply(x->connection, x->types_sequence[--x->types_asked]);
 }
 
 /* The answer is looked for in agent_x_events(). */
@@ -170,23 +180,69 @@ static void ask_clients(struct agent_x *x)
 {
 	if (x->clients_asked)
 		xcb_discard_reply(x->connection, x->clients_sequence);
-	x->clients_sequence =
-		xcb_get_property(x->connection, 0, x->root, x->client_list, XCB_ATOM_WINDOW, 0, 1)
-			.sequence;
+	forget_types(x);
+	x->clients_sequence = xcb_get_property(
+		x->connection, 0, x->root, x->client_list, XCB_ATOM_WINDOW, 0, AGENT_X_CLIENTS_MAX)
+				      .sequence;
 	x->clients_asked = xcb_flush(x->connection) > 0;
+}
+
+static void ask_types(struct agent_x *x, const xcb_window_t *windows, unsigned count)
+{
+	while (x->types_asked < count) {
+		x->types_sequence[x->types_asked] = xcb_get_property(
+			x->connection, 0, windows[x->types_asked], x->type, XCB_ATOM_ATOM, 0, 1)
+							    .sequence;
+		x->types_asked++;
+	}
+	xcb_flush(x->connection);
 }
 
 static void clients_answer(struct agent_x *x)
 {
 	void *reply = NULL;
+	int size;
 
 	if (!x->clients_asked ||
 		!xcb_poll_for_reply(x->connection, x->clients_sequence, &reply, NULL))
 		return;
 	x->clients_asked = false;
-	if (reply && xcb_get_property_value_length(reply) > 0)
+	size = reply ? xcb_get_property_value_length(reply) : 0;
+	if (size > 0 && x->desktop)
+		ask_types(x, xcb_get_property_value(reply), (unsigned)size / sizeof(xcb_window_t));
+	else if (size > 0)
 		x->drawn = true;
 	free(reply);
+}
+
+/* A window that is gone again has an error for an answer, which is none. Answers come in the order
+ * of the questions, so those that are there are the first. */
+static void types_answer(struct agent_x *x)
+{
+	unsigned n = 0;
+	void *reply;
+
+	while (n < x->types_asked) {
+		xcb_generic_error_t *error = NULL;
+
+		reply = NULL;
+		if (!xcb_poll_for_reply(x->connection, x->types_sequence[n], &reply, &error))
+			break;
+		n++;
+		if (reply && xcb_get_property_value_length(reply) >= (int)sizeof(xcb_atom_t)) {
+			xcb_atom_t type;
+
+			memcpy(&type, xcb_get_property_value(reply), sizeof(type));
+			x->background = x->background || type == x->type_desktop;
+			x->panel = x->panel || type == x->type_dock;
+		}
+		free(reply);
+		free(error);
+	}
+	x->types_asked -= n;
+	memmove(x->types_sequence, x->types_sequence + n,
+		x->types_asked * sizeof(*x->types_sequence));
+	x->drawn = x->drawn || (x->background && x->panel);
 }
 
 static void property_changed(struct agent_x *x, const xcb_property_notify_event_t *event)
@@ -217,6 +273,7 @@ bool agent_x_events(struct agent_x *x)
 		free(event);
 	}
 	clients_answer(x);
+	types_answer(x);
 	return !xcb_connection_has_error(x->connection);
 }
 

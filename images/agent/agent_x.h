@@ -17,6 +17,7 @@
 
 #define AGENT_X_DISPLAY ":0"
 #define AGENT_X_COOKIE_SIZE 16
+#define AGENT_X_CLIENTS_MAX 32 /* windows of a list that are looked at */
 
 struct agent_x {
 	pid_t pid;          /* of Xorg; -1 when it does not run */
@@ -28,12 +29,18 @@ struct agent_x {
 	int fd;
 	bool stopping; /* it has been told to end */
 	xcb_window_t root;
-	xcb_atom_t wm_check, client_list;
+	xcb_atom_t wm_check, client_list, type, type_desktop, type_dock;
 	bool wm_running; /* a window manager has said so by _NET_SUPPORTING_WM_CHECK */
 	bool mapped;     /* and has mapped a window since: its panel */
-	bool drawn;      /* and manages a program's window, so it has drawn all it drew before */
+	bool background; /* and manages a window of _NET_WM_WINDOW_TYPE_DESKTOP */
+	bool panel;      /* and one of _NET_WM_WINDOW_TYPE_DOCK */
+	bool drawn;      /* and manages a program's window, so it has drawn all it drew before; of a
+			    session that is a desktop, background and panel */
+	bool desktop;    /* the session is one; kept by agent_x_clear() */
 	bool clients_asked;
 	unsigned clients_sequence;
+	unsigned types_asked; /* of the windows of the last list */
+	unsigned types_sequence[AGENT_X_CLIENTS_MAX];
 	bool idle_asked;
 	unsigned idle_sequence;
 };

@@ -4,7 +4,7 @@
 # Recipes: the chain of a recipe and its bases, the keys as RECIPE_key, and where each was given as
 # AT_key. All that can be known of a mistake without building is told here, with file and line.
 
-recipe_keys='name kind suite kernel locales language timezone keyboard session memory_min sudo upper compression cmdline handoff rehearse'
+recipe_keys='name kind suite kernel locales language timezone keyboard session drawn memory_min sudo upper compression cmdline handoff rehearse'
 nl='
 '
 tab=$(printf '\t')
@@ -74,8 +74,8 @@ recipe_key() { # PLACE LINE
 }
 
 recipe_load() {
-	RECIPE_handoff=hard RECIPE_keyboard=us RECIPE_rehearse=yes
-	export RECIPE_handoff RECIPE_keyboard RECIPE_rehearse
+	RECIPE_handoff=hard RECIPE_keyboard=us RECIPE_rehearse=yes RECIPE_drawn=window
+	export RECIPE_handoff RECIPE_keyboard RECIPE_rehearse RECIPE_drawn
 	while IFS= read -r folder; do
 		[ -n "$folder" ] || continue
 		unset RECIPE_name
@@ -119,6 +119,7 @@ recipe_check() {
 	recipe_allow sudo 'yes|no' 'yes, no'
 	recipe_allow handoff 'hard|live' 'hard, live'
 	recipe_allow rehearse 'yes|no' 'yes, no'
+	recipe_allow drawn 'window|desktop' 'window, desktop'
 	recipe_allow keyboard '[a-z]{2,12}(\([a-z0-9_-]+\))?' 'an X layout with or without a variant, such as us, kr or de(nodeadkeys)'
 	recipe_allow memory_min '[1-9][0-9]{2,6}' 'MiB, at least 100'
 	recipe_allow upper '[1-9][0-9]?%|[1-9][0-9]*[kmg]' 'a part of memory such as 40%, or a size such as 300m'

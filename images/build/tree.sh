@@ -62,7 +62,7 @@ tree_overlay() {
 	depmod -b "$work/tree" "$kernel_release"
 	echo desktop >"$work/tree/etc/hostname"
 	mkdir -p "$work/tree/etc/default"
-	echo "REHEARSE=$RECIPE_rehearse" >"$work/tree/etc/default/carrel-agent"
+	printf 'REHEARSE=%s\nDRAWN=%s\n' "$RECIPE_rehearse" "$RECIPE_drawn" >"$work/tree/etc/default/carrel-agent"
 }
 
 # The X layout of the recipe's key "keyboard": LAYOUT or LAYOUT(VARIANT).
