@@ -81,6 +81,7 @@ struct agent {
 	char device[64];
 	char runtime_dir[64];
 	char language[64];
+	unsigned windows;           /* those that STEP_PROGRAM has seen */
 	pid_t session_pid, job_pid; /* -1 when there is none */
 	struct agent_job_text *job; /* shared with jobs */
 	int64_t status_id;          /* of an unanswered status; -1 when there is none */

@@ -24,8 +24,8 @@
 #define DISK_TIMEOUT_MS 20000
 #define X_TIMEOUT_MS 60000
 #define DRAWN_TIMEOUT_MS 90000
-/* A window manager that is drawn and starts no program is a session too, and so is a desktop whose
- * user has taken its panel away. */
+/* Since the last window that came: a window manager that is drawn and starts no program is a
+ * session too, and so is a desktop whose user has taken its panel away. */
 #define NO_PROGRAM_MS 5000
 #define NO_DESKTOP_MS 30000
 #define TERM_GRACE_MS 5000
@@ -189,6 +189,7 @@ static void claim_start_session(struct agent *agent)
 	struct agent_user user = claim_user(agent);
 
 	agent_x_expect_session(&agent->x);
+	agent->windows = 0;
 	step_begin(agent, STEP_DRAWN, DRAWN_TIMEOUT_MS);
 	agent->session_pid = agent_session_start(agent, &user, agent->runtime_dir, NULL);
 	if (agent->session_pid < 0)
@@ -253,9 +254,13 @@ static void claim_done(struct agent *agent)
 
 void agent_claim_x_event(struct agent *agent)
 {
-	if (agent->step == STEP_DRAWN && agent->x.mapped)
+	bool waits = agent->step == STEP_DRAWN || agent->step == STEP_PROGRAM;
+
+	if (waits && agent->x.mapped != agent->windows) {
+		agent->windows = agent->x.mapped;
 		step_begin(agent, STEP_PROGRAM, agent->x.desktop ? NO_DESKTOP_MS : NO_PROGRAM_MS);
-	if ((agent->step == STEP_DRAWN || agent->step == STEP_PROGRAM) && agent->x.drawn)
+	}
+	if (waits && agent->x.drawn)
 		claim_done(agent);
 }
 

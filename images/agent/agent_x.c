@@ -166,7 +166,8 @@ void agent_x_clear(struct agent_x *x)
 
 void agent_x_expect_session(struct agent_x *x)
 {
-	x->wm_running = x->mapped = x->background = x->panel = x->drawn = false;
+	x->mapped = 0;
+	x->wm_running = x->background = x->panel = x->drawn = false;
 }
 
 static void forget_types(struct agent_x *x)
@@ -265,7 +266,7 @@ bool agent_x_events(struct agent_x *x)
 			property_changed(x, (const xcb_property_notify_event_t *)event);
 			break;
 		case XCB_MAP_NOTIFY:
-			x->mapped = x->mapped || x->wm_running;
+			x->mapped += x->wm_running;
 			break;
 		default:
 			break;

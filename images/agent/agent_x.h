@@ -30,8 +30,8 @@ struct agent_x {
 	bool stopping; /* it has been told to end */
 	xcb_window_t root;
 	xcb_atom_t wm_check, client_list, type, type_desktop, type_dock;
+	unsigned mapped; /* windows that were mapped since wm_running: its panel is the first */
 	bool wm_running; /* a window manager has said so by _NET_SUPPORTING_WM_CHECK */
-	bool mapped;     /* and has mapped a window since: its panel */
 	bool background; /* and manages a window of _NET_WM_WINDOW_TYPE_DESKTOP */
 	bool panel;      /* and one of _NET_WM_WINDOW_TYPE_DOCK */
 	bool drawn;      /* and manages a program's window, so it has drawn all it drew before; of a

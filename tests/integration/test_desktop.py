@@ -114,7 +114,7 @@ def test_the_full_desktop_is_drawn(tmp_path):
         answer = vm.claim(USER, UID, VOLUME)
         assert answer["ok"], answer
         vm.wait_screen(lambda i: i.getpixel((300, 10)) == XFCE_PANEL and
-                       i.getpixel((500, 400)) == XFCE_DESKTOP, 120, "panel and background")
+                       i.getpixel((500, 400)) == XFCE_DESKTOP, 30, "panel and background, mapped by then")
         vm.ask(op="release")
         run("e2fsck", "-fn", str(volume))
     finally:

@@ -129,6 +129,42 @@ static void killed_unmount_is_no_release(void **state)
 	assert_int_equal(agent.step, STEP_DONE);
 }
 
+/* Each window that comes is waited for anew; of a desktop longer. */
+static void session_is_drawn(void **state)
+{
+	struct agent agent;
+
+	(void)state;
+	for (int desktop = 0; desktop < 2; desktop++) {
+		const int64_t patience = desktop ? 30000 : 5000;
+
+		begin(&agent, STEP_DRAWN);
+		agent.deadline[TIMER_STEP] = 90000;
+		agent.x.desktop = desktop;
+		agent_claim_x_event(&agent);
+		assert_int_equal(agent.step, STEP_DRAWN);
+		agent.x.mapped = 1;
+		agent_claim_x_event(&agent);
+		assert_int_equal(agent.step, STEP_PROGRAM);
+		assert_int_equal(agent.deadline[TIMER_STEP], patience);
+		agent.deadline[TIMER_STEP] = 7;
+		agent_claim_x_event(&agent);
+		assert_int_equal(agent.deadline[TIMER_STEP], 7);
+		agent.x.mapped = 2;
+		agent_claim_x_event(&agent);
+		assert_int_equal(agent.deadline[TIMER_STEP], patience);
+		assert_int_equal(agent.state, AGENT_CLAIMING);
+		if (desktop)
+			agent.x.drawn = true;
+		if (desktop)
+			agent_claim_x_event(&agent);
+		else
+			agent_claim_timeout(&agent);
+		assert_int_equal(agent.state, AGENT_ACTIVE);
+		assert_int_equal(agent.deadline[TIMER_STEP], 0);
+	}
+}
+
 /* What cannot be opened for another reason than that it is gone may still be mounted. */
 static void device_that_cannot_be_looked_at_is_busy(void **state)
 {
@@ -254,6 +290,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_job_counts_as_mounted),
+		cmocka_unit_test(session_is_drawn),
 		cmocka_unit_test(mount_that_could_not_be_undone_counts_as_mounted),
 		cmocka_unit_test(failed_mount_leaves_a_standby),
 		cmocka_unit_test(killed_unmount_is_no_release),
