@@ -216,6 +216,7 @@ const struct route routes[] = {
 	{DOOR_ADMIN, "POST", "/v1/volumes/*/grow", grow_shape, FALSE, volume_grow},
 	{DOOR_ADMIN, "POST", "/v1/volumes/*/export", export_shape, FALSE, volume_export},
 	{DOOR_ADMIN, "POST", "/v1/volumes/*/import", import_shape, FALSE, volume_import},
+	{DOOR_ADMIN, "POST", "/v1/volumes/*/cancel", NULL, FALSE, volume_cancel},
 	{DOOR_ADMIN, "DELETE", "/v1/volumes/*", NULL, FALSE, volume_delete},
 	{DOOR_ADMIN, "GET", "/v1/seats", NULL, FALSE, seat_list},
 	{DOOR_ADMIN, "POST", "/v1/seats/show", seats_shape, FALSE, seat_show},

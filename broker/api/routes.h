@@ -110,6 +110,7 @@ void volume_check(struct call *call);
 void volume_grow(struct call *call);
 void volume_export(struct call *call);
 void volume_import(struct call *call);
+void volume_cancel(struct call *call);
 void volume_delete(struct call *call);
 void seat_list(struct call *call);
 void seat_show(struct call *call);

@@ -251,6 +251,11 @@ void volume_import(struct call *call)
 			"\"%s\" is no absolute path of a file on the boot server", file);
 }
 
+void volume_cancel(struct call *call)
+{
+	begin(call, VOLUME_WORK_CANCEL, 0, "");
+}
+
 void volume_delete(struct call *call)
 {
 	begin(call, VOLUME_WORK_DELETE, 0, "");

@@ -100,6 +100,7 @@ static const char *const action_names[CORE_ACT_COUNT] = {
 	[CORE_ACT_VOLUME_ATTACH] = "volume-attach",
 	[CORE_ACT_VOLUME_DETACH] = "volume-detach",
 	[CORE_ACT_VOLUME_WORK] = "volume-work",
+	[CORE_ACT_VOLUME_CANCEL] = "volume-cancel",
 	[CORE_ACT_VOLUME_SWEEP] = "volume-sweep",
 	[CORE_ACT_CLAIM] = "claim",
 	[CORE_ACT_RELEASE] = "release",

@@ -111,6 +111,8 @@ enum core_volume_work {
 	VOLUME_WORK_EXPORT, /* text: file */
 	VOLUME_WORK_IMPORT, /* text: file whose contents it gets */
 	VOLUME_WORK_DELETE, /* with its snapshots; the user's next login makes a new one */
+	VOLUME_WORK_CANCEL, /* takes the place of one that is called off (`done` says which),
+			       until nobody is at it any more */
 	VOLUME_WORK_COUNT
 };
 
@@ -409,9 +411,10 @@ enum core_action_type {
 	CORE_ACT_VOLUME_DETACH,  /* volume, desktop, server */
 	CORE_ACT_VOLUME_WORK, /* volume, server, number: what its row says; new contents become copy
 				 last_copy */
-	CORE_ACT_VOLUME_SWEEP, /* volume, server: older copies than its own can go */
-	CORE_ACT_CLAIM,        /* desktop, session, volume: to the agent */
-	CORE_ACT_RELEASE,      /* desktop: to the agent */
+	CORE_ACT_VOLUME_CANCEL, /* volume, server, number: that question's work is wanted no more */
+	CORE_ACT_VOLUME_SWEEP,  /* volume, server: older copies than its own can go */
+	CORE_ACT_CLAIM,         /* desktop, session, volume: to the agent */
+	CORE_ACT_RELEASE,       /* desktop: to the agent */
 	CORE_ACT_TICKET_SET, /* session, desktop, server, number: the daemon makes the secret, core
 				never sees it */
 	CORE_ACT_TICKET_CLEAR, /* session, desktop, server */

@@ -149,6 +149,7 @@ static const char *const work_names[VOLUME_WORK_COUNT] = {
 	[VOLUME_WORK_EXPORT] = "export",
 	[VOLUME_WORK_IMPORT] = "import",
 	[VOLUME_WORK_DELETE] = "delete",
+	[VOLUME_WORK_CANCEL] = "cancel",
 };
 
 static const char *const move_names[MOVE_COUNT] = {

@@ -12,6 +12,9 @@
  * then, so that of what it did at most one call of libvirt goes on, and that one touches nothing
  * that counts.
  *
+ * What is called off stays a work (CANCEL) until its server has answered, so that nobody gets a
+ * volume that is still read. The answer alone says how it ended: one that was over by then counts.
+ *
  * Snapshots by policy are made one after the other, each as soon as its volume is free and no
  * session of its user wants it.
  */
@@ -32,6 +35,7 @@ const char *volume_work_words(enum core_volume_work work)
 		[VOLUME_WORK_EXPORT] = "being exported",
 		[VOLUME_WORK_IMPORT] = "being imported",
 		[VOLUME_WORK_DELETE] = "being deleted",
+		[VOLUME_WORK_CANCEL] = "left as it is: what was being done to it is called off",
 	};
 
 	return (unsigned)work < VOLUME_WORK_COUNT ? words[work] : "?";
@@ -70,6 +74,29 @@ static bool why_leased(const struct core *core, const struct volume *v, char *wh
 	return false;
 }
 
+/* A growth is over in a moment, and half a deletion is none. */
+static bool can_cancel(const struct volume *v, char *why, size_t size)
+{
+	switch (v->row.work) {
+	case VOLUME_WORK_SNAPSHOT:
+	case VOLUME_WORK_RESTORE:
+	case VOLUME_WORK_CHECK:
+	case VOLUME_WORK_REPAIR:
+	case VOLUME_WORK_EXPORT:
+	case VOLUME_WORK_IMPORT:
+		return true;
+	case VOLUME_WORK_NONE:
+		snprintf(why, size,
+			"nothing is being done to %s's home: there is nothing to call off",
+			v->row.user);
+		return false;
+	default:
+		snprintf(why, size, "%s's home is %s: that cannot be called off", v->row.user,
+			volume_work_words(v->row.work));
+		return false;
+	}
+}
+
 bool core_volume_work_check(const struct core *core, uint64_t volume, enum core_volume_work work,
 	uint32_t mib, char *why, size_t size)
 {
@@ -84,6 +111,8 @@ bool core_volume_work_check(const struct core *core, uint64_t volume, enum core_
 			v->row.user);
 		return false;
 	}
+	if (work == VOLUME_WORK_CANCEL)
+		return can_cancel(v, why, size);
 	if (v->row.work != VOLUME_WORK_NONE) {
 		snprintf(why, size,
 			"%s's home is %s; \"carrel volume show %s\" shows how far it is",
@@ -102,12 +131,48 @@ bool core_volume_work_check(const struct core *core, uint64_t volume, enum core_
 	return true;
 }
 
+/* Nobody is at it any more. */
+static void is_free(struct core *core, struct volume *v)
+{
+	struct session *s = session_of_user(core, v->row.user);
+
+	v->row.work = VOLUME_WORK_NONE;
+	v->work_server = 0;
+	core->works = true;
+	emit_volume(core, v);
+	if (s)
+		session_advance(core, s);
+}
+
+static void failed(
+	struct core *core, struct volume *v, enum core_volume_work work, const char *code)
+{
+	if (work == VOLUME_WORK_SNAPSHOT)
+		v->row.due = false; /* the next day's is another try */
+	/* How much of it is left is not known, but for one that is in use: nothing was deleted. */
+	if (work == VOLUME_WORK_DELETE && strcmp(code, "busy") != 0)
+		volume_state(core, v, VOLUME_BROKEN);
+}
+
+static void cancelled(struct core *core, struct volume *v)
+{
+	timer_set(core, &v->object, 0);
+	emit_audit(core, "volume-work-cancelled", 0, 0, "%s of %s's home",
+		core_volume_work_name(v->row.done), v->row.user);
+	failed(core, v, v->row.done, v->row.done_code);
+	is_free(core, v);
+}
+
 /* Asks a server for the work that the row names; without one it stays for the next that is up. */
 static void ask(struct core *core, struct volume *v)
 {
 	struct server *server = server_any_up(core, v->avoid);
 
 	timer_set(core, &v->object, 0);
+	if (v->row.work == VOLUME_WORK_CANCEL) {
+		cancelled(core, v); /* who was at it is gone */
+		return;
+	}
 	if (!server)
 		return;
 	if (makes_copy(v->row.work))
@@ -133,6 +198,28 @@ static void begin(struct core *core, struct volume *v, enum core_volume_work wor
 	emit_audit(core, "volume-work", 0, 0, "%s: %s of %s's home", core_volume_work_name(work),
 		text, v->row.user);
 	ask(core, v);
+}
+
+/* What has been done becomes known with the answer; until then this is what a crash leaves. */
+static void cancel(struct core *core, struct volume *v)
+{
+	v->row.done = v->row.work;
+	v->row.done_number = v->row.work_number;
+	COPY(v->row.done_code, "cancelled");
+	snprintf(v->row.done_text, sizeof(v->row.done_text),
+		"the %s was called off; the home is as it was", core_volume_work_name(v->row.work));
+	v->row.work = VOLUME_WORK_CANCEL;
+	emit_audit(core, "volume-work", 0, 0, "cancel: %s of %s's home",
+		core_volume_work_name(v->row.done), v->row.user);
+	if (v->work_server == 0) {
+		cancelled(core, v);
+		return;
+	}
+	emit_volume(core, v);
+	struct core_action *a = emit(core, CORE_ACT_VOLUME_CANCEL);
+	a->volume = v->object.id;
+	a->server = v->work_server;
+	a->number = v->questions;
 }
 
 /* Who came while it was being deleted gets a new one. */
@@ -183,22 +270,18 @@ static void succeed(struct core *core, struct volume *v, enum core_volume_work w
 		volume_state(core, v, VOLUME_READY);
 }
 
-static void failed(
-	struct core *core, struct volume *v, enum core_volume_work work, const char *code)
-{
-	if (work == VOLUME_WORK_SNAPSHOT)
-		v->row.due = false; /* the next day's is another try */
-	/* How much of it is left is not known, but for one that is in use: nothing was deleted. */
-	if (work == VOLUME_WORK_DELETE && strcmp(code, "busy") != 0)
-		volume_state(core, v, VOLUME_BROKEN);
-}
-
 static void worked(struct core *core, struct volume *v, const struct core_event *ev)
 {
 	enum core_volume_work work = v->row.work;
 
 	if (work == VOLUME_WORK_NONE || v->work_server == 0 || ev->number != v->questions)
 		return;
+	if (work == VOLUME_WORK_CANCEL && !ev->flag) {
+		cancelled(core, v);
+		return;
+	}
+	if (work == VOLUME_WORK_CANCEL)
+		work = v->row.done; /* it was over before */
 	if (!ev->flag && strcmp(ev->code, "unreachable") == 0) {
 		v->avoid = v->work_server;
 		v->work_server = 0;
@@ -213,7 +296,6 @@ static void worked(struct core *core, struct volume *v, const struct core_event 
 		deleted(core, v);
 		return;
 	}
-	v->row.work = VOLUME_WORK_NONE;
 	v->row.done = work;
 	v->row.done_number = v->row.work_number;
 	COPY(v->row.done_code, ev->flag || ev->code[0] ? ev->code : "failed");
@@ -222,11 +304,7 @@ static void worked(struct core *core, struct volume *v, const struct core_event 
 		succeed(core, v, work, ev);
 	else
 		failed(core, v, work, ev->code);
-	v->work_server = 0;
-	emit_volume(core, v);
-	struct session *s = session_of_user(core, v->row.user);
-	if (s)
-		session_advance(core, s);
+	is_free(core, v);
 }
 
 static void all_due(struct core *core)
@@ -250,8 +328,12 @@ void volume_work_event(struct core *core, const struct core_event *ev)
 		all_due(core);
 	else if (v && ev->type == CORE_EV_VOLUME_WORKED)
 		worked(core, v, ev);
-	else if (v && core_volume_work_check(
-			      core, ev->volume, ev->work, ev->memory_mib, why, sizeof(why)))
+	else if (!v || !core_volume_work_check(
+			       core, ev->volume, ev->work, ev->memory_mib, why, sizeof(why)))
+		return;
+	else if (ev->work == VOLUME_WORK_CANCEL)
+		cancel(core, v);
+	else
 		begin(core, v, ev->work, ev->memory_mib, ev->text);
 }
 

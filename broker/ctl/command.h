@@ -98,6 +98,7 @@ int command_volume_check(const struct context *context);
 int command_volume_grow(const struct context *context);
 int command_volume_export(const struct context *context);
 int command_volume_import(const struct context *context);
+int command_volume_cancel(const struct context *context);
 int command_volume_delete(const struct context *context);
 int command_seat_list(const struct context *context);
 int command_seat_show(const struct context *context);

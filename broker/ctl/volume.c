@@ -177,8 +177,8 @@ static json_t *wait_end_of(const struct context *context, const json_t *begun, G
 		if (wait_pause(&wait)) {
 			g_set_error(error, REQUEST_ERROR, REQUEST_ERROR_REFUSED,
 				"interrupted; it goes on, \"carrel volume show %s\" shows how far "
-				"it is",
-				context->args[0]);
+				"it is, \"carrel volume cancel %s\" calls it off",
+				context->args[0], context->args[0]);
 			g_clear_pointer(&row, json_decref);
 			break;
 		}
@@ -323,6 +323,35 @@ static int delete_unsaid(const struct context *context)
 		context->args[0]);
 	json_decref(volume);
 	return EXIT_FAILED;
+}
+
+/* Good when the work has ended without effect; one that was over before has not. */
+int command_volume_cancel(const struct context *context)
+{
+	g_autofree char *path = show_path("/v1/volumes/", context->args[0], "/cancel");
+	g_autoptr(GError) error = NULL;
+	json_t *begun = request_send(context, "POST", path, NULL, &error);
+	json_t *row = begun ? wait_end_of(context, begun, &error) : NULL;
+	const json_t *done = json_object_get(row, "done");
+	gboolean known = show_integer(done, "number") == show_integer(begun, "work_number");
+	int status =
+		known && !strcmp(show_string(done, "code"), "cancelled") ? EXIT_DONE : EXIT_FAILED;
+
+	json_decref(begun);
+	if (!row)
+		return show_failed(error);
+	if (context->json)
+		show_json(row);
+	else if (status == EXIT_DONE)
+		printf("The %s of %s's home is called off; the home is as it was.\n",
+			show_string(done, "work"), context->args[0]);
+	else
+		fprintf(stderr,
+			"carrel: it was over before it could be called off; \"carrel volume show "
+			"%s\" says how it came out\n",
+			context->args[0]);
+	json_decref(row);
+	return status;
 }
 
 int command_volume_delete(const struct context *context)

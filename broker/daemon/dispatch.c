@@ -485,6 +485,7 @@ static void (*const effects[CORE_ACT_COUNT])(struct broker *, const struct core_
 	[CORE_ACT_VOLUME_ATTACH] = volume_attach,
 	[CORE_ACT_VOLUME_DETACH] = volume_detach,
 	[CORE_ACT_VOLUME_WORK] = volumes_work,
+	[CORE_ACT_VOLUME_CANCEL] = volumes_cancel,
 	[CORE_ACT_VOLUME_SWEEP] = volumes_sweep,
 	[CORE_ACT_CLAIM] = claim,
 	[CORE_ACT_RELEASE] = release,

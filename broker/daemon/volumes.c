@@ -146,6 +146,17 @@ static void on_worked(const json_t *answer, gpointer data)
 	broker_post(question->broker, &event);
 }
 
+static void on_cancelled(const json_t *answer, gpointer data)
+{
+	const struct question *question = data;
+
+	/* The work goes on to its end, and its answer says so. */
+	if (!helper_ok(answer))
+		log_event(LOG_WARN, "volume-cancel", "volume",
+			log_fmt("v%" G_GUINT64_FORMAT, question->volume), "reason",
+			helper_message(answer), NULL);
+}
+
 static void on_swept(const json_t *answer, gpointer data)
 {
 	const struct question *question = data;
@@ -248,6 +259,18 @@ void volumes_work(struct broker *broker, const struct core_action *action)
 	worker_call(worker, request, on_worked, question);
 }
 
+/* Without a worker there is nobody who works. */
+void volumes_cancel(struct broker *broker, const struct core_action *action)
+{
+	struct worker *worker = worker_get(broker, action->server);
+
+	if (worker)
+		worker_call(worker,
+			json_pack("{s:s, s:I}", "op", "volume-cancel", "volume",
+				(json_int_t)action->volume),
+			on_cancelled, question_new(broker, action));
+}
+
 void volumes_sweep(struct broker *broker, const struct core_action *action)
 {
 	const struct core_volume *volume = core_volume_get(broker->core, action->volume);
@@ -291,7 +314,7 @@ gboolean volumes_begin(struct broker *broker, const char *user, enum core_volume
 		g_set_error_literal(error, BROKER_ERROR, BROKER_ERROR_BUSY, why);
 		return FALSE;
 	}
-	if (!volumes_worker(broker)) {
+	if (work != VOLUME_WORK_CANCEL && !volumes_worker(broker)) {
 		g_set_error(error, BROKER_ERROR, BROKER_ERROR_BUSY,
 			"no virtualization server is up that could do it; \"carrel server list\" "
 			"says why");

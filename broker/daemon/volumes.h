@@ -16,8 +16,9 @@ void volumes_free(struct volumes *volumes); /* NULL is allowed */
 /* Starts the clock. */
 void volumes_start(struct volumes *volumes);
 
-/* CORE_ACT_VOLUME_WORK and CORE_ACT_VOLUME_SWEEP */
+/* CORE_ACT_VOLUME_WORK, _CANCEL and _SWEEP */
 void volumes_work(struct broker *broker, const struct core_action *action);
+void volumes_cancel(struct broker *broker, const struct core_action *action);
 void volumes_sweep(struct broker *broker, const struct core_action *action);
 
 /* A worker's event volume-progress. */
@@ -30,8 +31,9 @@ const struct core_volume *volumes_find(
 	const struct broker *broker, const char *user, GError **error);
 
 /*
- * Begins a work on a user's volume. BROKER_ERROR: UNKNOWN when he has none, BUSY with the reason
- * and a remedy when it cannot be now. `text` is the row's work_text.
+ * Begins a work on a user's volume, or calls off the one under way (VOLUME_WORK_CANCEL).
+ * BROKER_ERROR: UNKNOWN when he has none, BUSY with the reason and a remedy when it cannot be now.
+ * `text` is the row's work_text.
  */
 gboolean volumes_begin(struct broker *broker, const char *user, enum core_volume_work work,
 	guint32 mib, const char *text, GError **error);

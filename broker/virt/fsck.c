@@ -15,7 +15,8 @@
 #define LOG_MAX (1024 * 1024)
 
 /* Its exit status; -1 when it did not run, or was killed. */
-static int run(int fd, const char *const *options, GString *log, GError **error)
+static int run(
+	int fd, const char *const *options, GString *log, GCancellable *cancel, GError **error)
 {
 	g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(
 		G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE);
@@ -34,7 +35,7 @@ static int run(int fd, const char *const *options, GString *log, GError **error)
 	g_autoptr(GSubprocess) child =
 		g_subprocess_launcher_spawnv(launcher, (const char *const *)argv->pdata, &cause);
 	g_autoptr(GBytes) bytes = NULL;
-	if (child && g_subprocess_communicate(child, NULL, NULL, &bytes, NULL, &cause) &&
+	if (child && g_subprocess_communicate(child, NULL, cancel, &bytes, NULL, &cause) &&
 		g_subprocess_get_if_exited(child)) {
 		gsize length;
 		const char *data = g_bytes_get_data(bytes, &length);
@@ -43,6 +44,10 @@ static int run(int fd, const char *const *options, GString *log, GError **error)
 		g_string_append_printf(log, "%s%s", said, length > LOG_MAX ? "\n...\n" : "");
 		return g_subprocess_get_exit_status(child);
 	}
+	if (child) {
+		g_subprocess_force_exit(child);
+		g_subprocess_wait(child, NULL, NULL);
+	}
 	g_set_error(error, VIRT_ERROR, VIRT_ERROR_STORAGE,
 		"e2fsck could not check the file system: %s; is e2fsprogs installed on the boot "
 		"server?",
@@ -50,18 +55,19 @@ static int run(int fd, const char *const *options, GString *log, GError **error)
 	return -1;
 }
 
-enum fsck_result fsck_run(int fd, gboolean repair, gboolean untouched, GString *log, GError **error)
+enum fsck_result fsck_run(int fd, gboolean repair, gboolean untouched, GString *log,
+	GCancellable *cancel, GError **error)
 {
 	static const char *const journal[] = {"-y", "-E", "journal_only", NULL};
 	const char *const check[] = {"-f", repair ? "-y" : "-n", NULL};
 	int status = 0;
 
 	if (!untouched)
-		status = run(fd, journal, log, error);
+		status = run(fd, journal, log, cancel, error);
 	if (status < 0)
 		return FSCK_ERROR;
 	/* A journal that cannot be played back is found again by the check. */
-	status = run(fd, check, log, error);
+	status = run(fd, check, log, cancel, error);
 	if (status < 0)
 		return FSCK_ERROR;
 	if (status & ~(STATUS_REPAIRED | STATUS_LEFT)) {

@@ -6,7 +6,7 @@
 #ifndef CARREL_VIRT_FSCK_H
 #define CARREL_VIRT_FSCK_H
 
-#include <glib.h>
+#include <gio/gio.h>
 
 enum fsck_result {
 	FSCK_ERROR = -1, /* it could not be run, or says that it could not do its work */
@@ -18,9 +18,9 @@ enum fsck_result {
 /*
  * Plays the journal back, as a mount would (not with `untouched`), then checks everything; with
  * `repair` every question is answered with yes. What e2fsck said is added to `log`. `fd` is
- * borrowed, open for writing unless `untouched`.
+ * borrowed, open for writing unless `untouched`. `cancel`, which may be NULL, kills it.
  */
-enum fsck_result fsck_run(
-	int fd, gboolean repair, gboolean untouched, GString *log, GError **error);
+enum fsck_result fsck_run(int fd, gboolean repair, gboolean untouched, GString *log,
+	GCancellable *cancel, GError **error);
 
 #endif

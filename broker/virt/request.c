@@ -59,6 +59,7 @@ static const struct {
 		M_VOLUME | M_COPY | M_TO | M_PATH | M_SIZE | M_UID | M_USER},
 	[REQUEST_VOLUME_DELETE] = {"volume-delete", M_VOLUME},
 	[REQUEST_VOLUME_SWEEP] = {"volume-sweep", M_VOLUME | M_COPY},
+	[REQUEST_VOLUME_CANCEL] = {"volume-cancel", M_VOLUME},
 	[REQUEST_TICKET_SET] = {"ticket-set", M_DESKTOP | M_PASSWORD | M_SECONDS},
 	[REQUEST_TICKET_CLEAR] = {"ticket-clear", M_DESKTOP},
 	[REQUEST_AGENT_SEND] = {"agent-send", M_DESKTOP | M_MESSAGE},
@@ -271,5 +272,6 @@ void request_free(struct request *request)
 	if (!request)
 		return;
 	json_decref(request->json);
+	g_clear_object(&request->cancel);
 	g_free(request);
 }

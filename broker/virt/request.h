@@ -3,7 +3,7 @@
 #ifndef CARREL_VIRT_REQUEST_H
 #define CARREL_VIRT_REQUEST_H
 
-#include <glib.h>
+#include <gio/gio.h>
 #include <jansson.h>
 #include <stdint.h>
 
@@ -31,6 +31,7 @@ enum request_op {
 	REQUEST_VOLUME_IMPORT,
 	REQUEST_VOLUME_DELETE,
 	REQUEST_VOLUME_SWEEP,
+	REQUEST_VOLUME_CANCEL,
 	REQUEST_TICKET_SET,
 	REQUEST_TICKET_CLEAR,
 	REQUEST_AGENT_SEND,
@@ -53,6 +54,10 @@ struct request {
 	const char *image, *network, *user, *password;
 	const char *snapshot, *path;
 	json_t *message; /* borrowed from json */
+	/* Of works on volumes that can be called off, under the worker's lock (storage_cancel.c).
+	 */
+	GCancellable *cancel; /* owned, or NULL; itself safe in any thread */
+	gboolean begun, answered;
 };
 
 /*

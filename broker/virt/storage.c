@@ -138,7 +138,8 @@ static gboolean copy_whole(
 
 static gboolean mark_it(struct work *work, const char *name, GError **error)
 {
-	return mark_make(work->worker, work->conn, work->pool, name, error);
+	return !storage_cancelled(work->request, error) &&
+	       mark_make(work->worker, work->conn, work->pool, name, error);
 }
 
 /* --- snapshots --- */
@@ -257,10 +258,9 @@ static bool on_got(void *user, size_t length, GError **error)
 {
 	struct work *work = user;
 
-	(void)error;
 	work->sent += length;
 	beat_set(work->beat, work->sent, work->volume.allocation);
-	return true;
+	return !storage_cancelled(work->request, error);
 }
 
 static gboolean fetch(struct work *work, int fd, GError **error)
@@ -302,8 +302,15 @@ static enum fsck_result fsck(struct work *work, int fd, gboolean repair, gboolea
 	GString *log, GError **error)
 {
 	work->beat = beat_new(work->worker, work->request->volume, NULL, 0);
-	enum fsck_result result = fsck_run(fd, repair, untouched, log, error);
+	enum fsck_result result =
+		fsck_run(fd, repair, untouched, log, work->request->cancel, error);
 	g_clear_pointer(&work->beat, beat_free);
+	/* It was killed: what else it says of that is of no use. */
+	if (g_cancellable_is_cancelled(work->request->cancel)) {
+		g_clear_error(error);
+		storage_cancelled(work->request, error);
+		return FSCK_ERROR;
+	}
 	return result;
 }
 
@@ -585,9 +592,10 @@ gboolean storage_handle(struct worker *worker, struct virt_conn *conn, struct re
 		.pool = conf_string(worker->conf, CONF_VOLUME_POOL),
 		.own = volume_copy_name(request->volume, request->copy)};
 	g_autoptr(GError) error = NULL;
-	json_t *more = works[request->op](&work, &error);
+	gboolean begun = storage_cancel_begin(worker, request);
+	json_t *more = begun ? works[request->op](&work, &error) : NULL;
 
-	if (!more)
+	if (begun && !more)
 		give_back(&work);
 	if (more)
 		log_event(LOG_INFO, "volume-work", "server", worker->name, "volume", work.own, "op",

@@ -17,7 +17,7 @@ const char *virt_error_code(const GError *error)
 {
 	static const char *const codes[VIRT_ERROR_COUNT] = {"unreachable", "no-image", "no-memory",
 		"exists", "not-found", "busy", "timeout", "storage", "libvirt", "bad-request",
-		"not-supported"};
+		"not-supported", "cancelled"};
 
 	if (error->domain != VIRT_ERROR || error->code < 0 || error->code >= VIRT_ERROR_COUNT)
 		return "libvirt";
@@ -43,6 +43,7 @@ struct worker *worker_new(const struct virt_driver *driver,
 	g_mutex_init(&worker->lock);
 	g_cond_init(&worker->trial_over);
 	worker->resizes = g_ptr_array_new();
+	worker->storing = g_ptr_array_new();
 	for (int i = 0; i < LANE_COUNT; i++)
 		worker->queues[i] = g_async_queue_new_full((GDestroyNotify)job_free);
 	return worker;
@@ -55,6 +56,7 @@ void worker_free(struct worker *worker)
 	for (int i = 0; i < LANE_COUNT; i++)
 		g_async_queue_unref(worker->queues[i]);
 	g_ptr_array_unref(worker->resizes);
+	g_ptr_array_unref(worker->storing);
 	g_free(worker->down_reason);
 	g_free(worker->trial_name);
 	g_free(worker->trial_reason);
@@ -128,7 +130,9 @@ void worker_error(struct worker *worker, const struct request *request, const GE
 gboolean worker_finish(struct worker *worker, struct request *request, gboolean good, json_t *more,
 	const GError *error)
 {
-	if (good)
+	if (!storage_cancel_leave(worker, request))
+		json_decref(more);
+	else if (good)
 		worker_ok(worker, request, more);
 	else
 		worker_error(worker, request, error);
@@ -147,7 +151,7 @@ void worker_lane_run(struct worker *worker, enum worker_lane lane,
 		if (conn)
 			handle(worker, conn, g_steal_pointer(&job->request));
 		else
-			worker_error(worker, job->request, error);
+			worker_finish(worker, g_steal_pointer(&job->request), FALSE, NULL, error);
 		worker->driver->close(conn);
 		job_free(job);
 	}
@@ -312,6 +316,12 @@ void worker_request(struct worker *worker, json_t *json)
 		request_free(request);
 		return;
 	}
+	if (request->op == REQUEST_VOLUME_CANCEL) {
+		storage_cancel(worker, request->volume);
+		worker_finish(worker, request, TRUE, NULL, NULL);
+		return;
+	}
+	storage_cancel_admit(worker, request);
 	worker_post(worker, lane_of(request->op),
 		(struct job){.kind = JOB_REQUEST, .request = request});
 }

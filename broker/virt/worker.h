@@ -75,6 +75,7 @@ struct worker {
 	char *trial_reason;                  /* owned; why it ended, or NULL */
 	gint64 connecting_since[LANE_COUNT]; /* g_get_monotonic_time; 0 = not inside driver->open */
 	GPtrArray *resizes;                  /* owned, of borrowed struct resize: under way */
+	GPtrArray *storing; /* owned, of borrowed struct request: works that can be called off */
 	/* of the control lane alone */
 	bool kvm_known, kvm;
 };
@@ -122,6 +123,20 @@ bool worker_is_up(struct worker *worker);
 
 /* Waits between attempts, ms: attempt 0, 1, 2, ... */
 gint64 worker_backoff_ms(unsigned attempt);
+
+/*
+ * Works on volumes that are called off, storage_cancel.c. `admit`: from here on this one can be; of
+ * `begin` FALSE says that it was, while it waited, and is answered; `leave`: it cannot be any more,
+ * and of it FALSE says that it is answered. One that is under way ends by itself, with CANCELLED,
+ * where it looks at request->cancel.
+ */
+void storage_cancel_admit(struct worker *worker, struct request *request);
+gboolean storage_cancel_begin(struct worker *worker, struct request *request);
+gboolean storage_cancel_leave(struct worker *worker, struct request *request);
+/* All of a volume; takes no connection. */
+void storage_cancel(struct worker *worker, uint64_t volume);
+/* TRUE with CANCELLED when it was called off. */
+gboolean storage_cancelled(const struct request *request, GError **error);
 
 /* Routes one request of carreld to its lane, or answers it at once; takes the reference. */
 void worker_request(struct worker *worker, json_t *json);

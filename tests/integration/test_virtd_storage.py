@@ -166,6 +166,43 @@ def test_pool_is_shown(virtd, pool):
     assert abs(shown["available"] - fs.f_bfree * fs.f_frsize) < 8 << 30
 
 
+@pytest.mark.parametrize("op", ["volume-snapshot", "volume-restore", "volume-export", "volume-import"])
+def test_called_off_in_the_middle(virtd, pool, home, folder, op):
+    """The volume is as it was, nothing is left, what waited behind it goes on, and another one that
+    waited and is called off too is answered without being begun."""
+    volume, other = home(512), home()
+    name = f"home-{volume}"
+    pool.fill(name, 100)
+    before = pool.digest(name)
+    path, out = folder / "large.img", folder / "called-off.img"
+    path.unlink(missing_ok=True)
+    virtd.good("volume-snapshot", volume=volume, copy=0, snapshot=BEFORE, keep=0, wait=120)
+    virtd.good("volume-export", volume=volume, copy=0, path=str(path), wait=120)
+    files = pool.names()
+    members = {"volume-snapshot": {"snapshot": SNAP, "keep": 0},
+               "volume-restore": {"to": 1, "snapshot": BEFORE},
+               "volume-export": {"path": str(out)},
+               "volume-import": {"to": 1, "path": str(path), "size_mib": 512, "uid": 20001, "user": "alice"}}[op]
+    made = {"volume-snapshot": pool.path / f"{name}.{SNAP}",
+            "volume-export": folder / "called-off.img.carrel-part"}.get(op, pool.path / f"{name}.1")
+    work = virtd.send(op, volume=volume, copy=0, **members)
+    waits = virtd.send("volume-snapshot", volume=other, copy=0, snapshot=SNAP, keep=0)
+    deadline = time.monotonic() + 60
+    while not made.exists() or made.stat().st_blocks == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    virtd.good("volume-cancel", volume=other)
+    assert virtd.answer(waits)["code"] == "cancelled"
+    assert work not in virtd.answers, "it was over before it could be called off"
+    virtd.good("volume-cancel", volume=volume)
+    assert virtd.answer(work)["code"] == "cancelled"
+    assert pool.names() == files and not made.exists() and not out.exists()
+    assert pool.digest(name) == before and pool.whole(name)
+    virtd.good("volume-check", volume=volume, copy=0, user="alice", wait=120)
+    for each in (volume, other):
+        virtd.good("volume-delete", volume=each)
+
+
 @pytest.mark.parametrize("op", ["volume-snapshot", "volume-restore", "volume-import"])
 def test_killed_in_the_middle(workers, virtd, pool, home, folder, op):
     """At a moment when the new copy is there in part, its worker is killed: what counts is whole, the

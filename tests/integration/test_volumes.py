@@ -6,10 +6,11 @@ import re
 import signal
 import socket
 import sqlite3
+import subprocess
 
 import pytest
 
-from fakes.site import Site
+from fakes.site import BUILD, Site
 
 @pytest.fixture
 def site(tmp_path, certificate):
@@ -146,6 +147,30 @@ def test_a_worker_that_loses_its_server_does_not_go_on(site):
     site.server.event("server-down", message="the cable is out")
     site.server.wait(lambda: not set(held) & set(site.server.connections))
     assert volume(site)["work"] == "snapshot"
+
+
+@pytest.mark.quick
+def test_what_is_called_off_leaves_the_home_as_it_was(site):
+    login_and_out(site)
+    assert "nothing is being done to alice's home" in site.cli("volume", "cancel", "alice", status=1).stderr
+    assert "bob has no home" in site.cli("volume", "cancel", "bob", status=1).stderr
+    site.cli("volume", "snapshot", "alice")
+    name = volume(site)["snapshots"][0]["name"]
+    site.server.hanging.add("volume-restore")
+    waiting = subprocess.Popen([BUILD / "carrel", "--config", site.conf, "volume", "restore", "alice", name, "--yes"],
+                               stderr=subprocess.PIPE, text=True)
+    site.server.wait(lambda: asked(site, "volume-restore"))
+    _, stream = site.login()
+    while "Your home is being restored" not in stream.wait("stage")["message"]:
+        pass
+    assert site.cli("volume", "cancel", "alice").stdout == \
+        "The restore of alice's home is called off; the home is as it was.\n"
+    assert waiting.communicate(timeout=20)[1] == "carrel: the restore was called off; the home is as it was\n"
+    assert waiting.returncode == 1 and len(asked(site, "volume-restore")) == 1
+    assert volume(site)["done"] == {"work": "restore", "number": 2, "code": "cancelled",
+                                    "message": "the restore was called off; the home is as it was"}
+    assert stream.wait("ready")
+    assert asked(site, "volume-attach")[-1]["copy"] == 0
 
 
 @pytest.mark.quick

@@ -230,10 +230,13 @@ static void do_work(struct world *w, const struct core_action *op, unsigned serv
 	/* Half-deleted: there is nothing to work on. */
 	bad |= work != VOLUME_WORK_DELETE && work != VOLUME_WORK_IMPORT &&
 	       !(disk->copies >> w->store.volumes[op->volume].copy & 1);
-	if (bad)
+	bool cancelled = disk->cancelled == op->number;
+	if (cancelled)
+		event = fail(CORE_EV_VOLUME_WORKED, "cancelled");
+	else if (bad)
 		event = fail(CORE_EV_VOLUME_WORKED, sim_percent(w, 50) ? "storage" : "unreachable");
 	/* What has failed may all the same have been done. */
-	bool really = !bad || sim_percent(w, 50);
+	bool really = !cancelled && (!bad || sim_percent(w, 50));
 	if (work == VOLUME_WORK_DELETE && really)
 		disk->copies = 0;
 	else if (op->position != w->store.volumes[op->volume].copy && really)
@@ -241,7 +244,7 @@ static void do_work(struct world *w, const struct core_action *op, unsigned serv
 	event.copy = op->position;
 	event.volume = op->volume;
 	event.number = op->number;
-	w->worked += !bad;
+	w->worked += event.flag;
 	answer(w, server, &event);
 }
 
@@ -262,6 +265,8 @@ static void work_begin(struct world *w, struct core_action *op)
 		sim_break(w, "work on a volume begins that is not in the store");
 	if (v->last_copy > 63)
 		sim_break(w, "the simulator has too few copies");
+	if (op->type == CORE_ACT_VOLUME_WORK)
+		w->disks[op->volume].cancelled = 0;
 	op->percent = (uint32_t)v->work;
 	op->position = op->type == CORE_ACT_VOLUME_WORK && anew ? v->last_copy : v->copy;
 }
@@ -517,6 +522,12 @@ void effect_begin(struct world *w, const struct core_action *op)
 		sim_break(w, "an effect begins whose row is not in the store");
 	if (!w->servers[server].connected) {
 		unreachable(w, op, server);
+		return;
+	}
+	if (op->type == CORE_ACT_VOLUME_CANCEL) {
+		/* Else it comes when the work is over. */
+		if (sim_percent(w, 70))
+			w->disks[op->volume].cancelled = op->number;
 		return;
 	}
 	if (op->type == CORE_ACT_VOLUME_CREATE) {

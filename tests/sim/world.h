@@ -32,9 +32,10 @@ struct sim_vm {
 };
 
 struct sim_disk {
-	bool made, used; /* used: was in a VM once, so it must never be made again */
-	unsigned making; /* server + 1 that is at it */
-	uint64_t copies; /* those in the pool that are complete, a bit each */
+	bool made, used;    /* used: was in a VM once, so it must never be made again */
+	unsigned making;    /* server + 1 that is at it */
+	uint64_t copies;    /* those in the pool that are complete, a bit each */
+	uint32_t cancelled; /* number of the question whose work was called off in time */
 };
 
 struct sim_forward {

@@ -235,6 +235,80 @@ static void test_due_snapshot_lets_a_login_pass(void **state)
 	assert_true(row(1)->due);
 }
 
+static void cancels(const char *wanted)
+{
+	STEP(wanted, CORE_EV_VOLUME_WORK, .volume = 1, .work = VOLUME_WORK_CANCEL);
+}
+
+static void test_called_off(void **state)
+{
+	(void)state;
+	alice_left();
+	cancels("");
+	assert_int_equal(row(1)->done, VOLUME_WORK_NONE);
+	STEP("volume-work s1 v1", CORE_EV_VOLUME_WORK, .volume = 1, .work = VOLUME_WORK_RESTORE,
+		.text = "snap-20261127T030000Z");
+	login(2, "alice", "c1", "desktop-start s1 d2 S2");
+	boots(2, "");
+	cancels("volume-cancel s1 v1");
+	/* It is nobody's until the server has let go of it. */
+	assert_int_equal(row(1)->work, VOLUME_WORK_CANCEL);
+	assert_int_equal(row(1)->desktop, 0);
+	refused(VOLUME_WORK_CANCEL, 0, "cannot be called off");
+	STEP("volume-attach s1 d2 S2 v1", CORE_EV_VOLUME_WORKED, .volume = 1, .number = 1,
+		.code = "cancelled");
+	assert_int_equal(row(1)->work, VOLUME_WORK_NONE);
+	assert_int_equal(row(1)->done, VOLUME_WORK_RESTORE);
+	assert_int_equal(row(1)->done_number, row(1)->work_number);
+	assert_string_equal(row(1)->done_code, "cancelled");
+	assert_int_equal(row(1)->copy, 0);
+}
+
+static void test_called_off_too_late(void **state)
+{
+	(void)state;
+	alice_left();
+	STEP("volume-work s1 v1", CORE_EV_VOLUME_WORK, .volume = 1, .work = VOLUME_WORK_RESTORE,
+		.text = "snap-20261127T030000Z");
+	cancels("volume-cancel s1 v1");
+	STEP("volume-sweep s1 v1", CORE_EV_VOLUME_WORKED, .volume = 1, .number = 1, .flag = true,
+		.copy = 1);
+	assert_int_equal(row(1)->copy, 1);
+	assert_int_equal(row(1)->done, VOLUME_WORK_RESTORE);
+	assert_string_equal(row(1)->done_code, "");
+}
+
+/* It is not begun anew: neither when its server is lost nor when it waits for a server. */
+static void test_called_off_and_nobody_is_left(void **state)
+{
+	(void)state;
+	alice_left();
+	STEP("volume-work s1 v1", CORE_EV_VOLUME_WORK, .volume = 1, .work = VOLUME_WORK_CHECK);
+	cancels("volume-cancel s1 v1");
+	STEP("", CORE_EV_VOLUME_WORKED, .volume = 1, .number = 1, .code = "unreachable");
+	assert_int_equal(row(1)->work, VOLUME_WORK_NONE);
+	STEP("volume-work s1 v1", CORE_EV_VOLUME_WORK, .volume = 1, .work = VOLUME_WORK_CHECK);
+	STEP("", CORE_EV_VOLUME_WORKED, .volume = 1, .number = 2, .code = "unreachable");
+	cancels("");
+	assert_int_equal(row(1)->work, VOLUME_WORK_NONE);
+	assert_string_equal(row(1)->done_code, "cancelled");
+	STEP("volume-work s1 v1", CORE_EV_VOLUME_WORK, .volume = 1, .work = VOLUME_WORK_EXPORT);
+	cancels("volume-cancel s1 v1");
+	restart();
+	STEP("", CORE_EV_SERVER_UP, .server = 1, .memory_mib = 8192);
+	assert_int_equal(row(1)->work, VOLUME_WORK_NONE);
+	assert_int_equal(row(1)->done, VOLUME_WORK_EXPORT);
+	/* Half a deletion is none; and a daily one is another day's. */
+	STEP(NULL, .type = CORE_EV_VOLUME_SNAPSHOTS);
+	assert_int_equal(row(1)->work, VOLUME_WORK_SNAPSHOT);
+	cancels("volume-cancel s1 v1");
+	STEP("", CORE_EV_VOLUME_WORKED, .volume = 1, .number = 1, .code = "cancelled");
+	assert_false(row(1)->due);
+	assert_true(row(1)->changed);
+	STEP("volume-work s1 v1", CORE_EV_VOLUME_WORK, .volume = 1, .work = VOLUME_WORK_DELETE);
+	refused(VOLUME_WORK_CANCEL, 0, "cannot be called off");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +322,9 @@ int main(void)
 		TEST(test_growth),
 		TEST(test_daily_snapshots),
 		TEST(test_due_snapshot_lets_a_login_pass),
+		TEST(test_called_off),
+		TEST(test_called_off_too_late),
+		TEST(test_called_off_and_nobody_is_left),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

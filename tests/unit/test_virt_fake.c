@@ -53,6 +53,10 @@ struct worker *fake_worker(const char *folder, int *fd)
 /* 1: the call is to fail now; 2: it is to fail after its effect; 0: neither. */
 static int planned(const char *call)
 {
+	if (g_strcmp0(fake.cancel_call, call) == 0) {
+		fake.cancel_call = NULL;
+		storage_cancel(fake.cancel_worker, 3);
+	}
 	if (g_strcmp0(fake.fail_call, call) != 0)
 		return 0;
 	fake.fail_call = NULL;

@@ -13,10 +13,13 @@ struct fake {
 	const char *fail_call;
 	enum virt_error fail_code;
 	bool fail_after;
-	bool trial_ends;   /* a guest that only runs its firmware ends by itself */
-	bool no_vnc;       /* started domains have no VNC port */
-	char *last_screen; /* owned: the last VIRT_UPDATE */
-	char *last_detach; /* owned: "domain alias" of the last VIRT_DETACH */
+	/* During the next call of this name this worker's works on volume 3 are called off. */
+	const char *cancel_call;
+	struct worker *cancel_worker; /* borrowed */
+	bool trial_ends;              /* a guest that only runs its firmware ends by itself */
+	bool no_vnc;                  /* started domains have no VNC port */
+	char *last_screen;            /* owned: the last VIRT_UPDATE */
+	char *last_detach;            /* owned: "domain alias" of the last VIRT_DETACH */
 	/* Memory, of every domain. A guest gives back `gives_mib` at each look, and its process as
 	 * much less `keeps_mib` of it in all. */
 	bool balloon, silent; /* silent: the guest says nothing */

@@ -100,7 +100,9 @@ static const char *ask(struct bench *bench, const char *format, ...)
 		request->op == REQUEST_VOLUME_SHOW || request->op == REQUEST_VOLUME_DROP
 			? volumes_handle
 			: storage_handle;
+	storage_cancel_admit(bench->worker, request);
 	handle(bench->worker, bench->conn, request);
+	assert_int_equal(bench->worker->storing->len, 0);
 	json_decref(bench->answer);
 	while ((bench->answer = msg_recv(bench->fd, NULL)) &&
 		json_object_get(bench->answer, "event"))
@@ -396,6 +398,71 @@ static void export_and_import(void **state)
 	assert_true(whole("home-3.1"));
 }
 
+/* Whenever it is called off, in any of these calls, nothing is left of it. */
+static void called_off_changes_nothing(void **state)
+{
+	struct bench *bench = *state;
+	g_autofree char *path = g_build_filename(bench->folder, "home.img", NULL);
+	g_autofree char *out = g_build_filename(bench->folder, "out.img", NULL);
+	g_autofree char *part = g_strconcat(out, ".carrel-part", NULL);
+	g_autofree char *before = g_memdup2(fake_volume_look(POOL, "home-3")->data, SIZE);
+	g_autofree char *export = g_strdup_printf("'op':'volume-export','path':'%s'", out);
+	g_autofree char *import =
+		g_strdup_printf("'op':'volume-import','copy':0,'to':1,'path':'%s','size_mib':8,"
+				"'uid':20001,'user':'alice'",
+			path);
+	const struct {
+		const char *members, *call;
+	} rows[] = {{"'op':'volume-snapshot','snapshot':'" NEW "','keep':0", "pool"},
+		{"'op':'volume-snapshot','snapshot':'" NEW "','keep':0", "copy"},
+		{"'op':'volume-restore','to':1,'snapshot':'" OLD "'", "copy"},
+		{"'op':'volume-check','user':'alice'", "fetch"}, {export, "fetch"},
+		{import, "list"}, /* e2fsck is the next that looks */
+		{import, "volume_put"}};
+
+	assert_true(g_file_set_contents(path, before, SIZE, NULL));
+	assert_string_equal(
+		ask(bench, "'op':'volume-snapshot','snapshot':'" OLD "','keep':0"), "ok");
+	fake.cancel_worker = bench->worker;
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		fake.cancel_call = rows[i].call;
+		assert_string_equal(ask(bench, "%s", rows[i].members), "cancelled");
+		assert_null(fake.cancel_call);
+		assert_true(whole("home-3") && whole("home-3." OLD));
+		assert_memory_equal(fake_volume_look(POOL, "home-3")->data, before, SIZE);
+		assert_false(there("home-3.1") || there("home-3." NEW));
+		assert_int_equal(access(out, F_OK), -1);
+		assert_int_equal(access(part, F_OK), -1);
+	}
+	/* Of these it is not asked, and done all the same: they end as ever. */
+	fake.cancel_call = "list";
+	assert_string_equal(ask(bench, "'op':'volume-delete'"), "ok");
+	assert_false(there("home-3"));
+}
+
+/* What waits for another volume's end is answered at once, and once. */
+static void called_off_before_its_turn(void **state)
+{
+	struct bench *bench = *state;
+	json_t *json = json_pack("{s:i, s:i, s:s, s:i, s:s, s:i}", "id", 5, "volume", 3, "op",
+		"volume-snapshot", "copy", 0, "snapshot", NEW, "keep", 0);
+	struct request *request = request_new(json, NULL);
+
+	storage_cancel_admit(bench->worker, request);
+	storage_cancel(bench->worker, 31);
+	assert_null(msg_recv(bench->fd, NULL));
+	storage_cancel(bench->worker, 3);
+	storage_cancel(bench->worker, 3);
+	json_t *answer = msg_recv(bench->fd, NULL);
+	assert_string_equal(json_string_value(json_object_get(answer, "code")), "cancelled");
+	assert_int_equal(json_integer_value(json_object_get(answer, "id")), 5);
+	json_decref(answer);
+	assert_true(storage_handle(bench->worker, bench->conn, request));
+	assert_null(msg_recv(bench->fd, NULL));
+	assert_int_equal(bench->worker->storing->len, 0);
+	assert_false(there("home-3." NEW));
+}
+
 static void delete_takes_all_of_it(void **state)
 {
 	struct bench *bench = *state;
@@ -427,6 +494,8 @@ int main(void)
 		TEST(smaller_snapshot_keeps_the_size),
 		TEST(check_finds_and_repair_mends),
 		TEST(export_and_import),
+		TEST(called_off_changes_nothing),
+		TEST(called_off_before_its_turn),
 		TEST(delete_takes_all_of_it),
 	};
 

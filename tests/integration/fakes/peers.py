@@ -15,7 +15,7 @@ MEMBERS = {
     "volume-check": "volume copy user", "volume-repair": "volume copy to snapshot user",
     "volume-grow": "volume copy size_mib", "volume-export": "volume copy path",
     "volume-import": "volume copy to path size_mib uid user", "volume-delete": "volume",
-    "volume-sweep": "volume copy", "volume-attach": "volume desktop copy",
+    "volume-sweep": "volume copy", "volume-cancel": "volume", "volume-attach": "volume desktop copy",
 }
 
 
@@ -177,7 +177,8 @@ class Server(Peer):
         self.images = set()
         self.tickets = {}
         self.failures = {}   # op -> (code, message)
-        self.hanging = set()  # ops that are never answered
+        self.hanging = set()  # ops that are never answered; works on volumes when they are called off
+        self.held = []        # (connection, request) of those
         self.reachable = True
         self.claim_answer = None  # (code, message) of claims that fail
         self.mute = False         # agents say nothing
@@ -203,6 +204,7 @@ class Server(Peer):
         if op in MEMBERS and set(MEMBERS[op].split()) != set(request) - {"id", "op"}:
             return fail("bad-request", "%s with the members %s" % (op, ", ".join(sorted(request))))
         if op in self.hanging:
+            self.held.append((connection, request))
             return None
         if op in self.failures:
             return fail(*self.failures[op])
@@ -241,6 +243,9 @@ class Server(Peer):
                     "volume-export", "volume-import", "volume-delete"):
             assert request["volume"] not in [vm["volume"] for vm in self.desktops.values()], "in use"
             return self.volume_work(request)
+        elif op == "volume-cancel":
+            for held, work in [h for h in self.held if h[1].get("volume") == request["volume"]]:
+                self.send(held, dict(fail("cancelled", "called off"), id=work["id"]))
         elif op == "volume-drop":
             if request["snapshot"] not in self.snapshots.get(request["volume"], []):
                 return fail("not-found", "there is no such snapshot")
