@@ -145,7 +145,6 @@ static GHashTable *all_values(
 	put(values, "VERSION", g_strdup(image->version));
 	g_autofree char *cmdline = render_cmdline(site, image, kernel);
 	put(values, "CMDLINE", g_strconcat(bios_mode(kernel), cmdline, NULL));
-	put(values, "CMDLINE_NOMODESET", g_strconcat(BIOS_MODE " nomodeset ", cmdline, NULL));
 	/* nginx knows the directive only as root; its workers are then somebody else */
 	put(values, "NGINX_USER", g_strdup(geteuid() == 0 ? "user www-data;" : ""));
 	put(values, "NGINX_RUN", g_strdup(conf_string(site->conf, CONF_PATH_RUN)));

@@ -19,7 +19,8 @@ FUZZ_SECONDS ?= 5
 RUN_TESTS := $(PYTHON) scripts/run-tests
 PYTEST_COMMON := -c tests/pytest.ini -q --durations=25 --durations-min=5
 # One PC that boots keeps one processor busy: it boots beside the tests that need no virtual machine.
-NETBOOT := tests/integration/test_netboot.py tests/integration/test_netboot_uefi.py
+NETBOOT := $(addprefix tests/integration/,test_netboot.py test_netboot_uefi.py test_attacked_boots.py \
+	test_flipped_bits.py)
 LINT_CHECKS := format shell man spdx length
 
 .SECONDEXPANSION:

@@ -31,7 +31,8 @@ def test_first_rendering(site):
     menu = site.menu()
     assert "http://10.77.0.1:80/boot/20260301.1/vmlinuz" in menu
     assert "carrel.nfs=off carrel.root=client-20260301.1.root carrel.size=8192" in menu
-    assert re.search(r"^ALLOWOPTIONS 0$", menu, re.M) and re.search(r"^IMPLICIT 0$", menu, re.M)
+    for words in ("ALLOWOPTIONS 0", "IMPLICIT 0", "NOESCAPE 1", "PROMPT 0"):
+        assert re.search(f"^{words}$", menu, re.M), words
     boot = site.path("state/boot/http")
     assert open(boot + "/images/client-20260301.1.root", "rb").read(14) == b"20260301.1root"
     assert os.stat(boot + "/boot/20260301.1/vmlinuz").st_mode & 0o777 == 0o644

@@ -3,21 +3,21 @@
 site's own key alone, and beside a site's own DHCP server. What was changed after it was signed, or was
 never signed, Secure Boot does not start."""
 import os
-import subprocess
 import sys
 
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "boot"))
 import firmware  # noqa: E402
+import flips  # noqa: E402
 import netlab  # noqa: E402
+from pcsteps import (BOOT_S, comes_up, is_refused, make_unsigned, sign_with_another_key,  # noqa: E402
+                     uefi)
 
 MISSING = [netlab.lacks()] if netlab.lacks() else []
 if firmware.lacks():
     MISSING.append("missing: " + ", ".join(firmware.lacks()))
 pytestmark = pytest.mark.skipif(bool(MISSING), reason="; ".join(MISSING))
-
-BOOT_S = 240  # a virtual PC on a busy machine; OVMF alone takes 10 s of it
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,6 @@ def lab(made):
     made.clear()
 
 
-def uefi(lab, secure=False, http=False):
-    return firmware.uefi(lab.path("flash.fd"), lab.path("secure-boot") if secure else None, http)
-
-
 def log(lab, name):
     path = lab.dnsmasq_log() if name == "dnsmasq" else lab.path(name + ".log")
     with open(path, encoding="utf-8") as f:
@@ -47,22 +43,6 @@ def http_log(lab):
         return f.read()
 
 
-def comes_up(pc):
-    """To the stand-in for the viewer, which was given this PC's card as its seat."""
-    pc.console.wait("is the published one", BOOT_S)
-    arguments = pc.console.wait("STANDIN argv", BOOT_S).split()
-    pc.console.wait("STANDIN end", 5)
-    print("power-on to viewer: %.1f s" % pc.seconds())
-    assert arguments[arguments.index("--seat") + 1] == pc.mac
-
-
-def is_refused(pc):
-    """The firmware says so, and nothing of Carrel's has run."""
-    pc.console.wait("Access Denied", BOOT_S)
-    for word in ("Carrel: ", "Kernel panic", "STANDIN"):
-        assert word not in pc.console.text
-
-
 def change(path, old, new):
     """Changes bytes in the middle of a file; its length stays."""
     with open(path, "rb") as f:
@@ -70,14 +50,6 @@ def change(path, old, new):
     assert data.count(old) == 1 and len(old) == len(new)
     with open(path, "wb") as f:
         f.write(data.replace(old, new))
-
-
-def flip(path, at):
-    with open(path, "r+b") as f:
-        f.seek(at)
-        byte = f.read(1)[0]
-        f.seek(at)
-        f.write(bytes([byte ^ 1]))
 
 
 def initrd_at(lab, part=0.5):
@@ -88,8 +60,8 @@ def initrd_at(lab, part=0.5):
         return f.read().index(initrd) + int(len(initrd) * part)
 
 
-def make_unsigned(lab):
-    subprocess.run(["sbattach", "--remove", lab.efi()], check=True, capture_output=True)
+def take_signature(lab):
+    make_unsigned(lab.efi())
 
 
 def test_secure_boot_by_tftp(lab):
@@ -116,7 +88,7 @@ def test_http_boot_with_several_cards(lab):
 
 def test_flipped_bit_in_the_initramfs_is_refused(lab):
     lab.serve()
-    flip(lab.efi(), initrd_at(lab))
+    flips.turn(lab.efi(), initrd_at(lab), 0)
     is_refused(lab.power_on(machine=uefi(lab, secure=True)))
 
 
@@ -156,7 +128,7 @@ def test_secure_boot_by_http(lab):
 @pytest.mark.full
 def test_not_signed_with_secure_boot_off(lab):
     lab.serve()
-    make_unsigned(lab)
+    take_signature(lab)
     comes_up(lab.power_on(machine=uefi(lab)))
 
 
@@ -165,32 +137,27 @@ def test_changed_initramfs_runs_without_secure_boot(lab):
     """What Secure Boot is for: without it a change gets as far as the kernel, here in the first byte,
     so that there is no initramfs at all."""
     lab.serve()
-    flip(lab.efi(), initrd_at(lab, 0))
+    flips.turn(lab.efi(), initrd_at(lab, 0), 0)
     pc = lab.power_on(machine=uefi(lab))
     pc.console.wait("Kernel panic", BOOT_S)
 
 
 def spoil_initramfs(lab):
-    flip(lab.efi(), initrd_at(lab))
+    flips.turn(lab.efi(), initrd_at(lab), 0)
 
 
 def spoil_command_line(lab):
     change(lab.efi(), b"carrel.server=10.77.0.1 ", b"carrel.server=10.77.0.2 ")
 
 
-def sign_with_another_key(lab):
-    """As good as ours, but nobody has enrolled it."""
-    make_unsigned(lab)
-    other = lab.path("other")
-    netlab.run(os.path.join(netlab.ROOT, "scripts/carrel-pki"), "--dir", other, "boot-key")
-    netlab.run("sbsign", "--key", other + "/secure-boot.key", "--cert", other + "/secure-boot.crt",
-               "--output", lab.efi(), lab.efi())
+def sign_anew(lab):
+    sign_with_another_key(lab, lab.efi())
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("http", [False, True])
-@pytest.mark.parametrize("spoil", [spoil_initramfs, spoil_command_line, make_unsigned,
-                                   sign_with_another_key])
+@pytest.mark.parametrize("spoil", [spoil_initramfs, spoil_command_line, take_signature,
+                                   sign_anew])
 def test_secure_boot_refuses(lab, spoil, http):
     lab.serve()
     spoil(lab)

@@ -18,14 +18,15 @@ def bios():
     return ["-M", "pc"]
 
 
-def uefi(flash, enrolled=None, http=False):
+def uefi(flash, enrolled=None, http=False, forbidden=None):
     """OVMF with its variables in the file `flash`, made anew. With `enrolled`, the folder of PK.esl,
     KEK.esl and db.esl that carrel boot key make has made, they are enrolled, which is to say that
-    Secure Boot is on; else it is off. `http`: no PXE, so that HTTP Boot comes first."""
+    Secure Boot is on; else it is off. `http`: no PXE, so that HTTP Boot comes first. `forbidden`: a file
+    with a signature list for dbx."""
     shutil.copy(VARIABLES, flash)
-    for name in ("db", "KEK", "PK") if enrolled else ():
-        done = subprocess.run(["flash-var", flash, name, os.path.join(enrolled, name + ".esl")],
-                              capture_output=True, text=True, check=False)
+    lists = [(name, os.path.join(enrolled, name + ".esl")) for name in ("db", "KEK", "PK")] if enrolled else []
+    for name, path in lists + ([("dbx", forbidden)] if forbidden else []):
+        done = subprocess.run(["flash-var", flash, name, path], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     words = ["-M", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
              "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + CODE,

@@ -14,11 +14,10 @@ import sys
 import tempfile
 import time
 
+import clientimage
 import firmware
-import signing
+from clientimage import OUT, ROOT, run
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
-OUT = os.path.join(ROOT, "build/out")
 NEEDED = ["ip", "dnsmasq", "nginx", "ganesha.nfsd", "qemu-system-x86_64", "mksquashfs", "veritysetup",
           "objcopy", "sbsign", "sbverify", "certtool"]
 
@@ -34,10 +33,6 @@ def lacks():
     if not os.path.exists("/usr/lib/systemd/boot/efi/linuxx64.efi.stub"):
         missing.append("systemd-boot-efi")
     return "missing: " + ", ".join(missing) if missing else None
-
-
-def run(*argv, **kw):
-    return subprocess.run(argv, check=True, capture_output=True, text=True, **kw).stdout
 
 
 class Output:
@@ -142,33 +137,20 @@ class Netlab:
         run(*sw, "link", "set", "tap0", "master", "br0")
         self.configure()
 
-    def configure(self, dhcp="own"):
+    def configure(self, dhcp="own", options=""):
         with open(self.path("carrel.conf"), "w") as f:
             f.write("[network]\nclient_interface=lan0\nclient_address=%s/24\ndhcp=%s\n"
-                    "[boot]\nnfs=ganesha\nkernel_options=console=tty0 console=ttyS0,115200\n[paths]\n"
-                    "state=%s\nrun=%s\nimages=%s\npki=%s\n" % (self.address, dhcp, self.path("state"),
-                    self.path("run"), self.images, self.dir))
+                    "[boot]\nnfs=ganesha\nkernel_options=console=tty0 console=ttyS0,115200%s\n[paths]\n"
+                    "state=%s\nrun=%s\nimages=%s\npki=%s\n" % (self.address, dhcp, options,
+                    self.path("state"), self.path("run"), self.images, self.dir))
 
     def bootconf(self, *options):
         return run(os.path.join(OUT, "carrel-bootconf"), "--config", self.path("carrel.conf"),
                    "--templates", os.path.join(ROOT, "bootserver/templates"), *options)
 
     def build_image(self):
-        """The client image, with a stand-in where the viewer will be."""
-        programs = self.path("programs")
-        os.makedirs(programs, exist_ok=True)
-        for name in ("carrel-init", "carrel-root-init", "carrel-image-sign"):
-            shutil.copy(os.path.join(OUT, name), programs)
-        run("gcc", "-O2", "-o", os.path.join(programs, "carrel-viewer"),
-            os.path.join(ROOT, "tests/integration/boot/standin.c"))
-        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test",
-            "-keyout", self.path("ca.key"), "-out", self.path("ca.crt"))
-        run(os.path.join(ROOT, "scripts/carrel-pki"), "--dir", self.dir, "boot-key")
-        key = signing.make_keys(self.dir)
-        return run(os.path.join(ROOT, "images/client/build"), "--out", self.images, "--viewer",
-                   os.path.join(programs, "carrel-viewer"), "--ca", self.path("ca.crt"),
-                   "--sign", key,
-                   "--cache", os.path.join(ROOT, "build/cache/kernel"))
+        """The client image, with a stand-in where the viewer will be, and the site's keys."""
+        clientimage.build(self.images, self.dir)
 
     def plan(self, kernel):
         """carreld's boot plan: the PC boots with these options, any other as it is published."""
@@ -201,13 +183,14 @@ class Netlab:
     def dnsmasq_log(self):
         return self.path("state/boot/log/dnsmasq.log")
 
-    def start_foreign_dhcp(self):
-        """A DHCP server that knows nothing of a network boot, as a site may have it."""
+    def start_foreign_dhcp(self, *more):
+        """A DHCP server that knows nothing of a network boot, as a site may have it; `more` words can
+        teach it."""
         self.spawn("foreign", ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
             "--interface=lan0", "--bind-dynamic", "--log-facility=-", "--pid-file", "--no-ping",
             "--dhcp-authoritative", "--dhcp-range=%s,%s,255.255.255.0,10m" % self.foreign_range,
             "--dhcp-option=option:router," + self.foreign_address,
-            "--dhcp-leasefile=" + self.path("foreign.leases")], self.dhcp)
+            "--dhcp-leasefile=" + self.path("foreign.leases"), *more], self.dhcp)
         Follow(self.path("foreign.log")).wait("DHCP, sockets bound", 20)
 
     def efi(self):
@@ -327,6 +310,10 @@ class Pc:
 
     def press(self, key):
         return self.qmp("send-key", keys=[{"type": "qcode", "data": key}])
+
+    def hold(self, key, down=True):
+        return self.qmp("input-send-event", events=[{"type": "key", "data": {
+            "down": down, "key": {"type": "qcode", "data": key}}}])
 
     def screen(self, path):
         """A picture of the screen as PNG."""

@@ -30,11 +30,14 @@ int main(int argc, char **argv)
 	printf("STANDIN argv");
 	for (int i = 1; i < argc; i++)
 		printf(" %s", argv[i]);
-	printf("\nSTANDIN stages %s\nSTANDIN end\n", stages);
-	fflush(stdout);
 	char line[4096] = "";
 	fd = open("/proc/cmdline", O_RDONLY);
-	if (fd >= 0 && read(fd, line, sizeof line - 1) > 0 && strstr(line, "standin=exit"))
+	if (fd >= 0 && read(fd, line, sizeof line - 1) < 0)
+		strcpy(line, "unreadable");
+	line[strcspn(line, "\n")] = '\0';
+	printf("\nSTANDIN stages %s\nSTANDIN cmdline %s\nSTANDIN end\n", stages, line);
+	fflush(stdout);
+	if (strstr(line, "standin=exit"))
 		return 3;
 	for (;;)
 		pause();

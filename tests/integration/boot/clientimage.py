@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The image of the PCs as images/client/build makes it, with a stand-in where the viewer will be."""
+import fcntl
+import os
+import shutil
+import subprocess
+
+import signing
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
+OUT = os.path.join(ROOT, "build/out")
+CACHE = os.path.join(ROOT, "build/cache")
+
+
+def run(*argv, **kw):
+    return subprocess.run(argv, check=True, capture_output=True, text=True, **kw).stdout
+
+
+def _build(kept):
+    """Its folder, unsigned; only when an input has changed is it made anew."""
+    images, ca = os.path.join(kept, "images"), os.path.join(kept, "ca.crt")
+    for name in ("carrel-init", "carrel-root-init"):
+        shutil.copy(os.path.join(OUT, name), kept)
+    run("gcc", "-O2", "-o", os.path.join(kept, "carrel-viewer"),
+        os.path.join(ROOT, "tests/integration/boot/standin.c"))
+    if not os.path.exists(ca):
+        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test", "-days",
+            "3650", "-keyout", os.path.join(kept, "ca.key"), "-out", ca)
+    run(os.path.join(ROOT, "images/client/build"), "--out", images, "--viewer",
+        os.path.join(kept, "carrel-viewer"), "--ca", ca, "--unsigned", "--cache",
+        os.path.join(CACHE, "kernel"))
+    current = os.path.realpath(os.path.join(images, "client/current"))
+    for name in os.listdir(os.path.join(images, "client")):
+        folder = os.path.join(images, "client", name)
+        if os.path.isdir(folder) and os.path.realpath(folder) != current:
+            shutil.rmtree(folder)
+    return current
+
+
+def build(images, pki):
+    """Publishes it in `images`, signed with keys that are made in `pki`, also for Secure Boot."""
+    kept = os.path.join(CACHE, "standin")
+    os.makedirs(kept, exist_ok=True)
+    signing.make_keys(pki)
+    run(os.path.join(ROOT, "scripts/carrel-pki"), "--dir", pki, "boot-key")
+    with open(os.path.join(kept, "lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        current = _build(kept)
+        version = os.path.join(images, "client", os.path.basename(current))
+        shutil.copytree(current, version)
+    signing.sign(version, pki)
+    os.symlink(os.path.basename(version), os.path.join(images, "client/current"))
