@@ -1,80 +1,41 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What dnsmasq, as carrel-bootconf renders it, answers to each kind of firmware: real dnsmasq, real
-packets, in namespaces.
-
-    pc lan0 -- lan0 10.77.0.1 [boot]
-"""
-import json
+packets, in namespaces."""
 import os
-import select
-import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 
 import pytest
 
-from netns import Lab
-
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "boot"))
+from bootroom import PC, SERVER, Room  # noqa: E402
 from bootsite import Site, missing  # noqa: E402
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(missing() != "", reason="missing: " + missing())]
 
-ASK = os.path.join(os.path.dirname(__file__), "boot/dhcpask.py")
-SERVER, PC = "10.77.0.1", "10.77.0.50"
 PXE, HTTP = "PXEClient:Arch:%05d:UNDI:003016", "HTTPClient:Arch:%05d:UNDI:003016"
 
 
-class Boot:
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="carrel-bootdhcp-", dir="/var/tmp")
-        os.chmod(self.folder, 0o755)
-        self.site = Site(self.folder)
-        self.lab = Lab()
-        self.dnsmasq = None
-        for name in ("boot", "pc"):
-            self.lab.add(name)
-        self.lab.cable("pc", "lan0", "boot", "lan0")
-        self.lab.ip("boot", "addr", "add", SERVER + "/24", "dev", "lan0")
-
+class Boot(Room):
     def serve(self, dhcp):
         self.site.conf["network"]["dhcp"] = dhcp
-        self.site.write()
-        self.site.run()
-        lines = dict(line.split("\t") for line in self.site.run("--commands").splitlines())
-        self.dnsmasq = subprocess.Popen(self.lab.within("boot", *shlex.split(lines["dnsmasq"])),
-                                        stderr=subprocess.PIPE, text=True)
-        until = time.monotonic() + 20
-        log = os.path.join(self.folder, "state/boot/log/dnsmasq.log")
-        while "TFTP root" not in open(log).read():  # the last thing it says before it serves
-            assert self.dnsmasq.poll() is None, self.dnsmasq.stderr.read()
-            assert time.monotonic() < until, open(log).read()
-            select.select([], [], [], 0.05)
-
-    def ask(self, *questions, address="-"):
-        return json.loads(self.lab.exec("pc", sys.executable, ASK, "lan0", address, *questions))
+        super().serve("dnsmasq")
 
     def ask_one(self, vendor_class, arch):
         (answer,), = self.ask(f"{vendor_class % arch}:{arch}")
         return answer
 
-    def clear(self):
-        if self.dnsmasq:
-            self.dnsmasq.kill()
-            self.dnsmasq.communicate()
-        self.lab.close()
-        shutil.rmtree(self.folder)
-
 
 @pytest.fixture
 def boot(need):
     need("ip")
-    made = Boot()
+    folder = tempfile.mkdtemp(prefix="carrel-bootdhcp-", dir="/var/tmp")
+    os.chmod(folder, 0o755)
+    made = Boot(Site(folder))
     yield made
     made.clear()
+    shutil.rmtree(folder)
 
 
 def test_own_dhcp(boot):
@@ -122,7 +83,7 @@ def menu_item(answer):
 def test_proxy_dhcp_says_what_to_start(boot):
     """The firmware, which has its address from elsewhere by then, asks on port 4011."""
     boot.serve("proxy")
-    boot.lab.ip("pc", "addr", "add", PC + "/24", "dev", "lan0")
+    boot.address()
     for arch, program in ((0, "lpxelinux.0"), (7, "carrel.efi"), (9, "carrel.efi")):
         item = menu_item(boot.ask_one(PXE, arch))
         (answer,), = boot.ask(f"{PXE % arch}:{arch}@{SERVER}/{item}", address=PC)
