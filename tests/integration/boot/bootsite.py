@@ -54,9 +54,13 @@ class Site:
         self.conf = {"network": {"client_interface": "lan0"}, "boot": {"nfs": "off"},
                      "paths": {"state": self.path("state"), "run": self.path("run"),
                                "images": self.path("images"), "pki": self.path("pki")}}
+        self.publish()
+        self.write()
+
+    def publish(self):
+        """The first image, and the key that it is signed with."""
         signing.make_keys(self.path("pki"))
         self.image("20260301.1")
-        self.write()
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
