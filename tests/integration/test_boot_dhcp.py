@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What dnsmasq, as carrel-bootconf renders it, answers to each kind of firmware: real dnsmasq, real
 packets, in namespaces."""
+import json
 import os
 import shutil
 import sys
@@ -95,13 +96,13 @@ def test_proxy_dhcp_says_what_to_start(boot):
 def test_a_pc_has_a_menu_of_its_own(boot, need, dhcp):
     """Known by its MAC address, also where another server has given it its address."""
     need("curl")
-    boot.lab.ip("pc", "addr", "add", PC + "/24", "dev", "lan0")
+    boot.address()
     mac = boot.lab.exec("pc", "cat", "/sys/class/net/lan0/address").strip()
     boot.serve(dhcp)
     menu = f"tftp://{SERVER}/pxelinux.cfg/default"
     fetch = ["curl", "-s", "--max-time", "20", menu]
     assert "acpi=off" not in boot.lab.exec("pc", *fetch)
-    with open(os.path.join(boot.folder, "state/bootplan.json"), "w", encoding="utf-8") as f:
+    with open(boot.site.path("state/bootplan.json"), "w", encoding="utf-8") as f:
         json.dump({"image": "client", "versions": ["20260301.1"], "seats": sorted(
             [{"mac": "52:54:00:00:00:01", "version": "20260301.1", "kernel": "quiet"},
              {"mac": mac, "version": "20260301.1", "kernel": "acpi=off"}], key=lambda s: s["mac"])}, f)
