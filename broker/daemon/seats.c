@@ -3,6 +3,7 @@
 
 #include "broker/daemon/bootwatch.h"
 #include "broker/daemon/clientimage.h"
+#include "broker/daemon/knock.h"
 #include "broker/daemon/policies.h"
 #include "broker/shared/log.h"
 
@@ -10,6 +11,7 @@
 
 #define CLOCK_S 20
 #define STORE_S 5      /* what was seen is on the disk after so long */
+#define ON_MS 180000   /* a PC that was heard of so lately is on: its viewer asks once a minute */
 #define NOTE_MS 600000 /* a PC that only shows that it is on is stored so often */
 
 G_STATIC_ASSERT(SEAT_NAME_MAX <= STORE_SEAT_NAME_MAX);
@@ -83,6 +85,7 @@ struct seats *seats_new(struct broker *broker, GError **error)
 	seats->all = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
 	seats->names = g_hash_table_new(g_str_hash, g_str_equal);
 	seats->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	seats->knocks = g_ptr_array_new_with_free_func(g_free);
 	seats->looked = g_get_real_time() / G_USEC_PER_SEC;
 	seats->clock = g_timeout_add_seconds(CLOCK_S, seats_on_clock, seats);
 	if (store_load_seats(broker->store, on_stored, seats, error))
@@ -141,10 +144,34 @@ static gboolean on_timer(gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
+/* All at once, behind what is being done: a room's PCs are told of it when it holds. */
+static gboolean on_knocks(gpointer data)
+{
+	struct seats *seats = data;
+
+	seats->knocking = 0;
+	g_ptr_array_add(seats->knocks, NULL);
+	knock_send(seats->broker->conf, (const char *const *)seats->knocks->pdata);
+	g_ptr_array_set_size(seats->knocks, 0);
+	return G_SOURCE_REMOVE;
+}
+
+void seats_knock(struct seats *seats, const struct seat *seat)
+{
+	if (!seat->row.address[0] || wall_ms() - seat->row.last_wall_ms > ON_MS)
+		return;
+	g_ptr_array_add(seats->knocks, g_strdup(seat->row.address));
+	if (!seats->knocking)
+		seats->knocking = g_idle_add(on_knocks, seats);
+}
+
 void seats_free(struct seats *seats)
 {
 	if (!seats)
 		return;
+	if (seats->knocking)
+		g_source_remove(seats->knocking);
+	g_ptr_array_unref(seats->knocks);
 	if (seats->timer)
 		g_source_remove(seats->timer);
 	if (seats->clock)
@@ -182,6 +209,7 @@ gboolean seats_change(struct seats *seats, struct seats_change *change, GError *
 
 		take(seats, row, TRUE);
 		g_hash_table_remove(seats->changed, row->mac);
+		seats_knock(seats, g_hash_table_lookup(seats->all, row->mac));
 		log_event(LOG_INFO, "seat", "seat", row->mac, "name", row->name, NULL);
 	}
 	for (guint i = 0; change->gone && i < change->gone->len; i++) {

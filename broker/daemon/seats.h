@@ -79,7 +79,8 @@ json_t *seats_set(
 
 /*
  * Has each switch itself off, or boot again, when its viewer asks next, which it does at its login
- * form at least once a minute. Refused (BUSY) when somebody sits at one of them.
+ * form when it is knocked at, and at least once a minute. Refused (BUSY) when somebody sits at one
+ * of them.
  */
 json_t *seats_power(
 	struct seats *seats, const json_t *references, enum seats_power power, GError **error);

@@ -24,7 +24,8 @@ struct seats {
 	GHashTable *names;     /* name -> struct seat, borrowed */
 	GHashTable *changed;   /* MAC addresses (owned) whose rows the store does not have so */
 	guint unknown;         /* neither named nor approved */
-	guint timer, clock;
+	GPtrArray *knocks;     /* addresses (owned) of PCs for which there is something new */
+	guint timer, clock, knocking;
 	gint64 looked; /* at the clock, Unix seconds */
 };
 
@@ -59,6 +60,9 @@ gboolean seats_kernels_fit(const struct seats *seats, const GArray *rows, GError
 
 /* Who has a session at the PC now, or ""; borrowed. */
 const char *seats_user(const struct seats *seats, const char *mac);
+
+/* There is something new for the PC there: has it ask, if it is on. */
+void seats_knock(struct seats *seats, const struct seat *seat);
 
 /* Each CLOCK_S seconds: has the time come at which PCs switch themselves off? */
 gboolean seats_on_clock(gpointer data);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PCs are switched on by a packet, and off by themselves: their viewer asks at its login form, at
- * least once a minute, and is told. An order that nobody asks for in time is void, and so is one
- * to a PC that has booted since.
+ * PCs are switched on by a packet, and off by themselves: their viewer asks at its login form, when
+ * it is knocked at and at least once a minute, and is told. An order that nobody asks for in time
+ * is void, and so is one to a PC that has booted since.
  */
 #include "broker/daemon/daily.h"
 #include "broker/daemon/seats_internal.h"
@@ -14,10 +14,11 @@
 #define POWER_MS 300000   /* that an order is good for */
 #define NIGHT_MS 21600000 /* the same of the one that all get at night */
 
-static void order(struct seat *seat, enum seats_power power, gint64 life_ms)
+static void order(struct seats *seats, struct seat *seat, enum seats_power power, gint64 life_ms)
 {
 	seat->power = power;
 	seat->power_until_ms = broker_now_ms() + life_ms;
+	seats_knock(seats, seat);
 }
 
 /* Has the time come at which PCs switch themselves off? */
@@ -33,7 +34,7 @@ gboolean seats_on_clock(gpointer data)
 		log_event(LOG_INFO, "seats-night", NULL);
 		g_hash_table_iter_init(&iter, seats->all);
 		while (g_hash_table_iter_next(&iter, NULL, &value))
-			order(value, SEATS_POWER_OFF, NIGHT_MS);
+			order(seats, value, SEATS_POWER_OFF, NIGHT_MS);
 	}
 	seats->looked = now;
 	return G_SOURCE_CONTINUE;
@@ -56,7 +57,7 @@ json_t *seats_power(
 		return NULL;
 	}
 	for (guint i = 0; found && i < found->len; i++)
-		order(found->pdata[i], power, POWER_MS);
+		order(seats, found->pdata[i], power, POWER_MS);
 	return found ? seats_list(seats, found) : NULL;
 }
 
@@ -72,7 +73,7 @@ void seats_session_ended(struct seats *seats, const char *mac)
 	struct seat *seat = g_hash_table_lookup(seats->all, mac);
 
 	if (seat && !strcmp(conf_string(seats->broker->conf, CONF_SEATS_POWER_OFF), "session"))
-		order(seat, SEATS_POWER_OFF, POWER_MS);
+		order(seats, seat, SEATS_POWER_OFF, POWER_MS);
 }
 
 json_t *seats_wake(struct seats *seats, const json_t *references, GError **error)

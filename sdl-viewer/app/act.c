@@ -258,6 +258,9 @@ void act(struct app *app, enum action action, const struct event *event)
 	case ACTION_SITE:
 		show_site(app, event);
 		break;
+	case ACTION_HELLO:
+		app_hello(app);
+		break;
 	case ACTION_TROUBLE:
 		snprintf(app->trouble, sizeof(app->trouble), "%s",
 			words_of(app, event, STR_HELLO_FAILED));

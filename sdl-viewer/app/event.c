@@ -7,6 +7,7 @@
 static const char *const names[EVENT_COUNT] = {
 	[EVENT_HELLO] = "hello",
 	[EVENT_HELLO_FAILED] = "hello-failed",
+	[EVENT_KNOCK] = "knock",
 	[EVENT_LOGIN_FAILED] = "login-failed",
 	[EVENT_STAGE] = "stage",
 	[EVENT_READY] = "ready",

@@ -14,6 +14,7 @@ enum event_type {
 	/* from the broker */
 	EVENT_HELLO,        /* text=site, code=language, power, notice, screen */
 	EVENT_HELLO_FAILED, /* text */
+	EVENT_KNOCK,        /* there is something new for this PC: ask for it */
 	EVENT_LOGIN_FAILED, /* code, text: the request itself failed */
 	EVENT_STAGE,        /* code=stage, percent, text */
 	EVENT_READY,        /* host, port, ticket, tls_name */

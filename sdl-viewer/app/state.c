@@ -17,6 +17,7 @@ static const struct row table[] = {
 	{STATE_HELLO,       EVENT_HELLO_FAILED,      STATE_HELLO,      ACTION_TROUBLE},
 
 	{STATE_LOGIN,       EVENT_HELLO,             STATE_LOGIN,      ACTION_SITE},
+	{STATE_LOGIN,       EVENT_KNOCK,             STATE_LOGIN,      ACTION_HELLO},
 	{STATE_LOGIN,       EVENT_SUBMIT,            STATE_LOGGING_IN, ACTION_START_LOGIN},
 
 	{STATE_LOGGING_IN,  EVENT_STAGE,             STATE_LOGGING_IN, ACTION_STAGE},
@@ -151,9 +152,10 @@ const char *state_name(enum state state)
 
 const char *action_name(enum action action)
 {
-	static const char *const names[ACTION_COUNT] = {"none", "site", "trouble", "start-login",
-		"form-error", "stage", "connect", "first-frame", "ask-again", "retry", "announce",
-		"call-off", "freeze", "thaw", "message", "form", "leave", "logout"};
+	static const char *const names[ACTION_COUNT] = {"none", "site", "hello", "trouble",
+		"start-login", "form-error", "stage", "connect", "first-frame", "ask-again",
+		"retry", "announce", "call-off", "freeze", "thaw", "message", "form", "leave",
+		"logout"};
 
 	return action < ACTION_COUNT ? names[action] : "?";
 }

@@ -24,6 +24,7 @@ enum state {
 enum action {
 	ACTION_NONE,
 	ACTION_SITE,        /* take site name and language */
+	ACTION_HELLO,       /* ask for it anew */
 	ACTION_TROUBLE,     /* show that the broker does not answer */
 	ACTION_START_LOGIN, /* send the form */
 	ACTION_FORM_ERROR,  /* end the login, show the form with the text */

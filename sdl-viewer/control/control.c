@@ -18,6 +18,7 @@
 #include "sdl-viewer/app/utf8.h"
 #include "sdl-viewer/control/backoff.h"
 #include "sdl-viewer/control/decode.h"
+#include "sdl-viewer/control/knock.h"
 #include "sdl-viewer/control/sse.h"
 
 #define ANSWER_MAX 65536
@@ -77,6 +78,7 @@ struct control {
 	struct order **orders_end;
 	struct slot slots[KIND_COUNT];
 	struct sse sse;
+	struct knock knock;
 	char token[DECODE_TOKEN_MAX];
 };
 
@@ -428,8 +430,11 @@ static void *control_thread(void *context)
 			if (message->msg == CURLMSG_DONE && slot)
 				slot_done(slot, result);
 		}
-		wait = start_due(control);
-		curl_multi_poll(control->multi, NULL, 0, wait, NULL);
+		wait = knock_wait(&control->knock, now_ms(), start_due(control));
+		struct curl_waitfd knocks = {.fd = control->knock.fd, .events = CURL_WAIT_POLLIN};
+		curl_multi_poll(control->multi, &knocks, control->knock.fd >= 0, wait, NULL);
+		if (knock_take(&control->knock, now_ms()))
+			event_queue_post(control->queue, event_new(EVENT_KNOCK));
 	}
 }
 
@@ -453,6 +458,7 @@ struct control *control_new(const struct control_config *config, struct event_qu
 	control->orders_end = &control->orders;
 	pthread_mutex_init(&control->lock, NULL);
 	sse_init(&control->sse, on_stream_event, control);
+	knock_open(&control->knock, control->broker);
 	for (int k = 0; k < KIND_COUNT; k++) {
 		control->slots[k].control = control;
 		control->slots[k].kind = (enum kind)k;
@@ -489,6 +495,7 @@ void control_free(struct control *control)
 	forget(control);
 	slot_clear(&control->slots[HELLO]);
 	curl_multi_cleanup(control->multi);
+	knock_close(&control->knock);
 	pthread_mutex_destroy(&control->lock);
 	free(control->broker);
 	free(control->ca_file);

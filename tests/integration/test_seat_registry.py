@@ -3,6 +3,7 @@
 held, tried on, moved."""
 import http.client
 import json
+import socket
 import sqlite3
 
 import pytest
@@ -270,6 +271,34 @@ def test_pcs_switch_off_when_told_or_by_policy(make_site):
     site.conf.write_text(text + "[seats]\npower_off = late\n")
     assert "power_off = late: allowed is one of never|session, or a time of the day" in site.cli(
         "config", "check", status=1).stdout
+
+
+def test_pcs_are_knocked_at_when_there_is_something_new(make_site):
+    """A packet to the PC's address, at the UDP port of the broker's number, from the broker's address."""
+    site = make_site()
+    wires = {}
+    for number in (1, 2):
+        wires[number] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        wires[number].bind(("127.77.0.%d" % (120 + number), site.port))
+        wires[number].settimeout(5)
+        site.request("POST", "/v1/client/hello", {"seat": MAC % number}, client="127.77.0.%d" % (120 + number))
+
+    def knocked(number):
+        text, source = wires[number].recvfrom(100)
+        return text == b"carrel knock\n" and source[0] == ADDRESS
+    for words in (("name", MAC % 1, "room/1"), ("set", "room/1", "language=ko"), ("approve", "room/1"),
+                  ("poweroff", "room/1"), ("reboot", MAC % 1)):
+        site.cli("seat", *words)
+        assert knocked(1), words
+    site.cli("seat", "name", MAC % 2, "room/2")
+    assert knocked(2)
+    site.cli("seat", "reboot", "room/1-2")
+    assert knocked(1) and knocked(2)
+    for wire in wires.values():  # each was told as often as it had to be
+        wire.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            wire.recv(100)
+        wire.close()
 
 
 def test_import_and_export(make_site, tmp_path):

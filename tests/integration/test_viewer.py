@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -288,6 +289,36 @@ def test_power(lab, tmp_path, power, status):
         seat.status = status
         assert seat.viewer.process.wait(10) == status
         assert "power order=" + power in seat.viewer.text()
+
+
+def knock(seat, text=b"carrel knock\n", source="127.0.0.1"):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((source, 0))
+        s.sendto(text, ("127.0.0.1", int(seat.broker.url.rsplit(":", 1)[1])))
+
+
+def test_knocks(lab, tmp_path):
+    """The form asks at once when the broker knocks, once a second at most, and does what it is told."""
+    with closing(Seat(lab, tmp_path)) as (seat,):
+        seat.viewer.wait("to=login")
+        seat.broker.expect("/v1/client/hello")
+        for text, source in ((b"carrel", "127.0.0.1"), (b"carrel knock\n\n", "127.0.0.1"), (b"carrel knock\n", "127.0.0.2")):
+            knock(seat, text, source)
+        began = time.monotonic()
+        knock(seat)
+        assert seat.broker.expect("/v1/client/hello", 5) == {"seat": SEAT}
+        for _ in range(20):
+            knock(seat)
+        seat.broker.expect("/v1/client/hello", 5)
+        assert time.monotonic() - began >= 0.9
+        seat.broker.language = "ko"
+        knock(seat)
+        seat.broker.expect("/v1/client/hello", 5)
+        assert seat.broker.requests.empty()
+        seat.broker.hello["power"] = "reboot"
+        seat.status = 11
+        knock(seat)
+        assert seat.viewer.process.wait(10) == 11
 
 
 def test_korean_site(lab, tmp_path):
