@@ -53,6 +53,7 @@ struct boot {
 struct boots {
 	GHashTable *by_mac;     /* mac -> struct boot, owned */
 	GHashTable *by_address; /* address -> struct boot, borrowed; the address is the boot's */
+	GHashTable *changed;    /* MAC addresses, owned: since boots_kept */
 	GQueue order;
 	guint32 xid;          /* of the transaction whose vendor class was last written */
 	const char *firmware; /* who began it; NULL: no firmware */
@@ -82,6 +83,7 @@ struct boots *boots_new(void)
 	struct boots *boots = g_new0(struct boots, 1);
 	boots->by_mac = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
 	boots->by_address = g_hash_table_new(g_str_hash, g_str_equal);
+	boots->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	return boots;
 }
 
@@ -89,13 +91,21 @@ void boots_free(struct boots *boots)
 {
 	if (!boots)
 		return;
+	g_hash_table_destroy(boots->changed);
 	g_hash_table_destroy(boots->by_address);
 	g_hash_table_destroy(boots->by_mac);
 	g_free(boots);
 }
 
+static void note_changed(struct boots *boots, const char *mac)
+{
+	if (!g_hash_table_contains(boots->changed, mac))
+		g_hash_table_add(boots->changed, g_strdup(mac));
+}
+
 static void drop_address(struct boots *boots, struct boot *boot)
 {
+	note_changed(boots, boot->mac);
 	if (boot->address[0] && g_hash_table_lookup(boots->by_address, boot->address) == boot)
 		g_hash_table_remove(boots->by_address, boot->address);
 	boot->address[0] = '\0';
@@ -137,6 +147,7 @@ static struct boot *boot_of(struct boots *boots, const char *mac, gint64 now)
 		g_hash_table_insert(boots->by_mac, boot->mac, boot);
 	}
 	g_queue_push_tail_link(&boots->order, &boot->link);
+	note_changed(boots, mac);
 	boot->last = now;
 	return boot;
 }
@@ -444,6 +455,85 @@ static json_t *to_json(const struct boot *boot, gint64 now)
 		state, "stages", stages_json(boot), "error", boot->error, "stopped_at",
 		failed || stopped ? stage_names[stage] : "", "cause",
 		failed || stopped ? cause_of(boot, stage) : "");
+}
+
+char **boots_changed(const struct boots *boots)
+{
+	GPtrArray *list = g_ptr_array_new();
+	GHashTableIter iter;
+	gpointer mac;
+	g_hash_table_iter_init(&iter, boots->changed);
+	while (g_hash_table_iter_next(&iter, &mac, NULL))
+		g_ptr_array_add(list, g_strdup(mac));
+	g_ptr_array_add(list, NULL);
+	return (char **)g_ptr_array_free(list, FALSE);
+}
+
+void boots_kept(struct boots *boots)
+{
+	g_hash_table_remove_all(boots->changed);
+}
+
+json_t *boots_save(const struct boots *boots, const char *mac)
+{
+	const struct boot *boot = g_hash_table_lookup(boots->by_mac, mac);
+	if (!boot)
+		return NULL;
+	json_t *stages = json_object();
+	for (enum stage stage = 0; stage < STAGE_COUNT; stage++) {
+		const struct reached *reached = &boot->stages[stage];
+		if (reached->there)
+			json_object_set_new(stages, stage_names[stage],
+				json_pack("[I, I]", (json_int_t)reached->at,
+					(json_int_t)reached->bytes));
+	}
+	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:s, s:o}", "address",
+		boot->address, "began", (json_int_t)boot->began, "last", (json_int_t)boot->last,
+		"kernel", (json_int_t)boot->kernel, "firmware",
+		boot->firmware ? boot->firmware : "", "unified", boot->unified, "error",
+		boot->error, "note", boot->note, "no_address", boot->no_address, "version",
+		boot->version, "stages", stages);
+}
+
+static const char *firmware_named(const char *name)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(firmwares); i++) {
+		if (!strcmp(name, firmwares[i].name))
+			return firmwares[i].name;
+	}
+	return NULL;
+}
+
+void boots_restore(struct boots *boots, const char *mac, const json_t *saved)
+{
+	const char *address, *firmware, *error, *note, *no_address, *version;
+	json_int_t began, last, kernel, at, bytes;
+	json_t *stages;
+	int unified;
+	if (strlen(mac) >= sizeof(((struct boot *)0)->mac) ||
+		json_unpack((json_t *)saved,
+			"{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:s, s:o}", "address",
+			&address, "began", &began, "last", &last, "kernel", &kernel, "firmware",
+			&firmware, "unified", &unified, "error", &error, "note", &note,
+			"no_address", &no_address, "version", &version, "stages", &stages) < 0)
+		return;
+	struct boot *boot = boot_of(boots, mac, last);
+	boot->began = began;
+	boot->kernel = kernel;
+	boot->firmware = firmware_named(firmware);
+	boot->unified = unified != 0;
+	/* The logs of the time between are not read: what may have ended then is told as no end. */
+	boot->told = TRUE;
+	g_strlcpy(boot->version, version, sizeof boot->version);
+	g_strlcpy(boot->error, error, sizeof boot->error);
+	g_strlcpy(boot->note, note, sizeof boot->note);
+	g_strlcpy(boot->no_address, no_address, sizeof boot->no_address);
+	for (enum stage stage = 0; stage < STAGE_COUNT; stage++) {
+		json_t *reached = json_object_get(stages, stage_names[stage]);
+		if (reached && !json_unpack(reached, "[I, I]", &at, &bytes))
+			reach(boot, stage, at, (guint64)bytes);
+	}
+	set_address(boots, boot, address);
 }
 
 gboolean boots_has(const struct boots *boots, const char *mac)

@@ -40,6 +40,17 @@ void boots_report(struct boots *boots, const char *mac, const char *address, con
 /* The viewer there asks for what its login form says: the form is shown. */
 void boots_form(struct boots *boots, const char *mac, gint64 now_ms);
 
+/*
+ * What is kept over a restart. boots_changed: the PCs (MAC addresses, to be freed by g_strfreev)
+ * whose boot is another than when boots_kept was called last; boots_save: one's boot as an object
+ * for boots_restore, a new reference, NULL: it was forgotten. Of what is restored only what is
+ * whole counts.
+ */
+char **boots_changed(const struct boots *boots);
+json_t *boots_save(const struct boots *boots, const char *mac);
+void boots_kept(struct boots *boots);
+void boots_restore(struct boots *boots, const char *mac, const json_t *saved);
+
 gboolean boots_has(const struct boots *boots, const char *mac);
 
 /*

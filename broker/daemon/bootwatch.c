@@ -9,6 +9,9 @@
 #include "broker/daemon/seats.h"
 #include "broker/daemon/tail.h"
 #include "broker/shared/log.h"
+#include "broker/store/store.h"
+
+#define STORE_S 5
 
 /* bootserver/tree.h: the boot program of UEFI PCs, and where HTTP's is. */
 #define CARREL_EFI "carrel.efi"
@@ -17,7 +20,9 @@
 struct bootwatch {
 	struct boots *boots;
 	struct seats *seats; /* borrowed */
-	char *served;        /* what dnsmasq's paths begin with */
+	struct store *store; /* borrowed */
+	guint timer;
+	char *served; /* what dnsmasq's paths begin with */
 	struct tail *dnsmasq, *http;
 };
 
@@ -88,12 +93,58 @@ static struct tail *follow(
 	return tail;
 }
 
-struct bootwatch *bootwatch_new(const struct conf *conf, struct seats *seats)
+static gboolean write_changed(struct store *store, gpointer data, GError **error)
+{
+	const struct boots *boots = data;
+	g_auto(GStrv) macs = boots_changed(boots);
+	gboolean good = TRUE;
+	for (char **mac = macs; good && *mac; mac++) {
+		json_t *boot = boots_save(boots, *mac);
+		good = store_boot_put(store, *mac, boot, error);
+		json_decref(boot);
+	}
+	return good;
+}
+
+/* All that has changed, in one transaction; what cannot be stored is tried again. */
+static gboolean on_timer(gpointer data)
+{
+	struct bootwatch *watch = data;
+	g_autoptr(GError) error = NULL;
+	g_auto(GStrv) macs = boots_changed(watch->boots);
+	if (!*macs)
+		return G_SOURCE_CONTINUE;
+	if (store_transaction(watch->store, write_changed, watch->boots, &error))
+		boots_kept(watch->boots);
+	else
+		log_event(LOG_ERROR, "boots-store", "reason", error->message, NULL);
+	return G_SOURCE_CONTINUE;
+}
+
+static gboolean restore(struct bootwatch *watch, GError **error)
+{
+	json_t *list = store_boot_list(watch->store, error), *boot;
+	const char *mac;
+	json_object_foreach (list, mac, boot)
+		boots_restore(watch->boots, mac, boot);
+	boots_kept(watch->boots);
+	json_decref(list);
+	return list != NULL;
+}
+
+struct bootwatch *bootwatch_new(
+	const struct conf *conf, struct seats *seats, struct store *store, GError **error)
 {
 	struct bootwatch *watch = g_new0(struct bootwatch, 1);
 	g_autofree char *logs = conf_path(conf, CONF_PATH_STATE, "boot/log");
 	watch->boots = boots_new();
 	watch->seats = seats;
+	watch->store = store;
+	if (!restore(watch, error)) {
+		bootwatch_free(watch);
+		return NULL;
+	}
+	watch->timer = g_timeout_add_seconds(STORE_S, on_timer, watch);
 	watch->served = conf_path(conf, CONF_PATH_STATE, "boot/");
 	watch->dnsmasq = follow(watch, logs, "dnsmasq.log", on_dnsmasq);
 	watch->http = follow(watch, logs, "http.log", on_http);
@@ -104,6 +155,10 @@ void bootwatch_free(struct bootwatch *watch)
 {
 	if (!watch)
 		return;
+	if (watch->timer) {
+		g_source_remove(watch->timer);
+		on_timer(watch);
+	}
 	tail_free(watch->dnsmasq);
 	tail_free(watch->http);
 	boots_free(watch->boots);

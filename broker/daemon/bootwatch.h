@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Feeds the boot ledger with the boot server's logs, where this machine is the boot server. */
+/* Feeds the boot ledger with the boot server's logs, where this machine is the boot server, and
+ * keeps it in the store. */
 #ifndef CARREL_BOOTWATCH_H
 #define CARREL_BOOTWATCH_H
 
@@ -8,13 +9,17 @@
 
 struct bootwatch;
 struct seats;
+struct store;
 
 /*
- * Never fails: without logs the ledger has the PCs' own reports alone, and the log says so. PCs
- * that boot are seats from their address on; `seats` is borrowed.
+ * Without logs the ledger has the PCs' own reports alone, and the log says so. PCs that boot are
+ * seats from their address on; `seats` and `store` are borrowed. NULL with an error when the store
+ * cannot be read.
  */
-struct bootwatch *bootwatch_new(const struct conf *conf, struct seats *seats);
-void bootwatch_free(struct bootwatch *watch); /* NULL: nothing */
+struct bootwatch *bootwatch_new(
+	const struct conf *conf, struct seats *seats, struct store *store, GError **error);
+/* Stores what is not stored yet. NULL: nothing. */
+void bootwatch_free(struct bootwatch *watch);
 
 /* As in boots.h, now. */
 void bootwatch_report(struct bootwatch *watch, const char *mac, const char *address,

@@ -187,8 +187,10 @@ struct broker *broker_new(const char *conf_path, GError **error)
 		broker->volumes = volumes_new(broker);
 		broker->seats = seats_new(broker, error);
 		broker->policies = broker->seats ? policies_new(broker, error) : NULL;
-		broker->boots = broker->seats ? bootwatch_new(broker->conf, broker->seats) : NULL;
-		broker->channels = broker->policies ? channels_new(broker, error) : NULL;
+		broker->boots = broker->policies ? bootwatch_new(broker->conf, broker->seats,
+							   broker->store, error)
+						 : NULL;
+		broker->channels = broker->boots ? channels_new(broker, error) : NULL;
 		broker->clientimage = broker->channels ? clientimage_new(broker, error) : NULL;
 		if (broker->clientimage)
 			return broker;

@@ -85,8 +85,9 @@ static const char *const schemas[] = {
 	first_schema, handoff_schema, volume_schema, seat_schema, seat_boot_schema};
 #define SCHEMA_VERSION ((int)G_N_ELEMENTS(schemas))
 
-/* Made also in a file that is older than it: what does not know it does not miss it. */
-static const char policy_schema[] =
+/* Made also in a file that is older than they are: what does not know them does not miss them. */
+static const char later_schema[] =
+	"CREATE TABLE IF NOT EXISTS boot(mac TEXT PRIMARY KEY, entry TEXT NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS policy(kind TEXT NOT NULL, name TEXT NOT NULL,"
 	" entry TEXT NOT NULL, PRIMARY KEY(kind, name)) WITHOUT ROWID;";
 
@@ -192,7 +193,7 @@ static gboolean prepare_file(struct store *store, GError **error)
 		return FALSE;
 	}
 	return (version == SCHEMA_VERSION || store_transaction(store, upgrade, &version, error)) &&
-	       exec(store, policy_schema, error);
+	       exec(store, later_schema, error);
 }
 
 struct store *store_open(const char *path, GError **error)
@@ -558,6 +559,37 @@ gboolean store_token_find(
 	}
 	sqlite3_finalize(row);
 	return found;
+}
+
+gboolean store_boot_put(struct store *store, const char *mac, const json_t *boot, GError **error)
+{
+	if (!boot)
+		return run(store, error, "DELETE FROM boot WHERE mac = ?", "s", mac);
+	char *json = json_dumps(boot, JSON_COMPACT);
+	gboolean done =
+		run(store, error, "INSERT OR REPLACE INTO boot VALUES(?, ?)", "ss", mac, json);
+	free(json);
+	return done;
+}
+
+json_t *store_boot_list(struct store *store, GError **error)
+{
+	sqlite3_stmt *row = query(store, error, "SELECT mac, entry FROM boot ORDER BY rowid", "");
+	json_t *list = row ? json_object() : NULL;
+	int result = SQLITE_DONE;
+
+	while (row && (result = sqlite3_step(row)) == SQLITE_ROW) {
+		json_t *boot = json_loads((const char *)sqlite3_column_text(row, 1), 0, NULL);
+
+		if (boot)
+			json_object_set_new(list, (const char *)sqlite3_column_text(row, 0), boot);
+	}
+	sqlite3_finalize(row);
+	if (result == SQLITE_DONE)
+		return list;
+	fail(store, STORE_ERROR_SQL, error);
+	json_decref(list);
+	return NULL;
 }
 
 gboolean store_policy_put(struct store *store, const char *kind, const char *name,

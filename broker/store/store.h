@@ -82,6 +82,12 @@ gboolean store_put_seat(
 typedef void (*store_seat_func)(const struct store_seat *row, gpointer data);
 gboolean store_load_seats(struct store *store, store_seat_func seat, gpointer data, GError **error);
 
+/* A PC's last boot as a JSON object, by its MAC address; NULL deletes it. */
+gboolean store_boot_put(struct store *store, const char *mac, const json_t *boot, GError **error);
+/* A new object of all of them, MAC address -> boot, in the order in which they were put; or NULL.
+ */
+json_t *store_boot_list(struct store *store, GError **error);
+
 /* Keeps one ledger entry (the newest 1000 are kept); returns a new array of the newest, or NULL. */
 gboolean store_ledger_add(struct store *store, const json_t *entry, GError **error);
 json_t *store_ledger_list(struct store *store, unsigned limit, GError **error);

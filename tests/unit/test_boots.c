@@ -355,6 +355,61 @@ static void test_versions(void **state)
 	assert_string_equal(text_of("version"), "20260301.1");
 }
 
+/* Another broker begins where this one has ended. */
+static void test_a_restart(void **state)
+{
+	struct boots *next = boots_new();
+	static const char *const bad[] = {"{}", "[]", "{\"address\": 7}"};
+	(void)state;
+	bios();
+	linux_up();
+	boots_report(boots, MAC, ADDRESS, "failed", 6900, 0, "CARREL-B09", now);
+	g_auto(GStrv) macs = boots_changed(boots);
+	assert_string_equal(macs[0], MAC);
+	assert_null(macs[1]);
+	json_t *saved = boots_save(boots, MAC), *before = boots_json(boots, MAC, now + 1000);
+	boots_kept(boots);
+	g_auto(GStrv) none = boots_changed(boots);
+	assert_null(none[0]);
+	boots_restore(next, MAC, saved);
+	json_t *after = boots_json(next, MAC, now + 1000);
+	assert_true(json_equal(before, after));
+	json_decref(saved);
+	json_decref(before);
+	json_decref(after);
+	boots_free(boots);
+	boots = next;
+	/* it goes on there: by its address, by its kernel's clock, and to the end */
+	boots_report(boots, MAC, ADDRESS, "viewer", 7000, 0, "", now + 2000);
+	boots_form(boots, MAC, now + 3000);
+	assert_string_equal(text_of("state"), "up");
+	http("vmlinuz", 200, 7);
+	assert_int_equal(stage("kernel", "bytes"), 7);
+	for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
+		saved = json_loads(bad[i], 0, NULL);
+		boots_restore(boots, "52:54:00:00:00:99", saved);
+		assert_false(boots_has(boots, "52:54:00:00:00:99"));
+		json_decref(saved);
+	}
+}
+
+/* What is forgotten is to be forgotten in the store too. */
+static void test_the_oldest_is_forgotten(void **state)
+{
+	(void)state;
+	boots_report(boots, MAC, "", "network", 1, 0, "", now);
+	boots_kept(boots);
+	for (int i = 0; i < BOOTS_KEPT; i++) {
+		g_autofree char *mac = g_strdup_printf("02:00:00:00:%02x:%02x", i / 256, i % 256);
+		boots_report(boots, mac, "", "network", 1, 0, "", ++now);
+	}
+	assert_false(boots_has(boots, MAC));
+	g_auto(GStrv) macs = boots_changed(boots);
+	assert_int_equal(g_strv_length(macs), BOOTS_KEPT + 1);
+	assert_true(g_strv_contains((const char *const *)macs, MAC));
+	assert_null(boots_save(boots, MAC));
+}
+
 static void test_reports_alone(void **state)
 {
 	(void)state;
@@ -437,6 +492,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_its_own_failure, begin, end),
 		cmocka_unit_test_setup_teardown(test_ends_are_told, begin, end),
 		cmocka_unit_test_setup_teardown(test_versions, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_restart, begin, end),
+		cmocka_unit_test_setup_teardown(test_the_oldest_is_forgotten, begin, end),
 		cmocka_unit_test_setup_teardown(test_reports_alone, begin, end),
 		cmocka_unit_test_setup_teardown(test_beside_the_sites_own_dhcp, begin, end),
 		cmocka_unit_test_setup_teardown(test_others_on_the_network, begin, end),
