@@ -487,12 +487,12 @@ json_t *boots_save(const struct boots *boots, const char *mac)
 				json_pack("[I, I]", (json_int_t)reached->at,
 					(json_int_t)reached->bytes));
 	}
-	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:s, s:o}", "address",
+	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:o}", "address",
 		boot->address, "began", (json_int_t)boot->began, "last", (json_int_t)boot->last,
 		"kernel", (json_int_t)boot->kernel, "firmware",
 		boot->firmware ? boot->firmware : "", "unified", boot->unified, "error",
-		boot->error, "note", boot->note, "no_address", boot->no_address, "version",
-		boot->version, "stages", stages);
+		boot->error, "no_address", boot->no_address, "version", boot->version, "stages",
+		stages);
 }
 
 static const char *firmware_named(const char *name)
@@ -506,16 +506,15 @@ static const char *firmware_named(const char *name)
 
 void boots_restore(struct boots *boots, const char *mac, const json_t *saved)
 {
-	const char *address, *firmware, *error, *note, *no_address, *version;
+	const char *address, *firmware, *error, *no_address, *version;
 	json_int_t began, last, kernel, at, bytes;
 	json_t *stages;
 	int unified;
 	if (strlen(mac) >= sizeof(((struct boot *)0)->mac) ||
-		json_unpack((json_t *)saved,
-			"{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:s, s:o}", "address",
-			&address, "began", &began, "last", &last, "kernel", &kernel, "firmware",
-			&firmware, "unified", &unified, "error", &error, "note", &note,
-			"no_address", &no_address, "version", &version, "stages", &stages) < 0)
+		json_unpack((json_t *)saved, "{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:o}",
+			"address", &address, "began", &began, "last", &last, "kernel", &kernel,
+			"firmware", &firmware, "unified", &unified, "error", &error, "no_address",
+			&no_address, "version", &version, "stages", &stages) < 0)
 		return;
 	struct boot *boot = boot_of(boots, mac, last);
 	boot->began = began;
@@ -526,7 +525,6 @@ void boots_restore(struct boots *boots, const char *mac, const json_t *saved)
 	boot->told = TRUE;
 	g_strlcpy(boot->version, version, sizeof boot->version);
 	g_strlcpy(boot->error, error, sizeof boot->error);
-	g_strlcpy(boot->note, note, sizeof boot->note);
 	g_strlcpy(boot->no_address, no_address, sizeof boot->no_address);
 	for (enum stage stage = 0; stage < STAGE_COUNT; stage++) {
 		json_t *reached = json_object_get(stages, stage_names[stage]);
@@ -539,6 +537,18 @@ void boots_restore(struct boots *boots, const char *mac, const json_t *saved)
 gboolean boots_has(const struct boots *boots, const char *mac)
 {
 	return g_hash_table_contains(boots->by_mac, mac);
+}
+
+gboolean boots_has_address(const struct boots *boots, const char *address)
+{
+	return g_hash_table_contains(boots->by_address, address);
+}
+
+void boots_address(struct boots *boots, const char *mac, const char *address)
+{
+	struct boot *boot = g_hash_table_lookup(boots->by_mac, mac);
+	if (boot)
+		set_address(boots, boot, address);
 }
 
 json_t *boots_json(const struct boots *boots, const char *mac, gint64 now_ms)

@@ -52,6 +52,10 @@ void boots_kept(struct boots *boots);
 void boots_restore(struct boots *boots, const char *mac, const json_t *saved);
 
 gboolean boots_has(const struct boots *boots, const char *mac);
+/* Is there a PC of which it is known that it has this address? */
+gboolean boots_has_address(const struct boots *boots, const char *address);
+/* A PC whose boot is known has this address; another is ignored. */
+void boots_address(struct boots *boots, const char *mac, const char *address);
 
 /*
  * How the boot of a PC that has loaded a kernel ended; `version` is the image's that the kernel is

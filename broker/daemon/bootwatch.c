@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/daemon/neighbour.h"
 #include "broker/daemon/seats.h"
 #include "broker/daemon/tail.h"
 #include "broker/shared/log.h"
@@ -22,7 +23,8 @@ struct bootwatch {
 	struct seats *seats; /* borrowed */
 	struct store *store; /* borrowed */
 	guint timer;
-	char *served; /* what dnsmasq's paths begin with */
+	char *served;    /* what dnsmasq's paths begin with */
+	char *interface; /* towards the PCs */
 	struct tail *dnsmasq, *http;
 };
 
@@ -57,6 +59,20 @@ static void find_efi(const struct bootwatch *watch, struct bootlog_line *line)
 		g_strlcpy(line->file, http, sizeof line->file);
 }
 
+/*
+ * Beside another DHCP server no line need have both a PC's MAC address and its IP address, before
+ * Linux runs there. But the machine that was just sent a file is a neighbour of this one.
+ */
+static void find_owner(struct bootwatch *watch, const char *address)
+{
+	char mac[NEIGHBOUR_MAC];
+	if (boots_has_address(watch->boots, address) ||
+		!neighbour_mac(watch->interface, address, mac) || !boots_has(watch->boots, mac))
+		return;
+	boots_address(watch->boots, mac, address);
+	seats_seen(watch->seats, mac, address, FALSE);
+}
+
 static void on_dnsmasq(const char *text, gpointer data)
 {
 	struct bootwatch *watch = data;
@@ -64,8 +80,10 @@ static void on_dnsmasq(const char *text, gpointer data)
 	if (!bootlog_dnsmasq(text, &line))
 		return;
 	guint64 size = size_sent(watch, &line);
-	if (line.event == BOOTLOG_TFTP)
+	if (line.event == BOOTLOG_TFTP) {
+		find_owner(watch, line.address);
 		find_efi(watch, &line);
+	}
 	boots_line(watch->boots, &line, size, now_ms());
 	if (line.event == BOOTLOG_ADDRESS && boots_has(watch->boots, line.mac))
 		seats_seen(watch->seats, line.mac, line.address, FALSE);
@@ -77,6 +95,7 @@ static void on_http(const char *text, gpointer data)
 	struct bootlog_line line;
 	if (!bootlog_http(text, &line))
 		return;
+	find_owner(watch, line.address);
 	find_efi(watch, &line);
 	boots_line(watch->boots, &line, 0, now_ms());
 }
@@ -145,6 +164,7 @@ struct bootwatch *bootwatch_new(
 		return NULL;
 	}
 	watch->timer = g_timeout_add_seconds(STORE_S, on_timer, watch);
+	watch->interface = g_strdup(conf_string(conf, CONF_NETWORK_CLIENT_INTERFACE));
 	watch->served = conf_path(conf, CONF_PATH_STATE, "boot/");
 	watch->dnsmasq = follow(watch, logs, "dnsmasq.log", on_dnsmasq);
 	watch->http = follow(watch, logs, "http.log", on_http);
@@ -162,6 +182,7 @@ void bootwatch_free(struct bootwatch *watch)
 	tail_free(watch->dnsmasq);
 	tail_free(watch->http);
 	boots_free(watch->boots);
+	g_free(watch->interface);
 	g_free(watch->served);
 	g_free(watch);
 }
