@@ -26,6 +26,17 @@
 
 G_DEFINE_QUARK(carrel - broker - error, broker_error)
 
+gboolean broker_refuse(GError **error, enum broker_error code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	if (error)
+		*error = g_error_new_valist(BROKER_ERROR, (gint)code, format, args);
+	va_end(args);
+	return FALSE;
+}
+
 gint64 broker_now_ms(void)
 {
 	struct timespec now;

@@ -89,6 +89,9 @@ enum broker_error {
 	BROKER_ERROR_BUSY,
 	BROKER_ERROR_UNKNOWN
 };
+/* Sets the error; FALSE. */
+gboolean broker_refuse(GError **error, enum broker_error code, const char *format, ...)
+	G_GNUC_PRINTF(3, 4);
 gboolean broker_server_add(
 	struct broker *broker, const char *name, const char *uri, GError **error);
 gboolean broker_server_drain(

@@ -40,19 +40,6 @@ struct channels {
 	GHashTable *holdings; /* server id -> owned struct holding */
 };
 
-static gboolean refuse(GError **error, enum broker_error code, const char *format, ...)
-	G_GNUC_PRINTF(3, 4);
-static gboolean refuse(GError **error, enum broker_error code, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	if (error)
-		*error = g_error_new_valist(BROKER_ERROR, (gint)code, format, args);
-	va_end(args);
-	return FALSE;
-}
-
 static const struct core_channels *now(const struct channels *channels)
 {
 	return core_channels(channels->broker->core);
@@ -166,7 +153,7 @@ static gboolean find(
 	g_strlcpy(found->id, id, sizeof(found->id));
 	image_free(image);
 	return desktop ||
-	       refuse(error, BROKER_ERROR_INVALID,
+	       broker_refuse(error, BROKER_ERROR_INVALID,
 		       "%s is an image of PCs, not of desktops: correct [desktop] image", name);
 }
 
@@ -180,17 +167,17 @@ static gboolean find_id(
 
 	if (!at || strncmp(id, name, (gsize)(at - id)) || name[at - id] ||
 		!image_version_is_good(at + 1))
-		return refuse(error, BROKER_ERROR_INVALID,
+		return broker_refuse(error, BROKER_ERROR_INVALID,
 			"\"%s\" is no version of the image %s, which desktops run ([desktop] "
 			"image); write %s@YYYYMMDD.N",
 			id, name, name);
 	if (find(channels, at + 1, found, &cause))
 		return TRUE;
 	if (!g_error_matches(cause, IMAGE_ERROR, IMAGE_ERROR_MISSING)) {
-		refuse(error, BROKER_ERROR_INVALID, "%s", cause->message);
+		broker_refuse(error, BROKER_ERROR_INVALID, "%s", cause->message);
 		return FALSE;
 	}
-	return refuse(error, BROKER_ERROR_UNKNOWN,
+	return broker_refuse(error, BROKER_ERROR_UNKNOWN,
 		"there is no image %s (%s); \"carrel image list\" shows what there is", id,
 		cause->message);
 }
@@ -299,7 +286,7 @@ static gboolean rollout_begin(
 	gpointer value;
 
 	if (rollout->image.id[0])
-		return refuse(error, BROKER_ERROR_BUSY,
+		return broker_refuse(error, BROKER_ERROR_BUSY,
 			"%s is on its way to the servers; \"carrel image status\" shows how far; "
 			"wait, or \"carrel image cancel\"",
 			rollout->image.id);
@@ -349,7 +336,8 @@ gboolean channels_promote(
 gboolean channels_cancel(struct channels *channels, GError **error)
 {
 	if (!channels->rollout.image.id[0])
-		return refuse(error, BROKER_ERROR_BUSY, "no version is on its way to the servers");
+		return broker_refuse(
+			error, BROKER_ERROR_BUSY, "no version is on its way to the servers");
 	log_event(LOG_INFO, "image-rollout-cancelled", "image", channels->rollout.image.id, NULL);
 	rollout_end(channels);
 	return TRUE;
@@ -360,7 +348,7 @@ gboolean channels_rollback(struct channels *channels, const char *why, GError **
 	struct core_event event = {.type = CORE_EV_IMAGE_ROLLBACK};
 
 	if (!now(channels)->previous.id[0])
-		return refuse(error, BROKER_ERROR_BUSY,
+		return broker_refuse(error, BROKER_ERROR_BUSY,
 			"there is no version to go back to: nothing was promoted since %s became "
 			"stable; \"carrel image promote NAME@VERSION\" takes any other one",
 			now(channels)->stable.id[0] ? now(channels)->stable.id : "the start");
@@ -483,7 +471,7 @@ gboolean channels_try(struct channels *channels, const char *image, const json_t
 		return FALSE;
 	if (!*testing->id || strcmp(testing->id, image) != 0) {
 		json_decref(list);
-		return refuse(error, BROKER_ERROR_BUSY,
+		return broker_refuse(error, BROKER_ERROR_BUSY,
 			"%s is not the testing version%s%s; \"carrel image publish %s\" makes it "
 			"that",
 			image, *testing->id ? ", which is " : "", testing->id, image);
@@ -507,7 +495,7 @@ gboolean channels_untry(struct channels *channels, const char *image, GError **e
 	size_t at = 0;
 
 	if (!trial_find(channels, image, &at))
-		return refuse(error, BROKER_ERROR_UNKNOWN,
+		return broker_refuse(error, BROKER_ERROR_UNKNOWN,
 			"nobody tries %s; \"carrel image status\" shows who tries what", image);
 	if (!store_policy_put(channels->broker->store, TRIAL, image, NULL, error))
 		return FALSE;

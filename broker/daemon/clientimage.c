@@ -44,19 +44,6 @@ struct clientimage {
 	guint timer, writer;
 };
 
-static gboolean refuse(GError **error, enum broker_error code, const char *format, ...)
-	G_GNUC_PRINTF(3, 4);
-static gboolean refuse(GError **error, enum broker_error code, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	if (error)
-		*error = g_error_new_valist(BROKER_ERROR, (gint)code, format, args);
-	va_end(args);
-	return FALSE;
-}
-
 static json_t *id_json(const struct clientimage *self, const char *version)
 {
 	return *version ? json_sprintf("%s@%s", self->image, version) : json_string("");
@@ -210,7 +197,7 @@ static gboolean plan_put(const struct clientimage *self, const char *text, GErro
 		return FALSE;
 	if (g_chmod(fresh, 0644) == 0 && g_rename(fresh, path) == 0)
 		return TRUE;
-	return refuse(error, BROKER_ERROR_INVALID, "%s: %s", path, g_strerror(errno));
+	return broker_refuse(error, BROKER_ERROR_INVALID, "%s: %s", path, g_strerror(errno));
 }
 
 static void plan_write(struct clientimage *self)
@@ -356,10 +343,10 @@ static gboolean find(const struct clientimage *self, const char *version, GError
 	if (client)
 		return TRUE;
 	if (!cause)
-		return refuse(error, BROKER_ERROR_INVALID,
+		return broker_refuse(error, BROKER_ERROR_INVALID,
 			"%s is an image of desktops, not of PCs: correct [boot] image",
 			self->image);
-	return refuse(error,
+	return broker_refuse(error,
 		g_error_matches(cause, IMAGE_ERROR, IMAGE_ERROR_MISSING) ? BROKER_ERROR_UNKNOWN
 									 : BROKER_ERROR_INVALID,
 		"%s@%s: %s; \"carrel image list\" shows what there is", self->image, version,
@@ -372,7 +359,7 @@ static const char *version_of(const struct clientimage *self, const char *image,
 
 	if (at && image_version_is_good(at + 1) && strlen(at + 1) < VERSION_MAX)
 		return at + 1;
-	refuse(error, BROKER_ERROR_INVALID,
+	broker_refuse(error, BROKER_ERROR_INVALID,
 		"\"%s\" is no version of the image of PCs; write %s@YYYYMMDD.N", image,
 		self->image);
 	return NULL;
@@ -386,7 +373,7 @@ static gboolean begin(struct clientimage *self, const char *image, gboolean to_s
 	if (!version || !find(self, version, error))
 		return FALSE;
 	if (self->pending[0])
-		return refuse(error, BROKER_ERROR_BUSY,
+		return broker_refuse(error, BROKER_ERROR_BUSY,
 			"%s@%s waits for carrel-bootconf; \"carrel image status\" says more; wait, "
 			"or \"carrel image cancel %s\"",
 			self->image, self->pending, self->image);
@@ -402,7 +389,7 @@ static gboolean begin(struct clientimage *self, const char *image, gboolean to_s
 		return TRUE;
 	}
 	self->pending[0] = '\0';
-	return refuse(error, BROKER_ERROR_INVALID, "the boot plan cannot be written: %s",
+	return broker_refuse(error, BROKER_ERROR_INVALID, "the boot plan cannot be written: %s",
 		self->problem ? self->problem : "there is no version to boot");
 }
 
@@ -422,8 +409,8 @@ gboolean clientimage_promote(
 gboolean clientimage_cancel(struct clientimage *self, GError **error)
 {
 	if (!self->pending[0])
-		return refuse(error, BROKER_ERROR_BUSY, "no version of %s is on its way to PCs",
-			self->image);
+		return broker_refuse(error, BROKER_ERROR_BUSY,
+			"no version of %s is on its way to PCs", self->image);
 	self->pending[0] = '\0';
 	plan_later(self);
 	return TRUE;
@@ -452,7 +439,7 @@ static gboolean roll_back(struct clientimage *self, const char *why, GError **er
 gboolean clientimage_rollback(struct clientimage *self, const char *why, GError **error)
 {
 	if (!self->state.previous[0])
-		return refuse(error, BROKER_ERROR_BUSY,
+		return broker_refuse(error, BROKER_ERROR_BUSY,
 			"there is no version of %s to go back to; \"carrel image promote "
 			"%s@VERSION\" takes any other one",
 			self->image, self->image);
@@ -533,7 +520,7 @@ static gboolean is_testing(const struct clientimage *self, const char *image, GE
 	if (!version)
 		return FALSE;
 	return (*testing && !strcmp(testing, version)) ||
-	       refuse(error, BROKER_ERROR_BUSY,
+	       broker_refuse(error, BROKER_ERROR_BUSY,
 		       "%s is not the testing version%s%s; \"carrel image publish %s\" makes it "
 		       "that",
 		       image, *testing ? ", which is " : "", testing, image);
@@ -547,7 +534,8 @@ static gboolean trial_add(
 	g_autofree char *problem = seat_ref_read(text, &ref);
 
 	if (problem)
-		return refuse(error, BROKER_ERROR_INVALID, "%s; PCs are meant by --seats", problem);
+		return broker_refuse(
+			error, BROKER_ERROR_INVALID, "%s; PCs are meant by --seats", problem);
 	if (ref.kind != SEAT_REF_MAC && !seats_check(self->broker->seats, text, error))
 		return FALSE;
 	json_array_append_new(trial, json_string(ref.text));
@@ -563,7 +551,7 @@ gboolean clientimage_try(
 	const json_t *item;
 
 	if (good && !json_array_size(seats))
-		good = refuse(
+		good = broker_refuse(
 			error, BROKER_ERROR_INVALID, "name seats, such as --seats room-301/1-4");
 	json_array_foreach (seats, i, item)
 		good = good && trial_add(self, trial, json_string_value(item) ?: "", error);
@@ -578,7 +566,7 @@ gboolean clientimage_untry(struct clientimage *self, const char *image, GError *
 	if (!is_testing(self, image, error))
 		return FALSE;
 	if (!json_array_size(self->state.trial))
-		return refuse(error, BROKER_ERROR_UNKNOWN, "no PC tries %s", image);
+		return broker_refuse(error, BROKER_ERROR_UNKNOWN, "no PC tries %s", image);
 	return trial_keep(self, json_array(), error);
 }
 

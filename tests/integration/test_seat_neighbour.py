@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from fakes.site import ADDRESS, Site
+from fakes import lan
+from fakes.site import Site
 from netns import Lab
 
 pytestmark = pytest.mark.root
@@ -21,10 +22,7 @@ SPEAK = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(
 def lab():
     made = Lab()
     try:
-        made.add("boot")
-        made.add("room")
-        made.cable("boot", "lan", "room", "pcs")
-        made.ip("boot", "addr", "add", "10.77.0.1/24", "dev", "lan")
+        lan.lay_cable(made)
         made.ip("room", "link", "set", "pcs", "address", MAC)
         made.ip("room", "addr", "add", PC + "/24", "dev", "pcs")
         yield made
@@ -36,12 +34,7 @@ def lab():
 def site(tmp_path, certificate, lab):
     made = Site(tmp_path, certificate)
     (made.folder / "state/boot/log").mkdir(parents=True)
-    text = made.conf.read_text().replace(ADDRESS, "10.77.0.1").replace("127.77.0.", "10.77.0.")
-    made.conf.write_text(text.replace("[network]\n", "[network]\nclient_interface = lan\n"))
-    made.process = subprocess.Popen(
-        lab.within("boot", made.folder / "bin/carreld", "--config", made.conf, "--print-ready"),
-        stdout=subprocess.PIPE, stderr=open(made.log, "ab"), text=True)
-    assert made.process.stdout.readline() == "READY\n", made.log.read_text()
+    lan.start(made, lab, "client_interface = lan\n")
     yield made
     made.end()
 

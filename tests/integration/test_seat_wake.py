@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from fakes.site import ADDRESS, Site
+from fakes import lan
+from fakes.site import Site
 from netns import Lab
 
 pytestmark = pytest.mark.root
@@ -27,10 +28,7 @@ while True:
 def lab():
     made = Lab()
     try:
-        made.add("boot")
-        made.add("room")
-        made.cable("boot", "lan", "room", "pcs")
-        made.ip("boot", "addr", "add", "10.77.0.1/24", "dev", "lan")
+        lan.lay_cable(made)
         yield made
     finally:
         made.close()
@@ -39,11 +37,7 @@ def lab():
 @pytest.fixture
 def site(tmp_path, certificate, lab):
     made = Site(tmp_path, certificate)
-    made.conf.write_text(made.conf.read_text().replace(ADDRESS, "10.77.0.1").replace("127.77.0.", "10.77.0."))
-    made.process = subprocess.Popen(
-        lab.within("boot", made.folder / "bin/carreld", "--config", made.conf, "--print-ready"),
-        stdout=subprocess.PIPE, stderr=open(made.log, "ab"), text=True)
-    assert made.process.stdout.readline() == "READY\n", made.log.read_text()
+    lan.start(made, lab)
     yield made
     made.end()
 
