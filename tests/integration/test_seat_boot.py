@@ -83,20 +83,17 @@ def test_a_boot_from_its_first_word_to_the_login_form(site):
     dhcp(site, 6, MAC, "", ("DHCPDISCOVER", ""), ("DHCPACK", PC))  # Linux
     report(site, "network", 4000)
     report(site, "fetch", 5000, bytes=23000000)
-    report(site, "drivers", 5500, bytes=1000, error="radeon/R100_cp.bin: not in the image")
     report(site, "viewer", 6000)
     assert boot_of(site, lambda b: "viewer" in reached(b))["state"] == "booting"
     assert site.request("POST", "/v1/client/hello", {"seat": MAC}, client=PC)[0] == 200
     boot = boot_of(site, lambda b: b["state"] == "up")
     restart(site)
     assert boot_of(site, lambda b: True) == boot
-    assert reached(boot) == ["dhcp", "program", "menu", "kernel", "initrd", "network", "fetch", "drivers", "viewer",
-                             "form"]
+    assert reached(boot) == ["dhcp", "program", "menu", "kernel", "initrd", "network", "fetch", "viewer", "form"]
     sizes = {stage["stage"]: stage["bytes"] for stage in boot["stages"]}
     assert (sizes["program"], sizes["kernel"], sizes["initrd"], sizes["fetch"]) == (PROGRAM, 8000000, 3000000, 23000000)
     lines = site.cli("seat", "show", MAC).stdout.splitlines()
     assert any(line.startswith("boot ") and "up, bios" in line for line in lines)
-    assert "note       radeon/R100_cp.bin: not in the image" in lines
     assert [line.split()[0] for line in lines if line.split() and line.split()[0] in reached(boot)] == reached(boot)
     assert json.loads(site.cli("status", "--json").stdout)["boots"] == []
     # the next one; what it was is gone
