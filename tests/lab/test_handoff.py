@@ -236,8 +236,7 @@ def three_users(room, sit):
     """alice, bob and carol on both servers; their seats by name."""
     seats = {user: sit(user, number) for number, user in enumerate(USERS[:3], 1)}
     for user, seat in seats.items():
-        wait_until(lambda user=user: room.admin.session(user)["state"] == "connected", MOVE,
-                   f"{user} is not being moved")
+        room.admin.wait_session(user, "connected", MOVE)
         assert home.whole(seat), user
     return seats
 

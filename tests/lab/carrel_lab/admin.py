@@ -97,9 +97,11 @@ class Admin:
         return None
 
     def wait_session(self, user, state, seconds):
+        """Waits until a user's session is in that state, and shown: one that is being moved is
+        `connected` before its new picture is there."""
         def ready():
             s = self.session(user)
-            return s if s and s["state"] == state else None
+            return s if s and s["state"] == state and not s["move"] else None
 
         return wait_until(ready, seconds, lambda: f"session of {user} is {state}; it is "
                           f"{self.session(user)}", step=0.2)
