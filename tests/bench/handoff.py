@@ -11,9 +11,9 @@ to do without it. JSON on standard output; exit status 1 when a goal is missed.
     memory_back_s      from the login that needs the memory to the end of the old desktop's QEMU
     ratio              relogin_s / handoff_s, of the medians
 
-Figures of software emulation are orders of magnitude; their ratio is the point. There is one server:
-where somebody waits for his desktop no other one boots, but several servers of the lab share this
-machine's processors, and what boots on one would slow the hand-off on the other, as no real server does.
+Figures of software emulation are orders of magnitude; their ratio is the point. The lab's servers share
+this machine's processors: the desktop that boots next, on the server that was left, slows a hand-off as it
+does not between real servers.
 """
 
 import argparse
@@ -171,7 +171,7 @@ def main():
     parser.add_argument("--repetitions", type=int, default=5, metavar="N")
     repetitions = parser.parse_args().repetitions
     # The PC's viewer logs to the console: to the serial port, which the lab keeps in a file.
-    lab = Lab("bench", servers=1, capacity_mib=CAPACITY, say=say, conf={
+    lab = Lab("bench", servers=2, capacity_mib=CAPACITY, say=say, conf={
         "desktop": ONE_SIZE, "session": {"handoff_grace": "0"},
         "boot": {"kernel_options": "console=tty0 console=ttyS0"}})
     lab.down()
