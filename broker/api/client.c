@@ -23,6 +23,7 @@ void client_hello(struct call *call)
 		[SEATS_POWER_OFF] = "off", [SEATS_POWER_REBOOT] = "reboot"};
 	enum seats_power power;
 	char mac[CORE_MAC_MAX] = "";
+	const char *screen;
 	json_t *answer;
 
 	if (*seat && !seat_mac_read(seat, mac)) {
@@ -38,9 +39,9 @@ void client_hello(struct call *call)
 	power = seats_power_wanted(broker->seats, mac);
 	answer = json_pack("{s:s, s:s, s:s}", "site", conf_string(broker->conf, CONF_SITE_NAME),
 		"language", seats_language(broker->seats, mac), "version", CARREL_VERSION);
-	if (*seats_screen(broker->seats, mac))
-		json_object_set_new(
-			answer, "screen", json_string(seats_screen(broker->seats, mac)));
+	screen = seats_screen(broker->seats, mac);
+	if (*screen)
+		json_object_set_new(answer, "screen", json_string(screen));
 	if (power != SEATS_POWER_STAY) {
 		log_event(LOG_INFO, "seat-power", "seat", mac, "order", powers[power], NULL);
 		json_object_set_new(answer, "power", json_string(powers[power]));

@@ -52,12 +52,10 @@ void image_publish(struct call *call)
 /* PCs that are on go on until they boot again: there is no `within` for them. */
 static gboolean promote_client(struct call *call, GError **error)
 {
-	if (shape_int(call->body, "within", 0) > 0) {
-		g_set_error(error, BROKER_ERROR, BROKER_ERROR_INVALID,
+	if (shape_int(call->body, "within", 0) > 0)
+		return broker_refuse(error, BROKER_ERROR_INVALID,
 			"--within is of desktops: a PC has the new version when it boots next "
 			"(\"carrel seat reboot\")");
-		return FALSE;
-	}
 	return clientimage_promote(clients_of(call), shape_text(call->body, "image"),
 		shape_int(call->body, "canary", -1), error);
 }
@@ -81,12 +79,12 @@ static gboolean is_named(struct call *call, gboolean *clients, GError **error)
 	const struct conf *conf = call->api->broker->conf;
 
 	*clients = *image && !strcmp(image, conf_string(conf, CONF_BOOT_IMAGE));
-	if (!*image || *clients || !strcmp(image, conf_string(conf, CONF_DESKTOP_IMAGE)))
-		return TRUE;
-	g_set_error(error, BROKER_ERROR, BROKER_ERROR_INVALID,
-		"\"%s\" is no image in use: write %s, which desktops run, or %s, which PCs boot",
-		image, conf_string(conf, CONF_DESKTOP_IMAGE), conf_string(conf, CONF_BOOT_IMAGE));
-	return FALSE;
+	return !*image || *clients || !strcmp(image, conf_string(conf, CONF_DESKTOP_IMAGE)) ||
+	       broker_refuse(error, BROKER_ERROR_INVALID,
+		       "\"%s\" is no image in use: write %s, which desktops run, or %s, which PCs "
+		       "boot",
+		       image, conf_string(conf, CONF_DESKTOP_IMAGE),
+		       conf_string(conf, CONF_BOOT_IMAGE));
 }
 
 void image_rollback(struct call *call)
@@ -121,11 +119,9 @@ void image_sweep(struct call *call)
 
 static gboolean try_client(struct call *call, GError **error)
 {
-	if (*shape_text(call->body, "group")) {
-		g_set_error(error, BROKER_ERROR, BROKER_ERROR_INVALID,
+	if (*shape_text(call->body, "group"))
+		return broker_refuse(error, BROKER_ERROR_INVALID,
 			"groups are of desktops: name PCs with --seats, 'room-301/*' say");
-		return FALSE;
-	}
 	return clientimage_try(clients_of(call), shape_text(call->body, "image"),
 		json_object_get(call->body, "members"), error);
 }

@@ -91,6 +91,25 @@ static const json_t *part_of(const json_t *answer, const char *image)
 	return is_client(answer, image) ? json_object_get(answer, "clients") : answer;
 }
 
+static void print_returned(const json_t *channels)
+{
+	if (*show_string(channels, "returned"))
+		printf("returned  %s: %s\n", show_string(channels, "returned"),
+			show_string(channels, "reason"));
+}
+
+/* What is on its way, and why the last one was given up; `part` as part_of() gives it. */
+static void print_rollout(const json_t *part)
+{
+	const json_t *rollout = json_object_get(part, "rollout");
+
+	if (*show_string(rollout, "image"))
+		printf("rollout   %s, to be %s\n", show_string(rollout, "image"),
+			show_string(rollout, "to"));
+	if (*show_string(part, "failure"))
+		printf("failure   %s\n", show_string(part, "failure"));
+}
+
 static void print_clients(const json_t *clients)
 {
 	const json_t *channels = json_object_get(clients, "channels"), *item;
@@ -106,14 +125,8 @@ static void print_clients(const json_t *clients)
 		printf(" (%" JSON_INTEGER_FORMAT " boots have to prove it yet)", canary);
 	printf(", testing %s, previous %s\n", or_none(show_string(channels, "testing")),
 		or_none(show_string(channels, "previous")));
-	if (*show_string(channels, "returned"))
-		printf("returned  %s: %s\n", show_string(channels, "returned"),
-			show_string(channels, "reason"));
-	if (*show_string(rollout, "image"))
-		printf("rollout   %s, to be %s\n", show_string(rollout, "image"),
-			show_string(rollout, "to"));
-	if (*show_string(clients, "failure"))
-		printf("failure   %s\n", show_string(clients, "failure"));
+	print_returned(channels);
+	print_rollout(clients);
 	printf("boot      %s\n", !strcmp(boot, "failed") ? show_string(clients, "problem")
 				 : !strcmp(boot, "waiting")
 					 ? "not as it should be yet: carrel-bootconf has not "
@@ -130,7 +143,6 @@ static void print_clients(const json_t *clients)
 static void print_images(const json_t *answer)
 {
 	const json_t *channels = json_object_get(answer, "channels");
-	const json_t *rollout = json_object_get(answer, "rollout");
 	json_int_t canary = show_integer(channels, "canary");
 	const char *image;
 	const json_t *count;
@@ -140,16 +152,10 @@ static void print_images(const json_t *answer)
 		printf(" (%" JSON_INTEGER_FORMAT " logins have to prove it yet)", canary);
 	printf("\ntesting   %s\nprevious  %s\n", or_none(show_string(channels, "testing")),
 		or_none(show_string(channels, "previous")));
-	if (*show_string(channels, "returned"))
-		printf("returned  %s: %s\n", show_string(channels, "returned"),
-			show_string(channels, "reason"));
+	print_returned(channels);
 	if (show_integer(channels, "until"))
 		print_time(show_integer(channels, "until"));
-	if (*show_string(rollout, "image"))
-		printf("rollout   %s, to be %s\n", show_string(rollout, "image"),
-			show_string(rollout, "to"));
-	if (*show_string(answer, "failure"))
-		printf("failure   %s\n", show_string(answer, "failure"));
+	print_rollout(answer);
 	print_trials(json_object_get(answer, "trials"));
 	json_object_foreach ((json_t *)json_object_get(answer, "sessions"), image, count)
 		printf("sessions  %" JSON_INTEGER_FORMAT " on %s\n", json_integer_value(count),

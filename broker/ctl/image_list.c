@@ -13,6 +13,8 @@
 static json_t *uses_of(const struct version *version, const char *current, const json_t *answer)
 {
 	static const char *const channels[] = {"stable", "testing", "previous"};
+	const json_t *desktops = json_object_get(answer, "channels");
+	const json_t *pcs = json_object_get(json_object_get(answer, "clients"), "channels");
 	json_t *uses = json_array();
 	g_autofree char *id = version_id(version);
 	const json_t *item;
@@ -20,14 +22,10 @@ static json_t *uses_of(const struct version *version, const char *current, const
 
 	if (!g_strcmp0(current, version->version))
 		json_array_append_new(uses, json_string("current"));
-	for (i = 0; i < 2 * G_N_ELEMENTS(channels); i++) {
-		/* The desktops' channels, and the PCs'. */
-		const json_t *of = i % 2 ? json_object_get(answer, "clients") : answer;
-		const char *name = channels[i / 2];
-
-		if (!strcmp(show_string(json_object_get(of, "channels"), name), id))
-			json_array_append_new(uses, json_string(name));
-	}
+	for (i = 0; i < G_N_ELEMENTS(channels); i++)
+		if (!strcmp(show_string(desktops, channels[i]), id) ||
+			!strcmp(show_string(pcs, channels[i]), id))
+			json_array_append_new(uses, json_string(channels[i]));
 	json_array_foreach (json_object_get(answer, "keep"), i, item)
 		if (!json_array_size(uses) && !g_strcmp0(json_string_value(item), id))
 			json_array_append_new(uses, json_string("in use"));

@@ -46,12 +46,13 @@ static guint64 size_sent(const struct bootwatch *watch, const struct bootlog_lin
 /* UEFI PCs ask for one name, whatever it leads to: which version, its own place says. */
 static void find_efi(const struct bootwatch *watch, struct bootlog_line *line)
 {
+	char place[PATH_MAX];
+	if (!g_str_has_suffix(line->file, "/" CARREL_EFI))
+		return;
 	g_autofree char *asked = line->event == BOOTLOG_HTTP
 					 ? g_build_filename(watch->served, TREE_EFI, NULL)
 					 : g_strdup(line->file);
-	char place[PATH_MAX];
-	if (!g_str_has_suffix(line->file, "/" CARREL_EFI) ||
-		!g_str_has_prefix(asked, watch->served) || strstr(asked, "/../") ||
+	if (!g_str_has_prefix(asked, watch->served) || strstr(asked, "/../") ||
 		!realpath(asked, place))
 		return;
 	const char *http = strstr(place, "/http/");
@@ -112,13 +113,17 @@ static struct tail *follow(
 	return tail;
 }
 
+struct changes {
+	const struct boots *boots;
+	char **macs;
+};
+
 static gboolean write_changed(struct store *store, gpointer data, GError **error)
 {
-	const struct boots *boots = data;
-	g_auto(GStrv) macs = boots_changed(boots);
+	const struct changes *changes = data;
 	gboolean good = TRUE;
-	for (char **mac = macs; good && *mac; mac++) {
-		json_t *boot = boots_save(boots, *mac);
+	for (char **mac = changes->macs; good && *mac; mac++) {
+		json_t *boot = boots_save(changes->boots, *mac);
 		good = store_boot_put(store, *mac, boot, error);
 		json_decref(boot);
 	}
@@ -131,9 +136,10 @@ static gboolean on_timer(gpointer data)
 	struct bootwatch *watch = data;
 	g_autoptr(GError) error = NULL;
 	g_auto(GStrv) macs = boots_changed(watch->boots);
+	struct changes changes = {watch->boots, macs};
 	if (!*macs)
 		return G_SOURCE_CONTINUE;
-	if (store_transaction(watch->store, write_changed, watch->boots, &error))
+	if (store_transaction(watch->store, write_changed, &changes, &error))
 		boots_kept(watch->boots);
 	else
 		log_event(LOG_ERROR, "boots-store", "reason", error->message, NULL);

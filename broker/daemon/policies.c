@@ -52,17 +52,7 @@ static gint64 wall_now(void)
 	return g_get_real_time() / G_USEC_PER_SEC;
 }
 
-static gboolean invalid(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static gboolean invalid(GError **error, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	if (error)
-		*error = g_error_new_valist(BROKER_ERROR, BROKER_ERROR_INVALID, format, args);
-	va_end(args);
-	return FALSE;
-}
+#define invalid(error, ...) broker_refuse(error, BROKER_ERROR_INVALID, __VA_ARGS__)
 
 /* --- what core is told --- */
 

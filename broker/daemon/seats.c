@@ -16,17 +16,6 @@
 
 G_STATIC_ASSERT(SEAT_NAME_MAX <= STORE_SEAT_NAME_MAX);
 
-gboolean seats_refuse(GError **error, enum broker_error code, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	if (error)
-		*error = g_error_new_valist(BROKER_ERROR, (gint)code, format, args);
-	va_end(args);
-	return FALSE;
-}
-
 static gint64 wall_ms(void)
 {
 	return g_get_real_time() / 1000;
@@ -420,7 +409,7 @@ static gboolean ref_parse(const char *text, struct seat_ref *ref, GError **error
 {
 	g_autofree char *problem = seat_ref_read(text, ref);
 
-	return !problem || seats_refuse(error, BROKER_ERROR_INVALID, "%s", problem);
+	return !problem || broker_refuse(error, BROKER_ERROR_INVALID, "%s", problem);
 }
 
 static gboolean find_one(
@@ -431,7 +420,7 @@ static gboolean find_one(
 	if (!ref_parse(reference, &ref, error))
 		return FALSE;
 	return add_fitting(seats, &ref, found) > 0 ||
-	       seats_refuse(error, BROKER_ERROR_UNKNOWN,
+	       broker_refuse(error, BROKER_ERROR_UNKNOWN,
 		       "there is no seat %s; \"carrel seat list\" shows them", ref.text);
 }
 
@@ -449,7 +438,7 @@ GPtrArray *seats_find(const struct seats *seats, const json_t *references, GErro
 			break;
 	}
 	if (good && !found->len)
-		good = seats_refuse(error, BROKER_ERROR_INVALID, "name at least one seat");
+		good = broker_refuse(error, BROKER_ERROR_INVALID, "name at least one seat");
 	if (good) {
 		g_ptr_array_sort(found, compare);
 		return found;
@@ -575,7 +564,7 @@ static gboolean row_find(
 	if (!ref_parse(reference, &ref, error))
 		return FALSE;
 	if (ref.kind == SEAT_REF_RANGE || ref.kind == SEAT_REF_PATTERN)
-		return seats_refuse(error, BROKER_ERROR_INVALID,
+		return broker_refuse(error, BROKER_ERROR_INVALID,
 			"\"%s\" can be several seats: a name is for one", ref.text);
 	if (!add_fitting(seats, &ref, found)) {
 		g_strlcpy(row->mac, ref.text, sizeof(row->mac));
@@ -589,7 +578,7 @@ static gboolean name_parse(const char *text, char name[SEAT_NAME_MAX], GError **
 {
 	g_autofree char *problem = seat_name_read(text, name);
 
-	return !problem || seats_refuse(error, BROKER_ERROR_INVALID, "%s", problem);
+	return !problem || broker_refuse(error, BROKER_ERROR_INVALID, "%s", problem);
 }
 
 static json_t *rename_seat(struct seats *seats, const char *reference, const char *text,
@@ -604,7 +593,7 @@ static json_t *rename_seat(struct seats *seats, const char *reference, const cha
 	const struct seat *holder = g_hash_table_lookup(seats->names, name);
 	gboolean other = holder && strcmp(holder->row.mac, row.mac) != 0;
 	if (other && !take_over) {
-		seats_refuse(error, BROKER_ERROR_EXISTS,
+		broker_refuse(error, BROKER_ERROR_EXISTS,
 			"%s is the name of %s; \"carrel seat move %s %s\" takes it from there, as "
 			"when a PC was replaced",
 			name, holder->row.mac, row.mac, name);

@@ -15,12 +15,12 @@ static gboolean import_row(const struct seats *seats, const json_t *item, struct
 
 	*row = (struct store_seat){0};
 	if (!mac || !seat_mac_read(mac, row->mac))
-		return seats_refuse(error, BROKER_ERROR_INVALID,
+		return broker_refuse(error, BROKER_ERROR_INVALID,
 			"line %d: \"%s\" is no MAC address; write it as 52:54:00:77:00:01", line,
 			mac ? mac : "");
 	problem = seat_name_read(text ? text : "", name);
 	if (problem)
-		return seats_refuse(error, BROKER_ERROR_INVALID, "line %d: %s", line, problem);
+		return broker_refuse(error, BROKER_ERROR_INVALID, "line %d: %s", line, problem);
 	const struct seat *seat = g_hash_table_lookup(seats->all, row->mac);
 	if (seat)
 		*row = seat->row;
@@ -39,7 +39,7 @@ static gboolean is_first(GHashTable *lines, const char *text, gint line, GError 
 	gpointer before = g_hash_table_lookup(lines, text);
 
 	if (before)
-		return seats_refuse(error, BROKER_ERROR_INVALID,
+		return broker_refuse(error, BROKER_ERROR_INVALID,
 			"line %d: %s is in line %d already", line, text, GPOINTER_TO_INT(before));
 	g_hash_table_insert(lines, g_strdup(text), GINT_TO_POINTER(line));
 	return TRUE;
@@ -54,7 +54,7 @@ static gboolean names_are_free(
 		const struct seat *holder = g_hash_table_lookup(seats->names, row->name);
 
 		if (holder && !g_hash_table_contains(lines, holder->row.mac))
-			return seats_refuse(error, BROKER_ERROR_EXISTS,
+			return broker_refuse(error, BROKER_ERROR_EXISTS,
 				"line %d: %s is the name of %s, which is not in the file; put it "
 				"there too, or \"carrel seat forget %s\" first",
 				GPOINTER_TO_INT(g_hash_table_lookup(lines, row->mac)), row->name,

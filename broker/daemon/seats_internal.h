@@ -35,10 +35,6 @@ struct seats_change {
 	const GPtrArray *gone; /* of texts; NULL = none */
 };
 
-/* Sets a BROKER_ERROR; FALSE. */
-gboolean seats_refuse(GError **error, enum broker_error code, const char *format, ...)
-	G_GNUC_PRINTF(3, 4);
-
 /* All of it is stored and holds, or nothing, with an error. Then what a name means is told to core.
  */
 gboolean seats_change(struct seats *seats, struct seats_change *change, GError **error);

@@ -51,7 +51,7 @@ json_t *seats_power(
 
 		if (!*user)
 			continue;
-		seats_refuse(error, BROKER_ERROR_BUSY,
+		broker_refuse(error, BROKER_ERROR_BUSY,
 			"%s sits at %s; \"carrel session end %s\" first, or leave that seat out",
 			user, seat->row.name[0] ? seat->row.name : seat->row.mac, user);
 		return NULL;

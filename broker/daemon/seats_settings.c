@@ -18,7 +18,7 @@ static gboolean check_language(const char *value, GError **error)
 	g_auto(GStrv) list = g_strsplit(choices, "|", -1);
 
 	return g_strv_contains((const char *const *)list, value) ||
-	       seats_refuse(error, BROKER_ERROR_INVALID,
+	       broker_refuse(error, BROKER_ERROR_INVALID,
 		       "language = \"%s\": allowed is one of %s, or nothing for the site's", value,
 		       choices);
 }
@@ -26,7 +26,7 @@ static gboolean check_language(const char *value, GError **error)
 static gboolean check_channel(const char *value, GError **error)
 {
 	return !strcmp(value, "testing") ||
-	       seats_refuse(error, BROKER_ERROR_INVALID,
+	       broker_refuse(error, BROKER_ERROR_INVALID,
 		       "channel = \"%s\": allowed is stable or testing, the version of the PCs' "
 		       "image that it boots",
 		       value);
@@ -37,7 +37,7 @@ static gboolean check_kernel(const char *value, GError **error)
 	g_autoptr(GError) cause = NULL;
 
 	return bootplan_kernel_check(value, &cause) ||
-	       seats_refuse(error, BROKER_ERROR_INVALID, "%s", cause->message);
+	       broker_refuse(error, BROKER_ERROR_INVALID, "%s", cause->message);
 }
 
 static gboolean check_screen(const char *value, GError **error)
@@ -45,7 +45,7 @@ static gboolean check_screen(const char *value, GError **error)
 	struct screen_mode mode;
 
 	return screen_mode_parse(value, &mode) ||
-	       seats_refuse(error, BROKER_ERROR_INVALID,
+	       broker_refuse(error, BROKER_ERROR_INVALID,
 		       "screen = \"%s\": allowed is a mode such as 1920x1080 or 1920x1080@60, or "
 		       "preferred, the screen's own",
 		       value);
@@ -136,7 +136,7 @@ gboolean seats_kernels_fit(const struct seats *seats, const GArray *rows, GError
 			g_hash_table_add(kernels, seat->row.kernel);
 	}
 	return g_hash_table_size(kernels) <= BOOTPLAN_KERNELS_MAX ||
-	       seats_refuse(error, BROKER_ERROR_INVALID,
+	       broker_refuse(error, BROKER_ERROR_INVALID,
 		       "seats would have %u different kernel options, more than %d, and each is a "
 		       "boot program of its own for UEFI PCs: give some the same, or take those "
 		       "away that are not needed any more (kernel=)",

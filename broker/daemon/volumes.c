@@ -146,15 +146,20 @@ static void on_worked(const json_t *answer, gpointer data)
 	broker_post(question->broker, &event);
 }
 
+static void warn_unless_ok(const char *event, const struct question *question, const json_t *answer)
+{
+	if (!helper_ok(answer))
+		log_event(LOG_WARN, event, "volume",
+			log_fmt("v%" G_GUINT64_FORMAT, question->volume), "reason",
+			helper_message(answer), NULL);
+}
+
 static void on_cancelled(const json_t *answer, gpointer data)
 {
 	const struct question *question = data;
 
 	/* The work goes on to its end, and its answer says so. */
-	if (!helper_ok(answer))
-		log_event(LOG_WARN, "volume-cancel", "volume",
-			log_fmt("v%" G_GUINT64_FORMAT, question->volume), "reason",
-			helper_message(answer), NULL);
+	warn_unless_ok("volume-cancel", question, answer);
 }
 
 static void on_swept(const json_t *answer, gpointer data)
@@ -162,10 +167,7 @@ static void on_swept(const json_t *answer, gpointer data)
 	const struct question *question = data;
 
 	/* The next work on it sweeps too. */
-	if (!helper_ok(answer))
-		log_event(LOG_WARN, "volume-sweep", "volume",
-			log_fmt("v%" G_GUINT64_FORMAT, question->volume), "reason",
-			helper_message(answer), NULL);
+	warn_unless_ok("volume-sweep", question, answer);
 }
 
 static char *snapshot_now(const char *kind)

@@ -60,7 +60,15 @@ static void read_e2fsck(void)
 /* In the child, as root. */
 static bool make_world(struct agent *agent)
 {
-	static const char *const places[] = {"/tmp", "/var/tmp", "/dev/shm", "/home", "/run/user"};
+	static const struct {
+		const char *path, *options;
+	} places[] = {
+		{"/tmp", "mode=1777,size=32m"},
+		{"/var/tmp", "mode=1777,size=32m"},
+		{"/dev/shm", "mode=1777,size=32m"},
+		{"/home", "mode=755,size=32m"},
+		{"/run/user", "mode=755,size=32m"},
+	};
 	char text[256];
 
 	(void)agent;
@@ -68,8 +76,8 @@ static bool make_world(struct agent *agent)
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return false;
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
-		if (mount("tmpfs", places[i], "tmpfs", MS_NOSUID | MS_NODEV,
-			    i < 3 ? "mode=1777,size=32m" : "mode=755,size=32m"))
+		if (mount("tmpfs", places[i].path, "tmpfs", MS_NOSUID | MS_NODEV,
+			    places[i].options))
 			return false;
 	read_e2fsck();
 	return mkdir(HOME, 0700) == 0 && chown(HOME, nobody.uid, nobody.gid) == 0 &&

@@ -78,12 +78,12 @@ gboolean bootplan_kernel_check(const char *options, GError **error)
 		return fail(error, "kernel = \"%.60s...\": allowed are up to %d words and %d bytes",
 			options, WORDS_MAX, BOOTPLAN_KERNEL_MAX - 1);
 	for (char **word = words; *options && *word; word++) {
+		if (word_is_good(*word))
+			continue;
 		g_autofree char *drivers_text = g_strjoinv(".*, ", (char **)drivers);
 		g_autofree char *plain_text = g_strjoinv(", ", (char **)plain_words);
 		g_autofree char *value_text = g_strjoinv("=, ", (char **)value_words);
 
-		if (word_is_good(*word))
-			continue;
 		return fail(error,
 			"kernel = \"%s\": \"%s\" is no option that a seat may have; allowed are, "
 			"with one blank between them, %s; %s=; and of drivers %s.* with a value. "

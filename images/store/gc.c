@@ -13,10 +13,22 @@
 /* A build that takes longer than this, s, has been killed. */
 #define LEFT_AFTER_S (24 * 3600)
 
+/* The channels of the desktops' image, or of the PCs'. */
+static void add_channels(GHashTable *usage, const json_t *channels)
+{
+	static const char *const names[] = {"previous", "testing", "stable"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		const char *id = json_string_value(json_object_get(channels, names[i]));
+
+		if (id && *id)
+			g_hash_table_replace(usage, g_strdup(id), g_strdup(names[i]));
+	}
+}
+
 GHashTable *gc_usage(const json_t *answer, GError **error)
 {
 	const json_t *keep = json_object_get(answer, "keep"), *item;
-	static const char *const names[] = {"previous", "testing", "stable"};
 	size_t i;
 	GHashTable *usage;
 
@@ -31,17 +43,11 @@ GHashTable *gc_usage(const json_t *answer, GError **error)
 		if (json_is_string(item))
 			g_hash_table_replace(
 				usage, g_strdup(json_string_value(item)), g_strdup("in use"));
-	for (i = 0; i < 2 * G_N_ELEMENTS(names); i++) {
-		/* The desktops' channels, then the PCs'. */
-		const char *name = names[i / 2], *id;
-		const json_t *of = i % 2 ? json_object_get(answer, "clients") : answer;
-
-		id = json_string_value(json_object_get(json_object_get(of, "channels"), name));
-		if (id && *id)
-			g_hash_table_replace(usage, g_strdup(id), g_strdup(name));
-	}
-	const char *coming = json_string_value(json_object_get(
-		json_object_get(json_object_get(answer, "clients"), "rollout"), "image"));
+	const json_t *clients = json_object_get(answer, "clients");
+	add_channels(usage, json_object_get(answer, "channels"));
+	add_channels(usage, json_object_get(clients, "channels"));
+	const char *coming =
+		json_string_value(json_object_get(json_object_get(clients, "rollout"), "image"));
 	if (coming && *coming)
 		g_hash_table_replace(usage, g_strdup(coming), g_strdup("in use"));
 	return usage;

@@ -32,24 +32,25 @@ def boot_id():
         return f.read().strip()
 
 
-def process_stat(pid):
-    """(state letter, start time in clock ticks), or None when there is no such process."""
+def _stat_fields(pid):
+    """What follows a process's name in /proc/PID/stat, from its state on; None when it has ended."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
-            fields = f.read().rsplit(")", 1)[1].split()
+            return f.read().rsplit(")", 1)[1].split()
     except (OSError, IndexError):
         return None
-    return fields[0], int(fields[19])
+
+
+def process_stat(pid):
+    """(state letter, start time in clock ticks), or None when there is no such process."""
+    fields = _stat_fields(pid)
+    return (fields[0], int(fields[19])) if fields else None
 
 
 def process_seconds(pid):
     """Seconds of processor time that a process has used; 0 when it has ended."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
-            fields = f.read().rsplit(")", 1)[1].split()
-    except (OSError, IndexError):
-        return 0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    fields = _stat_fields(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0
 
 
 def words_of(pid):
