@@ -14,8 +14,8 @@ import pytest
 
 import signing
 import virtd_image
-from virtd_lab import (BROKER, NEEDS, SERVER, START, TREE, URI, broker, config, folder, run, server,
-                       virtd, workers)
+from virtd_lab import (BROKER, NEEDS, SERVER, START, TREE, URI, broker, config, folder, run,
+                       second_worker, server, virtd, workers)
 
 pytestmark = NEEDS
 __all__ = ["broker", "config", "folder", "server", "virtd", "workers"]
@@ -291,11 +291,8 @@ def test_restart_of_libvirtd_leaves_desktops_running(virtd, server, desktop):
 
 def test_second_worker_adopts(workers, virtd, desktop):
     """As after a restart of carreld: the new worker's channel replaces the old one's."""
-    other = workers()
-    other.event("server-up")
-    assert [d["desktop"] for d in other.good("desktop-list")["desktops"]] == [7]
-    other.agent(7, "hello")
-    other.close()
+    with second_worker(workers, virtd, 7) as other:
+        assert [d["desktop"] for d in other.good("desktop-list")["desktops"]] == [7]
     assert other.process.returncode == 0
 
 

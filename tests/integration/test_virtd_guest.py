@@ -11,7 +11,7 @@ import time
 import pytest
 
 import guest_disk
-from virtd_lab import NEEDS, TREE, broker, config, folder, server, virtd, workers
+from virtd_lab import NEEDS, TREE, broker, config, folder, second_worker, server, virtd, workers
 
 pytestmark = [*NEEDS, pytest.mark.skipif(bool(guest_disk.missing()), reason=f"missing: {guest_disk.missing()}")]
 __all__ = ["broker", "config", "folder", "server", "virtd", "workers"]
@@ -94,13 +94,9 @@ def test_a_session(virtd, workers, server, image, folder):
     assert tell(virtd, 7, 2, **CLAIM, volume="vol-7") == {"id": 2, "ok": True}
     assert tell(virtd, 7, 3, **CLAIM, volume="vol-7")["code"] == "state"
     # a worker that is new asks the guest
-    other = workers()
-    other.event("server-up")
-    hello = other.agent(7, "hello")
-    assert (hello["state"], hello["user"]) == ("active", "alice")
-    other.close()
-    # a channel has one end: the new worker has taken it from the first, which opens it again
-    wait_until(lambda: virtd.ask("agent-send", desktop=7, message={"op": "hello"})["ok"], "its channel is back")
+    with second_worker(workers, virtd, 7) as other:
+        hello = other.agent(7, "hello")
+        assert (hello["state"], hello["user"]) == ("active", "alice")
     assert tell(virtd, 7, 4, op="release") == {"id": 4, "ok": True}
     virtd.good("volume-detach", volume=7, desktop=7)
     hello = subprocess.run(["debugfs", "-R", "cat hello", folder / "volumes/home-7"], check=True,

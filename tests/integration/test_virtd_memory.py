@@ -7,7 +7,7 @@ import time
 import pytest
 
 import virtd_image
-from virtd_lab import NEEDS, START, broker, config, folder, server, virtd, workers
+from virtd_lab import NEEDS, START, broker, config, folder, second_worker, server, virtd, workers
 
 pytestmark = NEEDS
 __all__ = ["broker", "config", "folder", "server", "virtd", "workers"]
@@ -47,22 +47,20 @@ def test_memory_is_really_the_hosts_again(virtd, server, workers, desktop):
     assert size(virtd, 7) == SMALL
     assert tell(virtd, 7, "memory", op="memory")["total_mib"] <= SMALL
     # A worker of a new broker sees the size of now.
-    other = workers()
-    other.event("server-up")
-    assert size(other, 7) == SMALL
-    other.close()
+    with second_worker(workers, virtd, 7) as other:
+        assert size(other, 7) == SMALL
 
 
 def test_size_comes_back(virtd, desktop):
     virtd.good("desktop-resize", desktop=7, memory_mib=LARGE, ms=60000)
     assert size(virtd, 7) == LARGE
-    tell(virtd, 7, "eaten", op="eat", mib=300)
+    assert tell(virtd, 7, "memory", op="memory")["total_mib"] > SMALL
     assert virtd.code("desktop-resize", desktop=7, memory_mib=LARGE * 2, ms=1000) == "not-supported"
     assert virtd.code("desktop-resize", desktop=99, memory_mib=SMALL, ms=1000) == "not-found"
 
 
 def test_what_programs_use_is_left_to_them(virtd, desktop):
-    """300 MiB are in use from the test before this one."""
+    tell(virtd, 7, "eaten", op="eat", mib=300)
     assert virtd.code("desktop-resize", desktop=7, memory_mib=SMALL, ms=60000) == "no-memory"
     assert size(virtd, 7) == LARGE
     tell(virtd, 7, "spat", op="spit")

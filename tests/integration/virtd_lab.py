@@ -3,10 +3,12 @@
 namespaces, made by scripts/carrel-pki, scripts/prepare-server and tests/lab/lab-server, and a
 carrel-virtd for each: fixtures of the test_virtd modules that need root."""
 
+import contextlib
 import os
 import pathlib
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -149,6 +151,23 @@ def workers(request, server, config, folder):
     for worker in made:
         worker.close()
     shutil.copy(folder / "virtd.log", TREE / "build" / f"{request.module.__name__}.log")
+
+
+@contextlib.contextmanager
+def second_worker(workers, first, desktop):
+    """A worker beside the first. The channel of a desktop has one end, which the second takes from the
+    first; when this ends, the first has it again."""
+    since = len(first.events)
+    other = workers()
+    other.event("server-up")
+    other.agent(desktop, "hello")
+    yield other
+    other.close()
+    first.event("agent-down", desktop=desktop, since=since)
+    deadline = time.monotonic() + 60
+    while not (answer := first.ask("agent-send", desktop=desktop, message={"op": "hello"}))["ok"]:
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
