@@ -29,8 +29,8 @@ static struct image *load(const struct conf *conf, const char *version, GError *
 		return image;
 	if (g_error_matches(cause, IMAGE_ERROR, IMAGE_ERROR_MISSING) && !strcmp(version, CURRENT))
 		g_set_error(error, BOOTCONF_ERROR, BOOTCONF_IMAGE,
-			"no image `%s` is published: %s; build one with images/client/build", name,
-			cause->message);
+			"no image `%s` is published: %s; build one with carrel image build client",
+			name, cause->message);
 	else if (!image)
 		g_propagate_error(error, g_steal_pointer(&cause));
 	else

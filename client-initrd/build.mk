@@ -8,12 +8,8 @@ CLIENT_DIR := $(DATADIR)/client-initrd
 $(call library,client,$(CLIENT_COMMON))
 $(call program,carrel-init,$(addprefix client-initrd/,init.c fetch.c root.c),client,,$(LIBEXECDIR),$(CLIENT_STATIC))
 $(call program,carrel-root-init,$(addprefix client-initrd/,root-init.c viewer.c),client,,$(LIBEXECDIR),$(CLIENT_STATIC))
-$(foreach f,build copy-modules fetch-kernel,$(call install_file,client-initrd/$(f),$(CLIENT_DIR),755))
-$(call install_file,client-initrd/modules.list,$(CLIENT_DIR),644)
-# The builder of the client image; installed beside the initramfs's, where it looks for it.
-$(call install_file,images/client/build,$(DATADIR)/client-image,755)
-$(call install_file,images/client/modules.list,$(DATADIR)/client-image,644)
-$(foreach f,passwd group nsswitch.conf,$(call install_file,images/client/etc/$(f),$(DATADIR)/client-image/etc,644))
+# what carrel-image-build (images/build/client.sh) makes the initramfs with
+$(foreach f,build copy-modules,$(call install_file,client-initrd/$(f),$(CLIENT_DIR),755))
 
 $(call unit_test,test_boot_params,tests/unit/test_boot_params.c,client,)
 $(call unit_test,test_boot_dhcp,tests/unit/test_boot_dhcp.c,client,)

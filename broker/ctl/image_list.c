@@ -487,6 +487,8 @@ static int build(const struct context *context, const struct image_store *store)
 	g_ptr_array_add(argv, (char *)fixed[1]);
 	g_ptr_array_add(argv, (char *)"--sign");
 	g_ptr_array_add(argv, store->private_key);
+	g_ptr_array_add(argv, (char *)"--ca");
+	g_ptr_array_add(argv, store->ca);
 	g_ptr_array_add(argv, (char *)"--recipe");
 	for (; *words; words++)
 		g_ptr_array_add(argv, *words);

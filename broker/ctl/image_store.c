@@ -26,6 +26,7 @@ gboolean image_store_open(struct image_store *store, const struct context *conte
 	store->images = g_strdup(conf_string(conf, CONF_PATH_IMAGES));
 	store->public_key = conf_path(conf, CONF_PATH_PKI, IMAGE_PUBLIC_KEY);
 	store->private_key = conf_path(conf, CONF_PATH_PKI, IMAGE_PRIVATE_KEY);
+	store->ca = conf_path(conf, CONF_PATH_PKI, "ca.crt");
 	conf_free(conf);
 	return TRUE;
 }
@@ -35,6 +36,7 @@ void image_store_clear(struct image_store *store)
 	g_free(store->images);
 	g_free(store->public_key);
 	g_free(store->private_key);
+	g_free(store->ca);
 }
 
 struct version *image_store_find(const struct image_store *store, const char *id)

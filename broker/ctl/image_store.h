@@ -11,7 +11,8 @@
 #include "images/store/versions.h"
 
 struct image_store {
-	char *images, *public_key, *private_key; /* owned paths, of carrel.conf */
+	/* owned paths, of carrel.conf; `ca` is the certificate that goes into the PCs' image */
+	char *images, *public_key, *private_key, *ca;
 };
 
 /* FALSE when carrel.conf cannot be read: that has been said. */

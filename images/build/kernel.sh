@@ -2,7 +2,8 @@
 # shellcheck shell=sh disable=SC2154 # variables of carrel-image-build
 #
 # The kernel. The package is unpacked, not installed, once for each version. A VM starts about
-# twice as quick from the uncompressed kernel (by its PVH entry), so that is what the image has.
+# twice as quick from the uncompressed kernel (by its PVH entry), so that is what a desktop's image has;
+# the PCs get the package's own, which is signed by Debian and small.
 
 kernel_unpack() {
 	kernel_dir=$cache/kernel-${kernel_deb%.deb}
@@ -16,6 +17,17 @@ kernel_unpack() {
 		touch "$kernel_dir/complete"
 	fi
 	kernel_release=$(ls "$kernel_dir/lib/modules")
+	kernel_file=$kernel_dir/vmlinux
+	[ "$RECIPE_kind" != client ] || kernel_file=$kernel_dir/boot/vmlinuz-$kernel_release
+}
+
+# The modules that a list of the recipe names, with those that they need, as modprobe says it.
+kernel_depends() { # LIST
+	: >"$work/depends"
+	for module in $(recipe_items "$1"); do
+		modprobe -d "$kernel_dir" -S "$kernel_release" --show-depends "$module" >>"$work/depends" 2>/dev/null ||
+			die "$(recipe_where "$1" "$module"): the kernel $kernel_release has no module \"$module\""
+	done
 }
 
 # An unsigned little-endian number of FILE at OFFSET, BYTES long.
@@ -39,13 +51,9 @@ kernel_extract() {
 kernel_initrd() {
 	tree=$work/initrd-tree
 	mkdir -p "$tree/modules" "$tree/dev" "$tree/proc" "$tree/sys" "$tree/run" "$tree/sysroot"
-	install -m 755 "$init" "$tree/init"
+	install -m 755 "$(program carrel-desktop-init)" "$tree/init"
 	strip "$tree/init"
-	: >"$work/depends"
-	for module in $(recipe_items modules); do
-		modprobe -d "$kernel_dir" -S "$kernel_release" --show-depends "$module" >>"$work/depends" 2>/dev/null ||
-			die "$(recipe_where modules "$module"): the kernel $kernel_release has no module \"$module\""
-	done
+	kernel_depends modules
 	sed -n 's/^insmod \([^ ]*\).*/\1/p' "$work/depends" | awk '!seen[$0]++' >"$work/modules"
 	while read -r path; do
 		cp "$path" "$tree/modules/"

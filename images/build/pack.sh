@@ -8,12 +8,25 @@ size_mb() {
 	echo $((($(stat -c %s "$1") + 500000) / 1000000))
 }
 
-# "$work/root.erofs" with its dm-verity tree behind; root_hash, salt and data_blocks are set.
+# The root's file system, "$root". A desktop reads little of its own soon: erofs. A PC reads all of it
+# over the wire before it starts: squashfs, which is smaller (docs/images.md has the figures).
+pack_file_system() {
+	if [ "$RECIPE_kind" = client ]; then
+		format=squashfs root=$work/root.squashfs
+		set -- "${RECIPE_compression%%,*}"
+		[ "$RECIPE_compression" = "$1" ] || set -- "$1" -Xcompression-level "${RECIPE_compression#*,}"
+		env -u SOURCE_DATE_EPOCH mksquashfs "$work/tree" "$root" -comp "$@" -b 256K -noappend -all-root \
+			-no-xattrs -mkfs-time 0 -all-time 0 -reproducible -processors 1 -no-progress -quiet
+	else
+		format=erofs root=$work/root.erofs
+		mkfs.erofs "-z$RECIPE_compression" -T "$SOURCE_DATE_EPOCH" \
+			-U 00000000-0000-0000-0000-000000000001 "$root" "$work/tree"
+	fi >"$work/fs.log" 2>&1 || die "the file system cannot be made: $(tail -n 3 "$work/fs.log")"
+}
+
+# The file system with its dm-verity tree behind; root_hash, salt and data_blocks are set.
 pack_root() {
-	root=$work/root.erofs
-	mkfs.erofs "-z$RECIPE_compression" -T "$SOURCE_DATE_EPOCH" \
-		-U 00000000-0000-0000-0000-000000000001 "$root" "$work/tree" >"$work/erofs.log" 2>&1 ||
-		die "the file system cannot be made: $(tail -n 3 "$work/erofs.log")"
+	pack_file_system
 	data_size=$(stat -c %s "$root")
 	data_blocks=$(((data_size + 4095) / 4096))
 	truncate -s $((data_blocks * 4096)) "$root"
@@ -41,11 +54,15 @@ manifest_make() {
 	printf '{"name":"%s","version":"%s","kind":"%s","inputs":"%s",\n' "$RECIPE_name" "$version" \
 		"$RECIPE_kind" "$inputs"
 	printf ' "files":{%s,\n  %s,\n  %s},\n' "$(manifest_file kernel vmlinuz)" \
-		"$(manifest_file initrd initrd)" "$(manifest_file root root.erofs)"
-	printf ' "root":{"format":"erofs","data_blocks":%s,"block_size":4096,"root_hash":"%s","salt":"%s"},\n' \
-		"$data_blocks" "$root_hash" "$salt"
+		"$(manifest_file initrd initrd)" "$(manifest_file root "${root##*/}")"
+	printf ' "root":{"format":"%s","data_blocks":%s,"block_size":4096,"root_hash":"%s","salt":"%s"},\n' \
+		"$format" "$data_blocks" "$root_hash" "$salt"
 	printf ' "recipe":"%s","packages":%s,\n %s,\n %s,\n' "$(recipe_hash)" "$count" \
 		"$(manifest_sum lock packages.lock)" "$(manifest_sum sbom sbom.json)"
+	if [ "$RECIPE_kind" = client ]; then
+		printf ' "cmdline":"%s"}\n' "$RECIPE_cmdline"
+		return
+	fi
 	printf ' "memory_min_mib":%s,"handoff":"%s","cmdline":"%s carrel.upper=%s"}\n' "$RECIPE_memory_min" \
 		"$RECIPE_handoff" "$RECIPE_cmdline" "$RECIPE_upper"
 }
@@ -76,16 +93,16 @@ pack_sign() { # FILE
 # one rename makes it appear whole.
 pack_version() {
 	mkdir "$work/version"
-	cp "$kernel_dir/vmlinux" "$work/version/vmlinuz"
+	cp "$kernel_file" "$work/version/vmlinuz"
 	mv "$work/initrd" "$work/version/initrd"
-	mv "$root" "$work/version/root.erofs"
+	mv "$root" "$work/version/"
 	cp "$work/lock" "$work/version/packages.lock"
 	sbom_make "$work/version/sbom.json"
 	pack_name
 	manifest_make >"$work/version/manifest.json"
 	[ -z "$sign" ] || pack_sign "$work/version/manifest.json" >"$work/version/manifest.sig"
 	say "version $version: kernel $(size_mb "$work/version/vmlinuz") MB, initrd $(
-		size_mb "$work/version/initrd") MB, root $(size_mb "$work/version/root.erofs") MB, $count packages, $(
+		size_mb "$work/version/initrd") MB, root $(size_mb "$work/version/${root##*/}") MB, $count packages, $(
 		[ -n "$sign" ] && echo "signed" || echo "not signed")"
 	printf 'built %s in %s s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" $(($(date +%s) - started)) >>"$log"
 	cp "$log" "$work/version/build.log"

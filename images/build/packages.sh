@@ -7,9 +7,10 @@
 # checked against it.
 
 aptconf=$cache/apt.conf
-# What every image has. apt counts itself among the essential ones; an immutable system has no use
-# for it.
+# What every desktop has. apt counts itself among the essential ones; an immutable system has no use
+# for it. The PCs' RAM disk has what its programs are linked to.
 essential='?and(?essential,?not(?exact-name(apt))) usr-is-merged'
+[ "$RECIPE_kind" != client ] || essential=''
 debs=$cache/debs
 
 # apt reads the machine's own settings after this file; some machines forbid it a cache of what it knows,
@@ -90,14 +91,18 @@ packages_refused() {
 
 # One hash of all that makes the image; addresses of packages have no part in it.
 inputs_hash() {
+	set --
 	{
 		cut -d' ' -f1-3 "$work/lock"
 		for key in $recipe_keys; do
 			eval "printf '%s=%s\n' $key \"\$RECIPE_$key\""
 		done
 		recipe_hash
-		for f in "$agent" "$init" "${agent%/*}/carrel-waitscreen" "${agent%/*}/carrel-ximwait" \
-			"$self" "$lib"/*.sh; do
+		for name in $image_programs; do
+			sha256sum <"$(program "$name")"
+		done
+		[ "$RECIPE_kind" != client ] || set -- "$ca" "$client_initrd/build" "$client_initrd/copy-modules"
+		for f in "$@" "$self" "$lib"/*.sh; do
 			sha256sum <"$f"
 		done
 	} | sha256sum | cut -d' ' -f1

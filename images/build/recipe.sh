@@ -5,6 +5,11 @@
 # AT_key. All that can be known of a mistake without building is told here, with file and line.
 
 recipe_keys='name kind suite kernel locales language timezone keyboard session drawn memory_min sudo upper compression cmdline handoff rehearse'
+# Those that a recipe of kind client has.
+recipe_client_keys='name kind suite kernel compression cmdline'
+# The files of lists of each kind.
+recipe_client_lists='packages files modules modules.root trim'
+recipe_desktop_lists='packages modules mask trim'
 nl='
 '
 tab=$(printf '\t')
@@ -35,7 +40,7 @@ recipe_chain() {
 	done
 }
 
-# The lines of one kind of file (packages, modules, mask, trim) of the whole chain, without comments,
+# The lines of one kind of file (packages, modules, ...) of the whole chain, without comments,
 # as FILE:LINE, a tab, and the text; between files a line whose text is ---.
 recipe_lines() { # KIND
 	printf '%s' "$chain" | while IFS= read -r folder; do
@@ -99,10 +104,23 @@ recipe_load() {
 	done <<-END
 	$settings
 	END
+	[ -z "${RECIPE_kind-}" ] || recipe_allow kind 'client|desktop' 'client (the RAM disk of the PCs), desktop'
+	[ "${RECIPE_kind-}" != client ] || recipe_drop_desktop_keys
 	for key in $recipe_keys; do
 		eval "value=\${RECIPE_$key-}"
 		[ -n "$value" ] || die "$recipe/recipe: the key \"$key\" is missing"
 	done
+}
+
+# The keys are those of a client from here on.
+recipe_drop_desktop_keys() {
+	for key in $recipe_keys; do
+		case " $recipe_client_keys " in *" $key "*) continue ;; esac
+		eval "place=\${AT_$key-}"
+		[ -z "$place" ] || die "$place: a recipe of kind client has no key \"$key\"; its keys: base $recipe_client_keys"
+		unset "RECIPE_$key"
+	done
+	recipe_keys=$recipe_client_keys
 }
 
 # One key against what is allowed, an extended regular expression.
@@ -113,9 +131,24 @@ recipe_allow() { # KEY PATTERN ALLOWED
 
 recipe_check() {
 	recipe_allow name '[a-z0-9][a-z0-9-]{0,62}' 'small letters, digits and -'
-	recipe_allow kind desktop 'desktop (the PCs image is not made from a recipe)'
 	recipe_allow suite '[a-z0-9][a-z0-9-]*' 'the code name of a suite, such as bookworm'
 	recipe_allow kernel '[a-z0-9][a-z0-9.+-]*' 'a package, such as linux-image-amd64'
+	recipe_allow cmdline '[^"\\[:cntrl:]]*' 'no quotation mark and no backslash'
+	"recipe_check_$RECIPE_kind"
+	recipe_check_lines packages '[a-z0-9][a-z0-9.+-]+' 'the name of a package, or --- for a new layer'
+	recipe_check_lines modules '[A-Za-z0-9_-]+' 'the name of a kernel module'
+	recipe_check_paths trim
+	while IFS= read -r folder; do
+		for hook in "$folder"/hooks/*.sh; do
+			[ ! -e "$hook" ] || [ -x "$hook" ] || die "$hook: a hook must be executable: chmod +x $hook"
+		done
+	done <<-END
+	$chain
+	END
+	label=$RECIPE_name
+}
+
+recipe_check_desktop() {
 	recipe_allow sudo 'yes|no' 'yes, no'
 	recipe_allow handoff 'hard|live' 'hard, live'
 	recipe_allow rehearse 'yes|no' 'yes, no'
@@ -126,27 +159,37 @@ recipe_check() {
 	recipe_allow language '[A-Za-z_]+\.UTF-8' 'a UTF-8 locale, such as ko_KR.UTF-8'
 	recipe_allow locales '[A-Za-z_]+\.UTF-8( [A-Za-z_]+\.UTF-8)*' 'UTF-8 locales, such as en_US.UTF-8 ko_KR.UTF-8'
 	recipe_allow compression '(lz4|lz4hc)(,[0-9]+)?' 'what mkfs.erofs -z takes: lz4, lz4hc, lz4hc,9'
-	recipe_allow cmdline '[^"\\[:cntrl:]]*' 'no quotation mark and no backslash'
 	recipe_allow session '[^[:cntrl:]]*' 'one line: the name of a desktop session, or a command'
 	[ -n "$(recipe_items modules)" ] || die "$recipe/modules: there is no module: without virtio_blk, dm_verity and erofs no desktop starts"
 	if [ "$RECIPE_handoff" = live ] && [ -z "$(recipe_where modules virtio_balloon)" ]; then
 		die "${AT_handoff-}: handoff = live needs the module virtio_balloon, which $recipe/modules lacks"
 	fi
-	recipe_check_lines packages '[a-z0-9][a-z0-9.+-]+' 'the name of a package, or --- for a new layer'
-	recipe_check_lines modules '[A-Za-z0-9_-]+' 'the name of a kernel module'
 	recipe_check_lines mask 'generators|udev [^ /]+\.rules|unit [^ /]+\.(service|socket|target|mount|automount|path|timer|slice|swap)' \
 		'unit NAME (with its suffix), udev NAME.rules, generators'
-	recipe_check_lines trim '/[^[:space:]]+' 'a path or shell pattern that begins with /'
-	bad=$(recipe_lines trim | grep -m 1 -E '/\.\.(/|$)' || :)
+	recipe_check_lists "$recipe_client_lists" "$recipe_desktop_lists"
+}
+
+recipe_check_client() {
+	recipe_allow compression 'zstd(,([1-9]|1[0-9]|2[0-2]))?|xz|lz4' 'of squashfs: zstd, zstd,1 to zstd,22, xz, lz4'
+	[ -n "$(recipe_items modules)" ] || die "$recipe/modules: there is no module: without squashfs, dm_verity and network cards no PC starts"
+	recipe_check_lines modules.root '[A-Za-z0-9_-]+' 'the name of a kernel module'
+	recipe_check_paths files
+	recipe_check_lists "$recipe_desktop_lists" "$recipe_client_lists"
+}
+
+# A list that only the other kind of recipe has would say nothing here.
+recipe_check_lists() { # ALL OWN
+	for list in $1; do
+		case " $2 " in *" $list "*) continue ;; esac
+		place=$(recipe_lines "$list" | head -n 1 | cut -f1)
+		[ -z "$place" ] || die "${place%:*}: a recipe of kind $RECIPE_kind has no $list; its lists: $2"
+	done
+}
+
+recipe_check_paths() { # KIND
+	recipe_check_lines "$1" '/[^[:space:]]+' 'a path or shell pattern that begins with /'
+	bad=$(recipe_lines "$1" | grep -m 1 -E '/\.\.(/|$)' || :)
 	[ -z "$bad" ] || die "${bad%%"$tab"*}: \"${bad#*"$tab"}\" must not have .. in it"
-	while IFS= read -r folder; do
-		for hook in "$folder"/hooks/*.sh; do
-			[ ! -e "$hook" ] || [ -x "$hook" ] || die "$hook: a hook must be executable: chmod +x $hook"
-		done
-	done <<-END
-	$chain
-	END
-	label=$RECIPE_name
 }
 
 recipe_check_lines() { # KIND PATTERN ALLOWED

@@ -7,6 +7,7 @@ tree_build() {
 	layers_tree
 	say "tree: overlay, hooks"
 	tree_overlay
+	tree_programs
 	tree_keyboard
 	# for the programs that hooks run in it; the mount is the build's own
 	mount --rbind /dev "$work/tree/dev"
@@ -15,11 +16,7 @@ tree_build() {
 	while read -r what name; do
 		tree_mask "$what" "$name"
 	done <"$work/mask"
-	recipe_items trim >"$work/trim"
-	while read -r pattern; do
-		# shellcheck disable=SC2086 # a pattern
-		rm -rf "$work/tree"$pattern
-	done <"$work/trim"
+	tree_trim
 	tree_anonymous
 	tree_hooks '[5-9]'
 	tree_session
@@ -46,6 +43,14 @@ tree_hooks() {
 	END
 }
 
+tree_trim() {
+	recipe_items trim >"$work/trim"
+	while read -r pattern; do
+		# shellcheck disable=SC2086 # a pattern
+		rm -rf "$work/tree"$pattern
+	done <"$work/trim"
+}
+
 tree_overlay() {
 	while IFS= read -r folder; do
 		[ ! -d "$folder/overlay" ] ||
@@ -53,8 +58,13 @@ tree_overlay() {
 	done <<-END
 	$chain
 	END
-	install -D -m 755 "$agent" "$work/tree/usr/libexec/carrel/carrel-agent"
-	install -m 755 "${agent%/*}/carrel-waitscreen" "${agent%/*}/carrel-ximwait" "$work/tree/usr/libexec/carrel/"
+}
+
+# What is Carrel's own in a desktop.
+tree_programs() {
+	mkdir -p "$work/tree/usr/libexec/carrel"
+	install -m 755 "$(program carrel-agent)" "$(program carrel-waitscreen)" "$(program carrel-ximwait)" \
+		"$work/tree/usr/libexec/carrel/"
 	# the modules of the initramfs are loaded by then; their list answers modprobe's questions
 	modules=$work/tree/usr/lib/modules/$kernel_release
 	mkdir -p "$modules"

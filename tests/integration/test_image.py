@@ -23,12 +23,12 @@ def programs(tmp_path):
     """Stand-ins for the programs: these tests end before one of them would run."""
     for name in ("carrel-agent", "carrel-waitscreen", "carrel-ximwait", "carrel-desktop-init"):
         shutil.copy("/bin/true", tmp_path / name)
-    return tmp_path / "carrel-agent"
+    return tmp_path
 
 
 def refused(tmp_path, *arguments):
     out = tmp_path / "out"
-    result = build("--out", out, "--cache", tmp_path / "cache", "--agent", programs(tmp_path),
+    result = build("--out", out, "--cache", tmp_path / "cache", "--programs", programs(tmp_path),
                    "--unsigned", *arguments)
     assert result.returncode == 1
     assert not (out / "desktop-lite").exists()
@@ -57,16 +57,16 @@ def test_mistakes_in_a_recipe(tmp_path):
 
 @needs_root
 def test_missing_program(tmp_path):
-    agent = programs(tmp_path)
+    folder = programs(tmp_path)
     (tmp_path / "carrel-ximwait").unlink()
-    result = build("--out", tmp_path / "out", "--cache", tmp_path / "cache", "--agent", agent,
+    result = build("--out", tmp_path / "out", "--cache", tmp_path / "cache", "--programs", folder,
                    "--unsigned")
-    assert result.returncode == 1 and "no carrel-ximwait beside" in result.stderr
+    assert result.returncode == 1 and f"no carrel-ximwait in {folder}" in result.stderr
 
 
 @needs_root
 def test_handoff_is_hard_or_live(tmp_path):
-    result = build("--out", tmp_path / "out", "--cache", tmp_path / "cache", "--agent", programs(tmp_path),
+    result = build("--out", tmp_path / "out", "--cache", tmp_path / "cache", "--programs", programs(tmp_path),
                    "--unsigned", "--set", "handoff=soft")
     assert result.returncode == 1 and "allowed: hard, live" in result.stderr
 

@@ -88,7 +88,7 @@ def test_what_a_version_says_of_itself(warm, tmp_path):
         sha256 = run("sha256sum", version / manifest[part]["file"]).split()[0].decode()
         assert manifest[part]["sha256"] == sha256
     assert (version / "packages.lock").read_bytes() == tiny.lock.read_bytes()
-    run(tiny.agent.parent / "carrel-image-sign", "--verify", "--pub", tiny.key.with_suffix(".pub"),
+    run(tiny.programs / "carrel-image-sign", "--verify", "--pub", tiny.key.with_suffix(".pub"),
         version / "manifest.json", version / "manifest.sig")
     root = extract(version, tmp_path / "root")
     installed = re.findall(r"^Package: (\S+)\n(?:.*\n)*?Version: (\S+)$", (root / "var/lib/dpkg/status").read_text(),
@@ -212,12 +212,14 @@ def test_a_recipe_inherits(own, tmp_path):
     ("recipe", "sudo = yes\nsudo = no\n", r"child/recipe:4: the key \"sudo\" is given a second time"),
     ("recipe", "nonsense\n", r"child/recipe:3: \"nonsense\" is not of the form key = value"),
     ("recipe", "memory_min = lots\n", r"child/recipe:3: memory_min is \"lots\"; allowed: MiB"),
+    ("recipe", "drawn = painted\n", r"child/recipe:3: drawn is \"painted\"; allowed: window, desktop"),
     ("recipe", "keyboard = 한국\n", r"child/recipe:3: keyboard is"),
     ("recipe", "session = nosuch-session\n", r"child/recipe:3: session is \"nosuch-session\"; the image has neither"),
     ("recipe", "cmdline = a\"b\n", r"child/recipe:3: cmdline is"),
     ("packages", "\nUPPER\n", r"child/packages:2: \"UPPER\" is not known; allowed: the name of a package"),
     ("packages", "# a comment\nfoo\n", r"child/packages:2: the lock .* has no package \"foo\""),
     ("modules", "upper\nnosuch\n", r"child/modules:2: the kernel 9.9-tiny has no module \"nosuch\""),
+    ("files", "/etc/passwd\n", r"child/files: a recipe of kind desktop has no files; its lists: packages modules mask trim"),
     ("mask", "unit cron\n", r"child/mask:1: \"unit cron\" is not known; allowed: unit NAME"),
     ("trim", "/usr/../etc\n", r"child/trim:1: \"/usr/../etc\" must not have"),
     ("trim", "etc\n", r"child/trim:1: \"etc\" is not known; allowed: a path"),
@@ -324,8 +326,8 @@ def test_killed_later(own, tmp_path, point, number):
     if point == "signing":
         # a stand-in that never ends: the manifest is there then, its signature is not
         programs = tmp_path / "programs"
-        shutil.copytree(tiny.agent.parent, programs)
-        tiny.agent = programs / "carrel-agent"
+        shutil.copytree(tiny.programs, programs)
+        tiny.programs = programs
         write(programs / "carrel-image-sign", f"#!/bin/sh\ntouch {tmp_path}/signing\nexec sleep 600\n", 0o755)
     process = start(tiny, out, cache)
     read_until(process, point if point != "signing" else "root:")
@@ -364,20 +366,7 @@ def test_as_an_ordinary_user(warm):
     tiny, made, _ = warm
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         folder = pathlib.Path(name)
-        write(folder / "subids", "nobody:200000:65536\n")
-        for part in ("out", "cache"):
-            (folder / part).mkdir()
-        shutil.copytree(tiny.folder, folder / "tiny", ignore=shutil.ignore_patterns("out", "cache"))
-        run("chown", "-R", "nobody:nogroup", folder)
-        arguments = tiny.arguments(folder / "out", folder / "cache", "--version", VERSION)
-        arguments = [a.replace(str(tiny.folder), str(folder / "tiny")) for a in arguments]
-        lock = folder / "tiny/packages.lock"
-        lock.write_text(lock.read_text().replace(str(tiny.folder), str(folder / "tiny")))
-        binds = "".join(f"mount --bind {folder}/subids {file}; " for file in ("/etc/subuid", "/etc/subgid"))
-        result = subprocess.run(["unshare", "--mount", "sh", "-ec", binds + "exec setpriv --reuid nobody "
-                                 "--regid nogroup --clear-groups \"$@\"", "sh", *arguments],
-                                capture_output=True, text=True, check=False)
-        ok(result)
+        ok(tiny.build_as_nobody(folder, "--version", VERSION))
         assert not (folder / "cache/work").exists()
         for file in ("vmlinuz", "initrd", "root.erofs"):
             assert (folder / "out/tiny" / VERSION / file).read_bytes() == (made / "tiny" / VERSION / file).read_bytes()

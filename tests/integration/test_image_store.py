@@ -469,7 +469,7 @@ def test_build_hands_all_on(site):
     assert result.returncode == 7
     words = result.stdout.split("\n")[:-1]
     assert words[:2] == ["--out", str(site.images)] and words[2] == "--cache"
-    assert words[4:] == ["--sign", str(site.pki / "image-signing.key"), "--recipe", "desktop-lite", "--set",
+    assert words[4:] == ["--sign", str(site.pki / "image-signing.key"), "--ca", str(site.pki / "ca.crt"), "--recipe", "desktop-lite", "--set",
                          "sudo=no", "--force", "--json"]
     result = site.carrel("build", env=path)
     assert result.returncode == 2 and "RECIPE" in result.stderr

@@ -90,7 +90,7 @@ class Tiny:
         self._make_packages()
         self.lock = self.write_lock()
         self._make_recipe()
-        self.agent = self._programs()
+        self.programs = self._programs()
         self.key = signing.make_keys(self.folder / "pki")
 
     def package(self, name, version, tree, *fields, postinst=None):
@@ -157,15 +157,31 @@ class Tiny:
         for name in ("carrel-agent", "carrel-waitscreen", "carrel-ximwait", "carrel-desktop-init"):
             shutil.copy("/bin/true", programs / name)
         shutil.copy(BUILT / "carrel-image-sign", programs)
-        return programs / "carrel-agent"
+        return programs
 
     def arguments(self, out, cache, *more):
         """The command of a signed build from the lock."""
-        return [str(a) for a in (BUILD, "--out", out, "--cache", cache, "--agent", self.agent, "--recipe",
+        return [str(a) for a in (BUILD, "--out", out, "--cache", cache, "--programs", self.programs, "--recipe",
                                  self.recipe, "--lock", self.lock, "--sign", self.key, *more)]
 
     def build(self, out, cache, *more):
         return subprocess.run(self.arguments(out, cache, *more), capture_output=True, text=True, check=False)
+
+    def build_as_nobody(self, folder, *more):
+        """As an ordinary user, with copies of all that this needs, into FOLDER/out."""
+        write(folder / "subids", "nobody:200000:65536\n")
+        for part in ("out", "cache"):
+            (folder / part).mkdir()
+        shutil.copytree(self.folder, folder / "tiny", ignore=shutil.ignore_patterns("out", "cache"))
+        run("chown", "-R", "nobody:nogroup", folder)
+        arguments = [a.replace(str(self.folder), str(folder / "tiny"))
+                     for a in self.arguments(folder / "out", folder / "cache", *more)]
+        lock = folder / "tiny/packages.lock"
+        lock.write_text(lock.read_text().replace(str(self.folder), str(folder / "tiny")))
+        binds = "".join(f"mount --bind {folder}/subids {file}; " for file in ("/etc/subuid", "/etc/subgid"))
+        return subprocess.run(["unshare", "--mount", "sh", "-ec", binds + "exec setpriv --reuid nobody "
+                               "--regid nogroup --clear-groups \"$@\"", "sh", *arguments],
+                              capture_output=True, text=True, check=False)
 
 
 def versions(out, name="tiny"):

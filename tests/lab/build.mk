@@ -11,9 +11,8 @@ demo:
 
 images: all
 	scripts/carrel-pki --dir $(LAB_PKI) --group nogroup init --address 10.77.0.1
-	images/client/build --out $(LAB_IMAGES) --cache $(LAB_CACHE) --ca $(LAB_PKI)/ca.crt \
-		--viewer $(B)/carrel-viewer --sign $(LAB_PKI)/image-signing.key
-	images/build/carrel-image-build --out $(LAB_IMAGES) --cache $(LAB_CACHE) \
-		--sign $(LAB_PKI)/image-signing.key
+	set -e; for recipe in client desktop-lite; do images/build/carrel-image-build --out $(LAB_IMAGES) \
+		--cache $(LAB_CACHE) --recipe $$recipe --ca $(LAB_PKI)/ca.crt \
+		--sign $(LAB_PKI)/image-signing.key; done
 
 .PHONY: demo images

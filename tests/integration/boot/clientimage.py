@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The image of the PCs as images/client/build makes it, with a stand-in where the viewer will be."""
+"""The image of the PCs as carrel-image-build makes it, with a stand-in where the viewer will be."""
 import fcntl
 import os
 import shutil
@@ -26,9 +26,8 @@ def _build(kept):
     if not os.path.exists(ca):
         run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test", "-days",
             "3650", "-keyout", os.path.join(kept, "ca.key"), "-out", ca)
-    run(os.path.join(ROOT, "images/client/build"), "--out", images, "--viewer",
-        os.path.join(kept, "carrel-viewer"), "--ca", ca, "--unsigned", "--cache",
-        os.path.join(CACHE, "kernel"))
+    run(os.path.join(ROOT, "images/build/carrel-image-build"), "--recipe", "client", "--out", images,
+        "--programs", kept, "--ca", ca, "--unsigned", "--cache", CACHE)
     current = os.path.realpath(os.path.join(images, "client/current"))
     for name in os.listdir(os.path.join(images, "client")):
         folder = os.path.join(images, "client", name)
