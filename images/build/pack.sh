@@ -16,7 +16,7 @@ pack_file_system() {
 		set -- "${RECIPE_compression%%,*}"
 		[ "$RECIPE_compression" = "$1" ] || set -- "$1" -Xcompression-level "${RECIPE_compression#*,}"
 		env -u SOURCE_DATE_EPOCH mksquashfs "$work/tree" "$root" -comp "$@" -b 256K -noappend -all-root \
-			-no-xattrs -mkfs-time 0 -all-time 0 -reproducible -processors 1 -no-progress -quiet
+			-no-xattrs -mkfs-time 0 -all-time 0 -reproducible -no-progress -quiet
 	else
 		format=erofs root=$work/root.erofs
 		mkfs.erofs "-z$RECIPE_compression" -T "$SOURCE_DATE_EPOCH" \

@@ -86,6 +86,17 @@ def test_http_boot_with_several_cards(lab):
     assert "carrel.efi to" not in log(lab, "dnsmasq")
 
 
+@pytest.mark.full
+def test_tftp_by_ipv6(lab):
+    """Firmware that gets nothing by IPv4 asks by IPv6; the kernel has IPv4 as ever."""
+    lab.plan("loglevel=6")
+    lab.serve(dnsmasq="dhcp-ignore=tag:efi64\n")
+    pc = lab.power_on(machine=uefi(lab))
+    assert "loglevel=6" in comes_up(pc)
+    sent = [line for line in log(lab, "dnsmasq").splitlines() if " sent " in line]
+    assert len(sent) == 1 and f"/{pc.mac.replace(':', '-')}/carrel.efi to fd63:" in sent[0], sent
+
+
 def test_flipped_bit_in_the_initramfs_is_refused(lab):
     lab.serve()
     flips.turn(lab.efi(), initrd_at(lab), 0)

@@ -191,6 +191,7 @@ static void test_files_and_commands(void **state)
 	assert_non_null(strstr(dnsmasq, "\ndhcp-range=10.9.0.0,proxy,255.255.240.0\n"));
 	assert_null(strstr(strstr(dnsmasq, "dhcp-range=") + 1, "dhcp-range="));
 	assert_null(strstr(dnsmasq, "enable-ra"));
+	assert_null(strstr(dnsmasq, "bootfile-url"));
 	assert_null(strstr(dnsmasq, "authoritative"));
 	g_hash_table_unref(files);
 	check_no_ipv6(&site);
