@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The two programs of a client, static: neither the initramfs nor a broken root image has libraries.
-CLIENT_COMMON := $(addprefix client-initrd/,boot.c dhcp.c dhcpc.c http.c modules.c net.c params.c report.c \
+CLIENT_COMMON := $(addprefix client-initrd/,ask.c boot.c dhcp.c dhcpc.c http.c modules.c net.c params.c report.c \
 	screen.c sha256.c uevent.c util.c) images/verity/verity.c
 CLIENT_STATIC := $(if $(SAN),,-static-pie)
 CLIENT_DIR := $(DATADIR)/client-initrd
 
 $(call library,client,$(CLIENT_COMMON))
 $(call program,carrel-init,$(addprefix client-initrd/,init.c fetch.c root.c),client,,$(LIBEXECDIR),$(CLIENT_STATIC))
-$(call program,carrel-root-init,$(addprefix client-initrd/,root-init.c viewer.c),client,,$(LIBEXECDIR),$(CLIENT_STATIC))
-$(foreach f,build copy-modules fetch-kernel,$(call install_file,client-initrd/$(f),$(CLIENT_DIR),755))
-$(call install_file,client-initrd/modules.list,$(CLIENT_DIR),644)
+$(call program,carrel-root-init,$(addprefix client-initrd/,root-init.c display.c drivers.c firmware.c viewer.c),client,libzstd,$(LIBEXECDIR),$(CLIENT_STATIC))
+$(foreach f,build copy-modules fetch-firmware fetch-kernel list-firmware,$(call install_file,client-initrd/$(f),$(CLIENT_DIR),755))
+$(foreach f,firmware.list modules.list,$(call install_file,client-initrd/$(f),$(CLIENT_DIR),644))
 # The builder of the client image; installed beside the initramfs's, where it looks for it.
-$(call install_file,images/client/build,$(DATADIR)/client-image,755)
-$(call install_file,images/client/modules.list,$(DATADIR)/client-image,644)
+$(foreach f,build pack-drivers,$(call install_file,images/client/$(f),$(DATADIR)/client-image,755))
+$(foreach f,drivers.list modules.list,$(call install_file,images/client/$(f),$(DATADIR)/client-image,644))
 $(foreach f,passwd group nsswitch.conf,$(call install_file,images/client/etc/$(f),$(DATADIR)/client-image/etc,644))
 
 $(call unit_test,test_boot_params,tests/unit/test_boot_params.c,client,)
@@ -20,6 +20,8 @@ $(call unit_test,test_boot_dhcp,tests/unit/test_boot_dhcp.c,client,)
 $(call unit_test,test_boot_http,tests/unit/test_boot_http.c,client,)
 $(call unit_test,test_boot_files,tests/unit/test_boot_files.c,client,)
 $(call unit_test,test_boot_fetch,tests/unit/test_boot_fetch.c client-initrd/fetch.c,client,)
+
+$(call unit_test,test_drivers,tests/unit/test_drivers.c client-initrd/drivers.c client-initrd/firmware.c,client,libzstd)
 
 $(call fuzz_target,boot_params,tests/fuzz/boot_params.c client-initrd/params.c client-initrd/util.c images/verity/verity.c,)
 $(call fuzz_target,boot_dhcp,tests/fuzz/boot_dhcp.c client-initrd/dhcp.c,)

@@ -3,11 +3,12 @@
  * /sbin/init of the client's root: loads the drivers of screen and keyboard, keeps the DHCP lease,
  * and runs the viewer, without privilege, again whenever it ends; by the status with which it ends
  * the viewer can ask for the PC to be switched off, or to boot again. This is the only program with
- * privilege on the PC, and nothing else that comes over the network but DHCP answers reaches it.
+ * privilege on the PC, and nothing else that comes over the network reaches it but DHCP answers and
+ * drivers whose sum the verified root has.
  *
- * One process (keep_lease) renews the lease, one shows the failure page when the viewer does not
- * live; this one waits for signals (a child has ended), for uevents (a device has come) and for the
- * moment of the next start.
+ * One process (dhcpc_keep) renews the lease, one gives drivers their firmware, one shows the
+ * failure page when the viewer does not live; this one waits for signals (a child has ended), for
+ * uevents (a device has come) and for the moment of the next start.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,15 +16,20 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client-initrd/boot.h"
 #include "client-initrd/dhcpc.h"
+#include "client-initrd/display.h"
+#include "client-initrd/drivers.h"
+#include "client-initrd/firmware.h"
 #include "client-initrd/modules.h"
 #include "client-initrd/power.h"
 #include "client-initrd/report.h"
@@ -35,21 +41,59 @@
 #define GOOD_LIFE_MS 10000 /* a viewer that lived this long works */
 #define SHORT_LIVES 3      /* so many short lives in a row are shown to the person */
 #define RESTART_MS 500
+#define GRAPHICS "/gpu/" /* in the paths of their modules */
+#define READING_S 5      /* a message that the viewer will cover */
 
+/* In memory that the processes share which load modules: what one has tried the next knows. */
 struct supervisor {
 	struct boot boot;
 	struct modules modules;
+	struct drivers drivers;
 	int events, signals;
-	pid_t lease, viewer, page; /* 0: not running */
+	pid_t lease, firmware, viewer, page; /* 0: not running */
 	int64_t started_ms, next_ms;
 	unsigned short_lives;
+	bool screen_crashed; /* the driver of a graphics card has */
 };
+
+static int fetch_module(void *context, const char *path, char **content, size_t *size)
+{
+	char name[sizeof DRIVERS_MODULES + 256];
+	snprintf(name, sizeof name, DRIVERS_MODULES "%.256s", path);
+	int error = drivers_get(context, name, content, size);
+	if (!error)
+		screen_say("driver %s, %zu kB", strrchr(name, '/') + 1, (*size + 999) / 1000);
+	return error;
+}
+
+static void start_firmware(struct supervisor *self)
+{
+	pid_t child = firmware_start(&self->drivers);
+	self->firmware = child > 0 ? child : 0;
+	if (child < 0)
+		screen_say("drivers will have no firmware: %s", strerror(-child));
+}
+
+static void open_drivers(struct supervisor *self)
+{
+	int error = modules_open_running(&self->modules);
+	if (error)
+		screen_say("no kernel modules: %s", strerror(-error));
+	error = drivers_open(&self->drivers, DRIVERS_INDEX, &self->boot.params);
+	if (error) {
+		screen_say(DRIVERS_INDEX ": %s", strerror(-error));
+		return;
+	}
+	self->modules.absent = fetch_module;
+	self->modules.context = &self->drivers;
+	start_firmware(self);
+}
 
 static void set_up(struct supervisor *self)
 {
 	sigset_t children;
 	reboot(RB_DISABLE_CAD);
-	util_write_file("/proc/sys/kernel/sysrq", "0\n", 2);
+	util_set("/proc/sys/kernel/sysrq", "0");
 	mkdir("/dev/shm", 01777);
 	mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m");
 	mount("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=32m");
@@ -66,17 +110,101 @@ static void set_up(struct supervisor *self)
 	if (error)
 		screen_say(BOOT_NETWORK_FILE ": %s: the address will not be renewed",
 			strerror(-error));
-	error = modules_open_running(&self->modules);
-	if (error)
-		screen_say("no kernel modules: %s", strerror(-error));
+	open_drivers(self);
+}
+
+/*
+ * Loads what `modalias` asks for, or (NULL) what all devices do. A fault of a driver kills the
+ * process that loads it, and that of process 1 would be the PC's end: another one does it, as many
+ * as it takes.
+ */
+static void load_apart(struct supervisor *self, const char *modalias)
+{
+	const char *crashed;
+	do {
+		int status = 0;
+		self->modules.at = NULL;
+		pid_t child = fork();
+		if (child == 0) {
+			if (modalias) {
+				modules_load_alias(&self->modules, modalias, NULL);
+			} else {
+				display_probe();
+				modules_coldplug(&self->modules, NULL);
+			}
+			_exit(0);
+		}
+		while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
+		}
+		crashed = WIFSIGNALED(status) ? self->modules.at : NULL;
+		if (crashed) {
+			self->screen_crashed |= strstr(crashed, GRAPHICS) != NULL;
+			drivers_lacks(&self->drivers, crashed, "this driver has crashed");
+		}
+	} while (crashed);
+}
+
+/*
+ * The dead process has the card for ever, perhaps the text screen too: whoever writes to that may
+ * hang, and reboot(2) would wait for the card.
+ */
+static void restart_without_screen(struct supervisor *self, int seconds)
+{
+	struct timespec step = {.tv_nsec = 100000000};
+	int64_t until = util_now_ms() + (seconds + 2) * 1000;
+	pid_t page = fork();
+	if (page == 0) {
+		screen_failure(&self->boot, BOOT_NO_SCREEN, seconds);
+		_exit(0);
+	}
+	while (util_now_ms() < until && (page < 0 || waitpid(page, NULL, WNOHANG) == 0))
+		nanosleep(&step, NULL);
+	util_set("/proc/sysrq-trigger", "b");
+}
+
+/* For the person in front of a PC that has no screen to go on with; it returns for another try. */
+static void tell_no_screen(struct supervisor *self, unsigned failures)
+{
+	boot_fail(&self->boot, BOOT_NO_SCREEN, "%s", self->drivers.state->problem);
+	report_stage(&self->boot, "failed", 0, boot_code_name(BOOT_NO_SCREEN));
+	if (self->screen_crashed)
+		restart_without_screen(self, screen_backoff(failures));
+	screen_failure(&self->boot, BOOT_NO_SCREEN, screen_backoff(failures));
+	drivers_retry(&self->drivers);
+}
+
+/*
+ * A driver that failed has perhaps taken the firmware's screen away: then there is none. Where that
+ * is there still, the PC goes on with it, and says so.
+ */
+static void load_screen(struct supervisor *self)
+{
+	const struct drivers_state *state = self->drivers.state;
+	for (unsigned failures = 1;; failures++) {
+		load_apart(self, NULL);
+		if (!state || !state->problem[0])
+			return;
+		if (!self->screen_crashed && display_present())
+			break;
+		tell_no_screen(self, failures);
+	}
+	if (!state->failed_ms)
+		return; /* some firmware that the site does not have */
+	struct timespec reading = {.tv_sec = READING_S};
+	screen_say("%s", state->problem);
+	screen_say("this PC goes on with the screen of its firmware");
+	nanosleep(&reading, NULL);
 }
 
 /* `evdev` is asked for by no device; the rest is found by what the PC has. */
 static void load_drivers(struct supervisor *self)
 {
+	const struct drivers_state *state = self->drivers.state;
 	modules_load(&self->modules, "evdev");
-	modules_coldplug(&self->modules, NULL);
+	load_screen(self);
 	viewer_allow_present();
+	report_stage(&self->boot, "drivers", state ? state->bytes : 0,
+		state && state->problem[0] ? state->problem : NULL);
 }
 
 static pid_t start_lease(struct supervisor *self)
@@ -165,6 +293,8 @@ static void bury(struct supervisor *self)
 			self->page = 0, self->next_ms = 0;
 		else if (dead == self->lease)
 			self->lease = start_lease(self);
+		else if (dead == self->firmware)
+			start_firmware(self);
 	}
 }
 
@@ -175,7 +305,7 @@ static void devices(struct supervisor *self)
 		if (!event.add)
 			continue;
 		if (event.modalias[0])
-			modules_load_alias(&self->modules, event.modalias, NULL);
+			load_apart(self, event.modalias);
 		if (event.node[0])
 			viewer_allow_node(event.node);
 	}
@@ -195,24 +325,29 @@ static void wait_for_something(struct supervisor *self)
 
 int main(void)
 {
-	static struct supervisor self;
 	if (getpid() != 1) {
 		fprintf(stderr, "carrel-root-init: this is the /sbin/init of a Carrel client; it "
 				"runs as process 1 of a PC that was booted from the network\n");
 		return 2;
 	}
+	struct supervisor *self =
+		mmap(NULL, sizeof *self, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	screen_open();
-	set_up(&self);
-	load_drivers(&self);
-	self.lease = start_lease(&self);
+	if (self == MAP_FAILED) {
+		screen_say("no memory");
+		return 1;
+	}
+	set_up(self);
+	load_drivers(self);
+	self->lease = start_lease(self);
 	screen_say("starting the viewer");
 	screen_close();
-	report_stage(&self.boot, "viewer", 0, NULL);
+	report_stage(&self->boot, "viewer", 0, NULL);
 	for (;;) {
-		if (!self.viewer && !self.page && util_now_ms() >= self.next_ms)
-			start_viewer(&self);
-		wait_for_something(&self);
-		devices(&self);
-		bury(&self);
+		if (!self->viewer && !self->page && util_now_ms() >= self->next_ms)
+			start_viewer(self);
+		wait_for_something(self);
+		devices(self);
+		bury(self);
 	}
 }

@@ -98,6 +98,16 @@ int util_write_file(const char *path, const char *text, size_t length)
 	return error;
 }
 
+int util_set(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int error = util_write_all(fd, text, strlen(text));
+	close(fd);
+	return error;
+}
+
 bool util_parse_u64(const char *text, uint64_t max, uint64_t *value, const char **end)
 {
 	uint64_t number = 0;

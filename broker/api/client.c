@@ -12,8 +12,8 @@
 
 #define PENDING_LOGINS 16 /* of one address, those that core has refused included */
 
-static const char *const boot_stages[] = {
-	"kernel", "modules", "network", "fetch", "verify", "root", "viewer", "failed", NULL};
+static const char *const boot_stages[] = {"kernel", "modules", "network", "fetch", "verify", "root",
+	"drivers", "viewer", "failed", NULL};
 
 void client_hello(struct call *call)
 {

@@ -24,7 +24,7 @@ static const struct shape_field boot_shape[] = {
 	{"stage", SHAPE_TEXT, 32, 0},
 	{"ms", SHAPE_INT, G_MAXINT32, 0},
 	{"bytes", SHAPE_INT, G_MAXINT64, SHAPE_OPTIONAL},
-	{"error", SHAPE_TEXT, 32, SHAPE_OPTIONAL | SHAPE_EMPTY},
+	{"error", SHAPE_TEXT, 99, SHAPE_OPTIONAL | SHAPE_EMPTY},
 	{0},
 };
 static const struct shape_field user_shape[] = {

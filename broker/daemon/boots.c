@@ -14,13 +14,14 @@ enum stage {
 	STAGE_FETCH,
 	STAGE_VERIFY,
 	STAGE_ROOT,
+	STAGE_DRIVERS,
 	STAGE_VIEWER,
 	STAGE_FORM,
 	STAGE_COUNT
 };
 
 static const char *const stage_names[STAGE_COUNT] = {"dhcp", "program", "menu", "kernel", "initrd",
-	"network", "fetch", "verify", "root", "viewer", "form"};
+	"network", "fetch", "verify", "root", "drivers", "viewer", "form"};
 
 static const struct {
 	const char *vendor, *name; /* what DHCP option 60 begins with, RFC 4578; what we call it */
@@ -46,6 +47,7 @@ struct boot {
 	char error[16];      /* the code of its own failure */
 	char version[24];    /* of the image; "": not known */
 	gboolean told;       /* that it has failed or stopped */
+	char note[100];      /* what it has to say of a driver that it goes on without */
 	char no_address[96]; /* why it has no address, in dnsmasq's words */
 	GList link;          /* in `order`, the longest silent first */
 };
@@ -76,6 +78,10 @@ static const struct {
 	{"CARREL-B05",
 		"the root image is not the published one: damaged on the boot server's disk or "
 		"on the way; run: carrel-bootconf --check"},
+	{"CARREL-B10",
+		"it has no screen without a driver that could not be fetched, or that lacks its "
+		"firmware: is carrel-http running, and was the image built with the firmware "
+		"(docs/boot.md)?"},
 };
 
 struct boots *boots_new(void)
@@ -184,7 +190,7 @@ static void begin(const struct boots *boots, struct boot *boot, gint64 now)
 	boot->kernel = 0;
 	boot->unified = FALSE;
 	boot->firmware = NULL;
-	boot->error[0] = boot->no_address[0] = '\0';
+	boot->error[0] = boot->note[0] = boot->no_address[0] = '\0';
 }
 
 static void reach(struct boot *boot, enum stage stage, gint64 at, guint64 bytes)
@@ -315,6 +321,8 @@ void boots_report(struct boots *boots, const char *mac, const char *address, con
 		return;
 	}
 	boot->error[0] = '\0'; /* it has tried again */
+	if (!strcmp(stage, stage_names[STAGE_DRIVERS]))
+		g_strlcpy(boot->note, g_str_is_ascii(error) ? error : "", sizeof boot->note);
 	for (enum stage at = STAGE_NETWORK; at <= STAGE_VIEWER; at++) {
 		if (!strcmp(stage, stage_names[at]))
 			reach(boot, at, ms, bytes);
@@ -400,6 +408,9 @@ static const char *cause_of(const struct boot *boot, enum stage stage)
 		return "it has the network and not the root image: it was switched off, or the "
 		       "server or "
 		       "the way to it hangs";
+	case STAGE_DRIVERS:
+		return "its root image is good and the drivers of its cards do not come to an end: "
+		       "the graphics driver may hang (`nomodeset` in [boot] kernel_options)";
 	case STAGE_ROOT:
 	case STAGE_VIEWER:
 		return "its root image is good and the viewer did not start: see the PC's own "
@@ -449,11 +460,11 @@ static json_t *to_json(const struct boot *boot, gint64 now)
 	gboolean failed = has_failed(boot), stopped = has_stopped(boot, now);
 	enum stage stage = next_stage(boot);
 	const char *state = failed ? "failed" : up ? "up" : stopped ? "stopped" : "booting";
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:s}", "mac", boot->mac,
-		"version", boot->version, "address", boot->address, "firmware",
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:s, s:s}", "mac",
+		boot->mac, "version", boot->version, "address", boot->address, "firmware",
 		boot->firmware ? boot->firmware : "", "wall_ms", (json_int_t)boot->began, "state",
-		state, "stages", stages_json(boot), "error", boot->error, "stopped_at",
-		failed || stopped ? stage_names[stage] : "", "cause",
+		state, "stages", stages_json(boot), "error", boot->error, "note", boot->note,
+		"stopped_at", failed || stopped ? stage_names[stage] : "", "cause",
 		failed || stopped ? cause_of(boot, stage) : "");
 }
 
@@ -487,11 +498,11 @@ json_t *boots_save(const struct boots *boots, const char *mac)
 				json_pack("[I, I]", (json_int_t)reached->at,
 					(json_int_t)reached->bytes));
 	}
-	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:o}", "address",
+	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:s, s:o}", "address",
 		boot->address, "began", (json_int_t)boot->began, "last", (json_int_t)boot->last,
 		"kernel", (json_int_t)boot->kernel, "firmware",
 		boot->firmware ? boot->firmware : "", "unified", boot->unified, "error",
-		boot->error, "no_address", boot->no_address, "version", boot->version, "stages",
+		boot->error, "note", boot->note, "no_address", boot->no_address, "version", boot->version, "stages",
 		stages);
 }
 
@@ -506,14 +517,14 @@ static const char *firmware_named(const char *name)
 
 void boots_restore(struct boots *boots, const char *mac, const json_t *saved)
 {
-	const char *address, *firmware, *error, *no_address, *version;
+	const char *address, *firmware, *error, *note, *no_address, *version;
 	json_int_t began, last, kernel, at, bytes;
 	json_t *stages;
 	int unified;
 	if (strlen(mac) >= sizeof(((struct boot *)0)->mac) ||
-		json_unpack((json_t *)saved, "{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:o}",
+		json_unpack((json_t *)saved, "{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:s, s:o}",
 			"address", &address, "began", &began, "last", &last, "kernel", &kernel,
-			"firmware", &firmware, "unified", &unified, "error", &error, "no_address",
+			"firmware", &firmware, "unified", &unified, "error", &error, "note", &note, "no_address",
 			&no_address, "version", &version, "stages", &stages) < 0)
 		return;
 	struct boot *boot = boot_of(boots, mac, last);
@@ -525,6 +536,7 @@ void boots_restore(struct boots *boots, const char *mac, const json_t *saved)
 	boot->told = TRUE;
 	g_strlcpy(boot->version, version, sizeof boot->version);
 	g_strlcpy(boot->error, error, sizeof boot->error);
+	g_strlcpy(boot->note, note, sizeof boot->note);
 	g_strlcpy(boot->no_address, no_address, sizeof boot->no_address);
 	for (enum stage stage = 0; stage < STAGE_COUNT; stage++) {
 		json_t *reached = json_object_get(stages, stage_names[stage]);

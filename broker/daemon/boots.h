@@ -32,7 +32,8 @@ void boots_line(struct boots *boots, const struct bootlog_line *line, guint64 si
 
 /*
  * The PC reports a stage of the boot: `stage` is a name of protocols.md, `ms` since its kernel's
- * start, `bytes` 0: none; `error` is its code when the stage is "failed", else "" .
+ * start, `bytes` 0: none; `error` is its code when the stage is "failed", words about a driver that
+ * is missing when it is "drivers", else "".
  */
 void boots_report(struct boots *boots, const char *mac, const char *address, const char *stage,
 	guint ms, guint64 bytes, const char *error, gint64 now_ms);
@@ -74,7 +75,8 @@ void boots_check(struct boots *boots, gint64 now_ms);
  *   mac, address, wall_ms (its first word), state: "booting", "up", "failed", "stopped",
  *   version: of the PCs' image, or "" when no log has told it,
  *   firmware: "bios", "uefi", "uefi-http" (HTTP Boot), or "" when only Linux was heard,
- *   stages: [{stage, ms (since its first word, at its end), bytes}], error (a code or ""),
+ *   stages: [{stage, ms (since its first word, at its end), bytes}], error (a code or ""), note (of
+ *   a driver that it goes on without, or ""),
  *   stopped_at (a stage's name or ""), cause (words for an admin, or "")
  */
 json_t *boots_json(const struct boots *boots, const char *mac, gint64 now_ms);

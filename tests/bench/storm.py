@@ -172,7 +172,7 @@ def main():
     room = Room(lab, given.clients)
     try:
         lab.up()
-        lab.build_image()
+        lab.build_image({})
         room.down()
         room.up()
         lab.serve()

@@ -222,6 +222,8 @@ static void test_where_it_stopped(void **state)
 	stuck("fetch", "root image");
 	boots_report(boots, MAC, ADDRESS, "verify", 99000, 0, "", now);
 	stuck("root", "own screen");
+	boots_report(boots, MAC, ADDRESS, "root", 99500, 0, "", now);
+	stuck("drivers", "graphics driver may hang");
 	boots_report(boots, MAC, ADDRESS, "viewer", 190000, 0, "", now);
 	stuck("form", "broker");
 }
@@ -410,6 +412,26 @@ static void test_the_oldest_is_forgotten(void **state)
 	assert_null(boots_save(boots, MAC));
 }
 
+/* A driver that is missing: the boot goes on, and what is known of it is shown until the next one.
+ */
+static void test_a_missing_driver(void **state)
+{
+	(void)state;
+	linux_up();
+	boots_report(boots, MAC, ADDRESS, "drivers", 6800, 1351194,
+		"i915/kbl_dmc_ver1_04.bin: not in the image", now);
+	assert_string_equal(text_of("state"), "booting");
+	assert_string_equal(text_of("note"), "i915/kbl_dmc_ver1_04.bin: not in the image");
+	assert_int_equal(stage("drivers", "bytes"), 1351194);
+	boots_report(boots, MAC, ADDRESS, "failed", 9000, 0, "CARREL-B10", now);
+	assert_non_null(strstr(text_of("cause"), "firmware"));
+	boots_report(boots, MAC, ADDRESS, "drivers", 9800, 1, "\xed\x95\x9c", now);
+	assert_string_equal(text_of("note"), "");
+	boots_report(boots, MAC, ADDRESS, "drivers", 9900, 1, "radeon.ko: Connection refused", now);
+	bios();
+	assert_string_equal(text_of("note"), "");
+}
+
 static void test_reports_alone(void **state)
 {
 	(void)state;
@@ -494,6 +516,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_versions, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_restart, begin, end),
 		cmocka_unit_test_setup_teardown(test_the_oldest_is_forgotten, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_missing_driver, begin, end),
 		cmocka_unit_test_setup_teardown(test_reports_alone, begin, end),
 		cmocka_unit_test_setup_teardown(test_beside_the_sites_own_dhcp, begin, end),
 		cmocka_unit_test_setup_teardown(test_others_on_the_network, begin, end),

@@ -16,7 +16,7 @@ def run(*argv, **kw):
     return subprocess.run(argv, check=True, capture_output=True, text=True, **kw).stdout
 
 
-def _build(kept):
+def _build(kept, firmware):
     """Its folder, unsigned; only when an input has changed is it made anew."""
     images, ca = os.path.join(kept, "images"), os.path.join(kept, "ca.crt")
     for name in ("carrel-init", "carrel-root-init"):
@@ -28,7 +28,7 @@ def _build(kept):
             "3650", "-keyout", os.path.join(kept, "ca.key"), "-out", ca)
     run(os.path.join(ROOT, "images/client/build"), "--out", images, "--viewer",
         os.path.join(kept, "carrel-viewer"), "--ca", ca, "--unsigned", "--cache",
-        os.path.join(CACHE, "kernel"))
+        os.path.join(CACHE, "kernel"), *(["--firmware", firmware] if firmware else ["--no-firmware"]))
     current = os.path.realpath(os.path.join(images, "client/current"))
     for name in os.listdir(os.path.join(images, "client")):
         folder = os.path.join(images, "client", name)
@@ -37,15 +37,16 @@ def _build(kept):
     return current
 
 
-def build(images, pki):
-    """Publishes it in `images`, signed with keys that are made in `pki`, also for Secure Boot."""
-    kept = os.path.join(CACHE, "standin")
+def build(images, pki, firmware=None):
+    """Publishes it in `images`, signed with keys that are made in `pki`, also for Secure Boot; with the
+    firmware in that folder."""
+    kept = os.path.join(CACHE, "standin" + ("-firmware" if firmware else ""))
     os.makedirs(kept, exist_ok=True)
     signing.make_keys(pki)
     run(os.path.join(ROOT, "scripts/carrel-pki"), "--dir", pki, "boot-key")
     with open(os.path.join(kept, "lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        current = _build(kept)
+        current = _build(kept, firmware)
         version = os.path.join(images, "client", os.path.basename(current))
         shutil.copytree(current, version)
     signing.sign(version, pki)
