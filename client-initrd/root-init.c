@@ -129,7 +129,8 @@ static void load_apart(struct supervisor *self, const char *modalias)
 			if (modalias) {
 				modules_load_alias(&self->modules, modalias, NULL);
 			} else {
-				display_probe();
+				if (!self->screen_crashed) /* its lock is the dead process's */
+					display_probe();
 				modules_coldplug(&self->modules, NULL);
 			}
 			_exit(0);

