@@ -502,8 +502,8 @@ json_t *boots_save(const struct boots *boots, const char *mac)
 		boot->address, "began", (json_int_t)boot->began, "last", (json_int_t)boot->last,
 		"kernel", (json_int_t)boot->kernel, "firmware",
 		boot->firmware ? boot->firmware : "", "unified", boot->unified, "error",
-		boot->error, "note", boot->note, "no_address", boot->no_address, "version", boot->version, "stages",
-		stages);
+		boot->error, "note", boot->note, "no_address", boot->no_address, "version",
+		boot->version, "stages", stages);
 }
 
 static const char *firmware_named(const char *name)
@@ -522,10 +522,11 @@ void boots_restore(struct boots *boots, const char *mac, const json_t *saved)
 	json_t *stages;
 	int unified;
 	if (strlen(mac) >= sizeof(((struct boot *)0)->mac) ||
-		json_unpack((json_t *)saved, "{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:s, s:o}",
-			"address", &address, "began", &began, "last", &last, "kernel", &kernel,
-			"firmware", &firmware, "unified", &unified, "error", &error, "note", &note, "no_address",
-			&no_address, "version", &version, "stages", &stages) < 0)
+		json_unpack((json_t *)saved,
+			"{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:s, s:o}", "address",
+			&address, "began", &began, "last", &last, "kernel", &kernel, "firmware",
+			&firmware, "unified", &unified, "error", &error, "note", &note,
+			"no_address", &no_address, "version", &version, "stages", &stages) < 0)
 		return;
 	struct boot *boot = boot_of(boots, mac, last);
 	boot->began = began;
