@@ -194,7 +194,6 @@ static int insert(struct modules *modules, struct module *module)
 	if (module->tried)
 		return 0;
 	module->tried = true;
-	modules->at = module->path;
 	path_of(modules, module, path);
 	snprintf(name, sizeof name, "%s", file_of(module->path));
 	name[strcspn(name, ".")] = '\0';
@@ -208,7 +207,6 @@ static int insert(struct modules *modules, struct module *module)
 		error = insert_absent(modules, module, parameters);
 	if (fd >= 0)
 		close(fd);
-	modules->at = NULL;
 	if (!error)
 		modules->loaded++;
 	return error == -EEXIST ? 0 : error;

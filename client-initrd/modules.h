@@ -31,8 +31,7 @@ struct modules {
 	size_t alias_count;
 	struct module items[MODULES_MAX];
 	size_t count;
-	size_t loaded;  /* modules that this program has loaded */
-	const char *at; /* the path of the one that is being loaded, or NULL */
+	size_t loaded; /* modules that this program has loaded */
 	/* Gets the content of a module whose file is not there, which the caller frees; 0 or
 	 * -errno. NULL: there are no others. */
 	int (*absent)(void *context, const char *path, char **content, size_t *size);

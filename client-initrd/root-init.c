@@ -16,7 +16,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
@@ -41,10 +40,9 @@
 #define GOOD_LIFE_MS 10000 /* a viewer that lived this long works */
 #define SHORT_LIVES 3      /* so many short lives in a row are shown to the person */
 #define RESTART_MS 500
-#define GRAPHICS "/gpu/" /* in the paths of their modules */
-#define READING_S 5      /* a message that the viewer will cover */
+#define PANIC_S "10" /* to read the kernel's last words */
+#define READING_S 5  /* a message that the viewer will cover */
 
-/* In memory that the processes share which load modules: what one has tried the next knows. */
 struct supervisor {
 	struct boot boot;
 	struct modules modules;
@@ -53,7 +51,6 @@ struct supervisor {
 	pid_t lease, firmware, viewer, page; /* 0: not running */
 	int64_t started_ms, next_ms;
 	unsigned short_lives;
-	bool screen_crashed; /* the driver of a graphics card has */
 };
 
 static int fetch_module(void *context, const char *path, char **content, size_t *size)
@@ -94,6 +91,10 @@ static void set_up(struct supervisor *self)
 	sigset_t children;
 	reboot(RB_DISABLE_CAD);
 	util_set("/proc/sys/kernel/sysrq", "0");
+	/* What a driver that has crashed holds it holds for ever, the screen perhaps: the PC boots
+	 * again. */
+	util_set("/proc/sys/kernel/panic_on_oops", "1");
+	util_set("/proc/sys/kernel/panic", PANIC_S);
 	mkdir("/dev/shm", 01777);
 	mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m");
 	mount("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=32m");
@@ -113,63 +114,11 @@ static void set_up(struct supervisor *self)
 	open_drivers(self);
 }
 
-/*
- * Loads what `modalias` asks for, or (NULL) what all devices do. A fault of a driver kills the
- * process that loads it, and that of process 1 would be the PC's end: another one does it, as many
- * as it takes.
- */
-static void load_apart(struct supervisor *self, const char *modalias)
-{
-	const char *crashed;
-	do {
-		int status = 0;
-		self->modules.at = NULL;
-		pid_t child = fork();
-		if (child == 0) {
-			if (modalias) {
-				modules_load_alias(&self->modules, modalias, NULL);
-			} else {
-				if (!self->screen_crashed) /* its lock is the dead process's */
-					display_probe();
-				modules_coldplug(&self->modules, NULL);
-			}
-			_exit(0);
-		}
-		while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
-		}
-		crashed = WIFSIGNALED(status) ? self->modules.at : NULL;
-		if (crashed) {
-			self->screen_crashed |= strstr(crashed, GRAPHICS) != NULL;
-			drivers_lacks(&self->drivers, crashed, "this driver has crashed");
-		}
-	} while (crashed);
-}
-
-/*
- * The dead process has the card for ever, perhaps the text screen too: whoever writes to that may
- * hang, and reboot(2) would wait for the card.
- */
-static void restart_without_screen(struct supervisor *self, int seconds)
-{
-	struct timespec step = {.tv_nsec = 100000000};
-	int64_t until = util_now_ms() + (seconds + 2) * 1000;
-	pid_t page = fork();
-	if (page == 0) {
-		screen_failure(&self->boot, BOOT_NO_SCREEN, seconds);
-		_exit(0);
-	}
-	while (util_now_ms() < until && (page < 0 || waitpid(page, NULL, WNOHANG) == 0))
-		nanosleep(&step, NULL);
-	util_set("/proc/sysrq-trigger", "b");
-}
-
 /* For the person in front of a PC that has no screen to go on with; it returns for another try. */
 static void tell_no_screen(struct supervisor *self, unsigned failures)
 {
 	boot_fail(&self->boot, BOOT_NO_SCREEN, "%s", self->drivers.state->problem);
 	report_stage(&self->boot, "failed", 0, boot_code_name(BOOT_NO_SCREEN));
-	if (self->screen_crashed)
-		restart_without_screen(self, screen_backoff(failures));
 	screen_failure(&self->boot, BOOT_NO_SCREEN, screen_backoff(failures));
 	drivers_retry(&self->drivers);
 }
@@ -182,10 +131,11 @@ static void load_screen(struct supervisor *self)
 {
 	const struct drivers_state *state = self->drivers.state;
 	for (unsigned failures = 1;; failures++) {
-		load_apart(self, NULL);
+		display_probe();
+		modules_coldplug(&self->modules, NULL);
 		if (!state || !state->problem[0])
 			return;
-		if (!self->screen_crashed && display_present())
+		if (display_present())
 			break;
 		tell_no_screen(self, failures);
 	}
@@ -306,7 +256,7 @@ static void devices(struct supervisor *self)
 		if (!event.add)
 			continue;
 		if (event.modalias[0])
-			load_apart(self, event.modalias);
+			modules_load_alias(&self->modules, event.modalias, NULL);
 		if (event.node[0])
 			viewer_allow_node(event.node);
 	}
@@ -326,29 +276,24 @@ static void wait_for_something(struct supervisor *self)
 
 int main(void)
 {
+	static struct supervisor self;
 	if (getpid() != 1) {
 		fprintf(stderr, "carrel-root-init: this is the /sbin/init of a Carrel client; it "
 				"runs as process 1 of a PC that was booted from the network\n");
 		return 2;
 	}
-	struct supervisor *self =
-		mmap(NULL, sizeof *self, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	screen_open();
-	if (self == MAP_FAILED) {
-		screen_say("no memory");
-		return 1;
-	}
-	set_up(self);
-	load_drivers(self);
-	self->lease = start_lease(self);
+	set_up(&self);
+	load_drivers(&self);
+	self.lease = start_lease(&self);
 	screen_say("starting the viewer");
 	screen_close();
-	report_stage(&self->boot, "viewer", 0, NULL);
+	report_stage(&self.boot, "viewer", 0, NULL);
 	for (;;) {
-		if (!self->viewer && !self->page && util_now_ms() >= self->next_ms)
-			start_viewer(self);
-		wait_for_something(self);
-		devices(self);
-		bury(self);
+		if (!self.viewer && !self.page && util_now_ms() >= self.next_ms)
+			start_viewer(&self);
+		wait_for_something(&self);
+		devices(&self);
+		bury(&self);
 	}
 }
