@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +23,6 @@
 #define TRIES 3
 #define PAUSE_MS 10000       /* after a failure */
 #define SLOWEST_BYTES 100000 /* a second: slower than that is given up */
-#define NOBODY 65534
 
 /* Cuts the next word off; NULL at the line's end. */
 static char *word(char **line)
@@ -136,12 +134,6 @@ void drivers_retry(struct drivers *drivers)
 	drivers->state->problem[0] = '\0';
 }
 
-static bool give_up_privilege(void)
-{
-	return getuid() || (!setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) &&
-				   !setresuid(NOBODY, NOBODY, NOBODY));
-}
-
 /* In the process without privilege: copies the piece from the server to `out`; 0 or an errno. */
 static int bring(const struct drivers *drivers, const struct drivers_item *item, int out)
 {
@@ -193,7 +185,7 @@ static int fetch_packed(
 	if (child == 0) {
 		close(ends[0]);
 		alarm(10 + (unsigned)(item->packed / SLOWEST_BYTES));
-		_exit(give_up_privilege() ? bring(drivers, item, ends[1]) : EPERM);
+		_exit(util_give_up_privilege() ? bring(drivers, item, ends[1]) : EPERM);
 	}
 	int error = child < 0 ? -errno : 0;
 	close(ends[1]);

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -51,16 +52,30 @@ struct supervisor {
 	pid_t lease, firmware, viewer, page; /* 0: not running */
 	int64_t started_ms, next_ms;
 	unsigned short_lives;
+	bool left_alone; /* a driver with which an earlier boot has ended */
 };
 
+/* The broker is told which driver is next: should the PC crash with it, its next boot leaves that
+ * alone. */
 static int fetch_module(void *context, const char *path, char **content, size_t *size)
 {
-	char name[sizeof DRIVERS_MODULES + 256];
+	struct supervisor *self = context;
+	char name[sizeof DRIVERS_MODULES + 256], module[64];
 	snprintf(name, sizeof name, DRIVERS_MODULES "%.256s", path);
-	int error = drivers_get(context, name, content, size);
-	if (!error)
-		screen_say("driver %s, %zu kB", strrchr(name, '/') + 1, (*size + 999) / 1000);
-	return error;
+	int error = drivers_get(&self->drivers, name, content, size);
+	if (error)
+		return error;
+	const char *file = strrchr(name, '/') + 1;
+	snprintf(module, sizeof module, "%.*s", (int)strcspn(file, "."), file);
+	if (report_driver(&self->boot, module)) {
+		screen_say("driver %s, %zu kB", file, (*size + 999) / 1000);
+		return 0;
+	}
+	free(*content);
+	*content = NULL;
+	drivers_lacks(&self->drivers, name, "left alone, as an earlier boot has ended with it");
+	self->left_alone = true;
+	return -ECANCELED;
 }
 
 static void start_firmware(struct supervisor *self)
@@ -82,7 +97,7 @@ static void open_drivers(struct supervisor *self)
 		return;
 	}
 	self->modules.absent = fetch_module;
-	self->modules.context = &self->drivers;
+	self->modules.context = self;
 	start_firmware(self);
 }
 
@@ -139,11 +154,11 @@ static void load_screen(struct supervisor *self)
 			break;
 		tell_no_screen(self, failures);
 	}
-	if (!state->failed_ms)
+	if (!state->failed_ms && !self->left_alone)
 		return; /* some firmware that the site does not have */
 	struct timespec reading = {.tv_sec = READING_S};
 	screen_say("%s", state->problem);
-	screen_say("this PC goes on with the screen of its firmware");
+	screen_say("this PC goes on without it");
 	nanosleep(&reading, NULL);
 }
 

@@ -4,8 +4,9 @@
  * the login form, put together from the boot server's logs (bootlog.h) and the PC's own reports. It
  * says where a boot stopped and what the likely cause is.
  *
- * Everything comes from the PCs and is only shown. The PCs kept are limited: the one not heard of
- * for the longest time is forgotten. Nothing here reads a clock or a file.
+ * Everything comes from the PCs; it is shown, and has a PC do without a driver, no more. The PCs
+ * kept are limited: the one not heard of for the longest time is forgotten. Nothing here reads a
+ * clock or a file.
  */
 #ifndef CARREL_BOOTS_H
 #define CARREL_BOOTS_H
@@ -37,6 +38,16 @@ void boots_line(struct boots *boots, const struct bootlog_line *line, guint64 si
  */
 void boots_report(struct boots *boots, const char *mac, const char *address, const char *stage,
 	guint ms, guint64 bytes, const char *error, gint64 now_ms);
+
+/*
+ * The PC is about to start a driver that it has fetched (a kernel module's name). FALSE: it is to
+ * leave it alone, as an earlier boot of this version of the image has had no login form after that
+ * word, nor said that it failed: it has crashed or hung. So no PC boots in a circle.
+ */
+gboolean boots_driver(struct boots *boots, const char *mac, const char *driver, gint64 now_ms);
+
+/* The PC may try again what it was to leave alone: the admin has changed something. */
+void boots_driver_again(struct boots *boots, const char *mac);
 
 /* The viewer there asks for what its login form says: the form is shown. */
 void boots_form(struct boots *boots, const char *mac, gint64 now_ms);

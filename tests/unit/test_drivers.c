@@ -18,6 +18,7 @@
 
 #include "client-initrd/drivers.h"
 #include "client-initrd/firmware.h"
+#include "client-initrd/report.h"
 #include "client-initrd/sha256.h"
 #include "client-initrd/util.h"
 
@@ -31,12 +32,12 @@ static struct params params = {.root = "client-20260301.1.root"};
 static struct drivers drivers;
 
 /* A server that gives one connection after the other what `mode` says. */
-enum mode { GOOD, FLIPPED, SHORT, WHOLE, MISSING };
+enum mode { GOOD, FLIPPED, SHORT, WHOLE, MISSING, ALONE, NO_ANSWER, NO_HTTP };
 static struct server {
 	int listener, asked;
 	enum mode mode;
 	bool good_from_third;
-	char last[256];
+	char last[256], body[256]; /* of the last request: its first line, what it carries */
 	pthread_t thread;
 } server;
 
@@ -47,6 +48,13 @@ static void sum_of(const char *data, size_t size, char text[65])
 	sha256_update(&sum, data, size);
 	sha256_hex(&sum, text);
 }
+
+/* Of the broker, to who is about to start a driver. */
+static const char *const answers[] = {[GOOD] = "HTTP/1.1 204 No Content\r\n\r\n",
+	[ALONE] = "HTTP/1.1 409 Conflict\r\nContent-Length: 2\r\n\r\n{}",
+	[MISSING] = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+	[NO_ANSWER] = "",
+	[NO_HTTP] = "HTTP/1.1 409"};
 
 static void serve_one(int client)
 {
@@ -60,10 +68,16 @@ static void serve_one(int client)
 		used += (size_t)n;
 		request[used] = '\0';
 	}
+	snprintf(server.body, sizeof server.body, "%s", strstr(request, "\r\n\r\n") + 4);
+	snprintf(server.last, sizeof server.last, "%.*s", (int)strcspn(request, "\r"), request);
+	if (!strncmp(request, "POST ", 5)) {
+		const char *answer = answers[server.mode];
+		util_write_all(client, answer, strlen(answer));
+		return;
+	}
 	const char *range = strstr(request, "Range: bytes=");
 	assert_non_null(range);
 	assert_int_equal(sscanf(range, "Range: bytes=%lu-%lu\r\n", &first, &last), 2);
-	snprintf(server.last, sizeof server.last, "%.*s", (int)strcspn(request, "\r"), request);
 	enum mode mode = ++server.asked >= 3 && server.good_from_third ? GOOD : server.mode;
 	size_t size = last - first + 1;
 	if (mode == MISSING)
@@ -289,6 +303,34 @@ static void test_bad_indexes(void **state)
 	drivers_close(&other);
 }
 
+/* Only who is told to leaves a driver alone. */
+static void test_a_driver_that_is_to_be_left_alone(void **state)
+{
+	static const struct {
+		enum mode mode;
+		bool start;
+	} cases[] = {
+		{GOOD, true}, {ALONE, false}, {MISSING, true}, {NO_ANSWER, true}, {NO_HTTP, true}};
+	struct boot boot = {.mac = "52:54:00:77:00:01", .params = params};
+	(void)state;
+	boot.params.report = params.http;
+	boot.lease.address = INADDR_LOOPBACK;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		server.mode = cases[i].mode;
+		server.last[0] = '\0';
+		assert_int_equal(report_driver(&boot, "radeon"), cases[i].start);
+		assert_string_equal(server.last, "POST /v1/boot/driver HTTP/1.1");
+		assert_string_equal(
+			server.body, "{\"mac\":\"52:54:00:77:00:01\",\"driver\":\"radeon\"}");
+	}
+	boot.params.report = 1; /* tcpmux: nobody's */
+	assert_true(report_driver(&boot, "radeon"));
+	server.mode = ALONE;
+	boot.params.report = params.http;
+	boot.lease.address = 0; /* a PC without an address has nobody to ask */
+	assert_true(report_driver(&boot, "radeon"));
+}
+
 static const char *file_of(const char *name, char text[64])
 {
 	char path[96];
@@ -332,6 +374,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_a_weak_line_is_not_a_dead_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_server, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_driver_that_is_to_be_left_alone, set_up, tear_down),
 		cmocka_unit_test(test_bad_indexes),
 		cmocka_unit_test(test_firmware_is_given),
 	};

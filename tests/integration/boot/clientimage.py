@@ -16,8 +16,20 @@ def run(*argv, **kw):
     return subprocess.run(argv, check=True, capture_output=True, text=True, **kw).stdout
 
 
+def _write(folder, files):
+    """What a site's folder of firmware has: path -> bytes."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, content in files.items():
+        path = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as f:
+            f.write(content)
+
+
 def _build(kept, firmware):
     """Its folder, unsigned; only when an input has changed is it made anew."""
+    folder = os.path.join(kept, "firmware")
+    _write(folder, firmware)
     images, ca = os.path.join(kept, "images"), os.path.join(kept, "ca.crt")
     for name in ("carrel-init", "carrel-root-init"):
         shutil.copy(os.path.join(OUT, name), kept)
@@ -28,7 +40,7 @@ def _build(kept, firmware):
             "3650", "-keyout", os.path.join(kept, "ca.key"), "-out", ca)
     run(os.path.join(ROOT, "images/client/build"), "--out", images, "--viewer",
         os.path.join(kept, "carrel-viewer"), "--ca", ca, "--unsigned", "--cache",
-        os.path.join(CACHE, "kernel"), *(["--firmware", firmware] if firmware else ["--no-firmware"]))
+        os.path.join(CACHE, "kernel"), *(["--firmware", folder] if firmware else ["--no-firmware"]))
     current = os.path.realpath(os.path.join(images, "client/current"))
     for name in os.listdir(os.path.join(images, "client")):
         folder = os.path.join(images, "client", name)
@@ -37,9 +49,9 @@ def _build(kept, firmware):
     return current
 
 
-def build(images, pki, firmware=None):
-    """Publishes it in `images`, signed with keys that are made in `pki`, also for Secure Boot; with the
-    firmware in that folder."""
+def build(images, pki, firmware={}):
+    """Publishes it in `images`, signed with keys that are made in `pki`, also for Secure Boot. `firmware`
+    is what the folder of the cards' firmware has: path -> bytes."""
     kept = os.path.join(CACHE, "standin" + ("-firmware" if firmware else ""))
     os.makedirs(kept, exist_ok=True)
     signing.make_keys(pki)

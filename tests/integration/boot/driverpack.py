@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import netlab
+import pcsteps
 
 RADEON = "ati-vga,model=rv100"
 # 256 instructions of 8 bytes, which is all that the driver looks at
@@ -17,16 +18,18 @@ FILES = {BLOB: bytes(range(256)) * 8, "amdgpu/polaris10_mc.bin": b"\0" * 5000, "
 
 
 def pack(lab):
-    folder = lab.path("state/boot/http/images")
-    (name,) = [n for n in os.listdir(folder) if n.endswith(".drivers")]
-    return os.path.join(folder, name)
+    return pcsteps.served(lab, ".drivers")
+
+
+def index_text(lab):
+    """The index as the image has it."""
+    return subprocess.run(["unsquashfs", "-cat", lab.path("images/client/current/root.squashfs"),
+                           "usr/lib/carrel/drivers"], capture_output=True, text=True, check=True).stdout
 
 
 def index(lab):
-    """The index as the image has it: path -> (offset, packed size, size, sha256)."""
-    found = subprocess.run(["unsquashfs", "-cat", os.path.join(lab.images, "client/current/root.squashfs"),
-                            "usr/lib/carrel/drivers"], capture_output=True, text=True, check=True)
-    lines = [line.split(" ") for line in found.stdout.splitlines()]
+    """path -> (offset, packed size, size, sha256)"""
+    lines = [line.split(" ") for line in index_text(lab).splitlines()]
     return {path: (int(at), int(packed), int(size), sha) for at, packed, size, sha, path in lines}
 
 

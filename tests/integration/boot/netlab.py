@@ -84,13 +84,13 @@ class Follow:
 
 
 @contextlib.contextmanager
-def built(prefix, firmware=None):
+def built(prefix, firmware={}):
     """A lab with its image and its keys made, but nothing running in it; `firmware`: what the folder
     of the cards' firmware has, path -> bytes."""
     lab = Netlab(prefix)
     try:
         lab.up()
-        lab.build_image(firmware or {})
+        lab.build_image(firmware)
         yield lab
     finally:
         lab.down()
@@ -150,15 +150,8 @@ class Netlab:
                    "--templates", os.path.join(ROOT, "bootserver/templates"), *options)
 
     def build_image(self, firmware):
-        """The client image, with a stand-in where the viewer will be, and the site's keys; `firmware` is
-        what a site's folder of it has: path -> bytes."""
-        folder = self.path("firmware") if firmware else None
-        for name, content in firmware.items():
-            path = os.path.join(folder, name)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as f:
-                f.write(content)
-        clientimage.build(self.images, self.dir, folder)
+        """The client image, with a stand-in where the viewer will be, and the site's keys."""
+        clientimage.build(self.images, self.dir, firmware)
 
     def plan(self, kernel):
         """carreld's boot plan: the PC boots with these options, any other as it is published."""
@@ -205,9 +198,11 @@ class Netlab:
         """The file that UEFI PCs start now."""
         return os.path.realpath(self.path("state/boot/current/tftp/carrel.efi"))
 
-    def reports(self):
+    def reports(self, what="report"):
+        """What PCs have said: their stages, or (`driver`) what they were about to start."""
         with open(self.path("reports.log")) as f:
-            return [json.loads(line.split(" ", 1)[1]) for line in f]
+            said = [line.split(" ", 1) for line in f]
+        return [json.loads(body) for path, body in said if path == "/v1/boot/" + what]
 
     def serve(self, *without, dnsmasq=""):
         """Renders and starts the daemons, but those named; `dnsmasq`: further lines for it."""
