@@ -16,7 +16,6 @@
 #define ANSWER_S 10
 #define KEEP_MAX 8192
 #define HTTP_CONFLICT 409
-#define LEAVE_ALONE 1 /* exit status of who has asked */
 
 /* A JSON string (RFC 8259, 7); what is no printable ASCII becomes '?': all we send is ASCII. */
 static bool append_string(char *text, size_t size, size_t *used, const char *value)
@@ -116,7 +115,7 @@ void report_stage(const struct boot *boot, const char *stage, uint64_t bytes, co
 	}
 }
 
-bool report_driver(const struct boot *boot, const char *driver)
+enum report_answer report_driver(const struct boot *boot, const char *driver)
 {
 	char object[256], answer[HTTP_HEAD_MAX];
 	size_t used = 0;
@@ -128,19 +127,21 @@ bool report_driver(const struct boot *boot, const char *driver)
 		    append_string(object, sizeof object, &used, driver) &&
 		    util_append(object, sizeof object, &used, "}");
 	if (!fits || !can_report(boot))
-		return true;
+		return REPORT_NO_ANSWER;
 	pid_t child = fork();
 	if (child == 0) {
 		alarm(ANSWER_S);
 		if (!util_give_up_privilege())
-			_exit(0);
+			_exit(REPORT_NO_ANSWER);
 		used = send_object(&boot->params, "driver", object, answer);
-		bool usable = http_parse_head(answer, used, &head) > 0;
-		_exit(usable && head.status == HTTP_CONFLICT ? LEAVE_ALONE : 0);
+		if (http_parse_head(answer, used, &head) <= 0)
+			_exit(REPORT_NO_ANSWER);
+		_exit(head.status == HTTP_CONFLICT ? REPORT_LEAVE_ALONE : REPORT_START);
 	}
 	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
 	}
-	return !WIFEXITED(status) || WEXITSTATUS(status) != LEAVE_ALONE;
+	return child > 0 && WIFEXITED(status) ? (enum report_answer)WEXITSTATUS(status)
+					      : REPORT_NO_ANSWER;
 }
 
 void report_reset(void)

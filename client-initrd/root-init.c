@@ -53,6 +53,7 @@ struct supervisor {
 	int64_t started_ms, next_ms;
 	unsigned short_lives;
 	bool left_alone; /* a driver with which an earlier boot has ended */
+	bool unheard;    /* the broker does not answer: it is not waited for again */
 };
 
 /* The broker is told which driver is next: should the PC crash with it, its next boot leaves that
@@ -67,7 +68,10 @@ static int fetch_module(void *context, const char *path, char **content, size_t 
 		return error;
 	const char *file = strrchr(name, '/') + 1;
 	snprintf(module, sizeof module, "%.*s", (int)strcspn(file, "."), file);
-	if (report_driver(&self->boot, module)) {
+	enum report_answer answer =
+		self->unheard ? REPORT_NO_ANSWER : report_driver(&self->boot, module);
+	self->unheard = answer == REPORT_NO_ANSWER;
+	if (answer != REPORT_LEAVE_ALONE) {
 		screen_say("driver %s, %zu kB", file, (*size + 999) / 1000);
 		return 0;
 	}

@@ -258,6 +258,7 @@ def test_the_pack(lab):
     assert "lib/firmware/e100/d101m_ucode.bin" in [name.removeprefix("./") for name in initrd]
 
 
+@pytest.mark.full
 def test_a_card_gets_its_driver_and_firmware(lab):
     lab.serve()
     change(menu(lab), *NO_MONITOR)

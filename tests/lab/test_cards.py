@@ -72,6 +72,15 @@ def pieces(lab):
         return sum(" 206 " in line and ".drivers " in line for line in f)
 
 
+def planned(lab):
+    """The kernel options of the one seat that has some, in carreld's plan; none."""
+    path = lab.path("state", "bootplan.json")
+    if not os.path.exists(path):
+        return None
+    with open(path, encoding="utf-8") as f:
+        return "".join(planned["kernel"] for planned in json.load(f)["seats"])
+
+
 def test_a_picture_by_a_driver_that_was_fetched(lab):
     pc = lab.pc("pc1")
     pc.power_on()
@@ -98,6 +107,8 @@ def test_a_driver_that_crashes_is_left_alone(lab):
     assert known["boots"] == 3 and known["boot"]["note"] == note
     # the admin's remedy: the driver itself refuses
     lab.admin.carrel("seat", "set", pc.mac, "kernel=nomodeset")
+    wait_until(lambda: planned(lab) == "nomodeset", 20, "the boot plan has the option")
+    lab.boot.render()
     pc.power_cut()
     pc.power_on()
     known = up(lab, pc)

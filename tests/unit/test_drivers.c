@@ -308,9 +308,9 @@ static void test_a_driver_that_is_to_be_left_alone(void **state)
 {
 	static const struct {
 		enum mode mode;
-		bool start;
-	} cases[] = {
-		{GOOD, true}, {ALONE, false}, {MISSING, true}, {NO_ANSWER, true}, {NO_HTTP, true}};
+		enum report_answer answer;
+	} cases[] = {{GOOD, REPORT_START}, {ALONE, REPORT_LEAVE_ALONE}, {MISSING, REPORT_START},
+		{NO_ANSWER, REPORT_NO_ANSWER}, {NO_HTTP, REPORT_NO_ANSWER}};
 	struct boot boot = {.mac = "52:54:00:77:00:01", .params = params};
 	(void)state;
 	boot.params.report = params.http;
@@ -318,17 +318,17 @@ static void test_a_driver_that_is_to_be_left_alone(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		server.mode = cases[i].mode;
 		server.last[0] = '\0';
-		assert_int_equal(report_driver(&boot, "radeon"), cases[i].start);
+		assert_int_equal(report_driver(&boot, "radeon"), cases[i].answer);
 		assert_string_equal(server.last, "POST /v1/boot/driver HTTP/1.1");
 		assert_string_equal(
 			server.body, "{\"mac\":\"52:54:00:77:00:01\",\"driver\":\"radeon\"}");
 	}
 	boot.params.report = 1; /* tcpmux: nobody's */
-	assert_true(report_driver(&boot, "radeon"));
+	assert_int_equal(report_driver(&boot, "radeon"), REPORT_NO_ANSWER);
 	server.mode = ALONE;
 	boot.params.report = params.http;
 	boot.lease.address = 0; /* a PC without an address has nobody to ask */
-	assert_true(report_driver(&boot, "radeon"));
+	assert_int_equal(report_driver(&boot, "radeon"), REPORT_NO_ANSWER);
 }
 
 static const char *file_of(const char *name, char text[64])
