@@ -68,22 +68,22 @@ def planned(lab):
         return "".join(planned["kernel"] for planned in json.load(f)["seats"])
 
 
-def test_a_picture_by_a_driver_that_was_fetched(lab):
+def test_a_picture_by_a_driver_that_was_fetched(lab, tmp_path):
     pc = lab.pc("pc1")
     pc.power_on()
     boot = up(lab, pc)["boot"]
-    pc.shot(lab.path("log", "fetched.png"))
+    pc.shot(tmp_path / "fetched.png")
     assert boot["note"] == "" and fetched(boot) > 5000 and pieces(lab) >= 1
     # the firmware's screen is 1024 wide, and what the driver of this card begins with is not
     assert pc.screen().size == (1280, 800)
     pc.power_cut()
 
 
-def test_a_driver_that_crashes_is_left_alone(lab):
+def test_a_driver_that_crashes_is_left_alone(lab, tmp_path):
     pc = lab.pc("pc2", screen=RADEON)
     pc.power_on()
     known = up(lab, pc)
-    pc.shot(lab.path("log", "left.png"))
+    pc.shot(tmp_path / "left.png")
     note = "radeon.ko: left alone, as an earlier boot has ended with it"
     assert known["boots"] == 2 and known["boot"]["note"] == note
     assert "note       " + note in lab.admin.carrel("seat", "show", pc.mac).stdout.splitlines()
