@@ -16,7 +16,7 @@ enum report_answer { REPORT_START, REPORT_LEAVE_ALONE, REPORT_NO_ANSWER };
 
 /*
  * Says that a driver (a kernel module's name) that was fetched is about to be started, and waits
- * for the answer, some seconds at most: REPORT_LEAVE_ALONE when an earlier boot has ended with it.
+ * for the answer, some seconds at most: REPORT_LEAVE_ALONE when two boots have ended with it.
  * Who gets no answer, or has nobody to ask, starts it.
  */
 enum report_answer report_driver(const struct boot *boot, const char *driver);

@@ -52,7 +52,7 @@ struct supervisor {
 	pid_t lease, firmware, viewer, page; /* 0: not running */
 	int64_t started_ms, next_ms;
 	unsigned short_lives;
-	bool left_alone; /* a driver with which an earlier boot has ended */
+	bool left_alone; /* a driver with which boots have ended */
 	bool unheard;    /* the broker does not answer: it is not waited for again */
 };
 
@@ -77,7 +77,7 @@ static int fetch_module(void *context, const char *path, char **content, size_t 
 	}
 	free(*content);
 	*content = NULL;
-	drivers_lacks(&self->drivers, name, "left alone, as an earlier boot has ended with it");
+	drivers_lacks(&self->drivers, name, "left alone, as two boots have ended with it");
 	self->left_alone = true;
 	return -ECANCELED;
 }

@@ -190,5 +190,5 @@ void boot_driver(struct call *call)
 	}
 	log_event(LOG_WARN, "boot-driver-left", "seat", mac, "client", http_client(call->request),
 		"driver", driver, NULL);
-	http_reply_error(call->request, 409, "left-alone", "the boot before has ended with it");
+	http_reply_error(call->request, 409, "left-alone", "two boots have ended with it");
 }

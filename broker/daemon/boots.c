@@ -46,15 +46,17 @@ struct boot {
 	const char *firmware;
 	gboolean unified; /* its boot program is kernel and initramfs too */
 	struct reached stages[STAGE_COUNT];
-	char error[16];          /* the code of its own failure */
-	char version[24];        /* of the image; "": not known */
-	gboolean told;           /* that it has failed or stopped */
-	char note[100];          /* what it has to say of a driver that it goes on without */
-	char driver[DRIVER_MAX]; /* that it has begun to start; "": its form has come since */
-	char left[256];          /* drivers with which boots have ended: " radeon i915 " */
-	char left_version[24];   /* of the image that they are of */
-	char no_address[96];     /* why it has no address, in dnsmasq's words */
-	GList link;              /* in `order`, the longest silent first */
+	char error[16];           /* the code of its own failure */
+	char version[24];         /* of the image; "": not known */
+	gboolean told;            /* that it has failed or stopped */
+	char note[100];           /* what it has to say of a driver that it goes on without */
+	char driver[DRIVER_MAX];  /* that it has begun to start; "": its form has come since */
+	char suspect[DRIVER_MAX]; /* with which the boot before has ended, or its plug was pulled
+				     then */
+	char left[256]; /* drivers with which two boots in a row have ended: " radeon i915 " */
+	char left_version[24]; /* of the image that they are of */
+	char no_address[96];   /* why it has no address, in dnsmasq's words */
+	GList link;            /* in `order`, the longest silent first */
 };
 
 struct boots {
@@ -85,7 +87,7 @@ static const struct {
 		"on the way; run: carrel-bootconf --check"},
 	{"CARREL-B10",
 		"it has no screen without a driver that could not be fetched, lacks its firmware, "
-		"or was left alone as the boot before had ended with it: is carrel-http running, "
+		"or was left alone as two boots had ended with it: is carrel-http running, "
 		"and was the image built with the firmware (docs/boot.md)?"},
 };
 
@@ -183,12 +185,19 @@ static void tell(const struct boots *boots, struct boot *boot, enum boots_end en
 			stage_names[next_stage(boot)], boots->end_data);
 }
 
-/* Another boot begins. Was the last one about to start a driver, then it is the driver's fault. */
+/* Another boot begins. The last one was about to start a driver, perhaps: it has crashed, or
+ * somebody has pulled the plug just then. Twice in a row is the driver's fault. */
 static void leave_driver(struct boot *boot)
 {
 	g_autofree char *word = g_strdup_printf(" %s ", boot->driver);
 	if (!boot->driver[0])
 		return;
+	if (strcmp(boot->suspect, boot->driver) != 0) {
+		g_strlcpy(boot->suspect, boot->driver, sizeof boot->suspect);
+		boot->driver[0] = '\0';
+		return;
+	}
+	boot->suspect[0] = '\0';
 	if (strcmp(boot->left_version, boot->version) != 0)
 		boot->left[0] = '\0';
 	g_strlcpy(boot->left_version, boot->version, sizeof boot->left_version);
@@ -337,7 +346,7 @@ void boots_report(struct boots *boots, const char *mac, const char *address, con
 	if (!strcmp(stage, "failed")) {
 		g_strlcpy(boot->error, error[0] && g_str_is_ascii(error) ? error : "unknown",
 			sizeof boot->error);
-		boot->driver[0] = '\0'; /* who can say so has not crashed */
+		boot->driver[0] = boot->suspect[0] = '\0'; /* who can say so has not crashed */
 		tell(boots, boot, BOOTS_FAILED);
 		return;
 	}
@@ -356,7 +365,7 @@ void boots_form(struct boots *boots, const char *mac, gint64 now_ms)
 	/* A viewer that asks again after a logout does not boot. */
 	if (boot && !boot->stages[STAGE_FORM].there) {
 		reach(boot_of(boots, boot->mac, now_ms), STAGE_FORM, now_ms, 0);
-		boot->driver[0] = '\0';
+		boot->driver[0] = boot->suspect[0] = '\0';
 		tell(boots, boot, BOOTS_UP);
 	}
 }
@@ -380,7 +389,7 @@ void boots_driver_again(struct boots *boots, const char *mac)
 	struct boot *boot = g_hash_table_lookup(boots->by_mac, mac);
 	if (!boot)
 		return;
-	boot->left[0] = boot->driver[0] = '\0';
+	boot->left[0] = boot->driver[0] = boot->suspect[0] = '\0';
 	note_changed(boots, mac);
 }
 
@@ -544,13 +553,14 @@ json_t *boots_save(const struct boots *boots, const char *mac)
 				json_pack("[I, I]", (json_int_t)reached->at,
 					(json_int_t)reached->bytes));
 	}
-	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}",
+	return json_pack(
+		"{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}",
 		"address", boot->address, "began", (json_int_t)boot->began, "last",
 		(json_int_t)boot->last, "kernel", (json_int_t)boot->kernel, "firmware",
 		boot->firmware ? boot->firmware : "", "unified", boot->unified, "error",
-		boot->error, "note", boot->note, "driver", boot->driver, "left", boot->left,
-		"left_version", boot->left_version, "no_address", boot->no_address, "version",
-		boot->version, "stages", stages);
+		boot->error, "note", boot->note, "driver", boot->driver, "suspect", boot->suspect,
+		"left", boot->left, "left_version", boot->left_version, "no_address",
+		boot->no_address, "version", boot->version, "stages", stages);
 }
 
 static const char *firmware_named(const char *name)
@@ -565,18 +575,20 @@ static const char *firmware_named(const char *name)
 void boots_restore(struct boots *boots, const char *mac, const json_t *saved)
 {
 	const char *address, *firmware, *error, *no_address, *version;
-	const char *note = "", *driver = "", *left = "",
+	const char *note = "", *driver = "", *suspect = "", *left = "",
 		   *left_version = ""; /* were not always kept */
 	json_int_t began, last, kernel, at, bytes;
 	json_t *stages;
 	int unified;
 	if (strlen(mac) >= sizeof(((struct boot *)0)->mac) ||
 		json_unpack((json_t *)saved,
-			"{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s?s, s?s, s?s, s?s, s:s, s:s, s:o}",
+			"{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s?s, s?s, s?s, s?s, s?s, s:s, s:s, "
+			"s:o}",
 			"address", &address, "began", &began, "last", &last, "kernel", &kernel,
 			"firmware", &firmware, "unified", &unified, "error", &error, "note", &note,
-			"driver", &driver, "left", &left, "left_version", &left_version,
-			"no_address", &no_address, "version", &version, "stages", &stages) < 0)
+			"driver", &driver, "suspect", &suspect, "left", &left, "left_version",
+			&left_version, "no_address", &no_address, "version", &version, "stages",
+			&stages) < 0)
 		return;
 	struct boot *boot = boot_of(boots, mac, last);
 	boot->began = began;
@@ -589,6 +601,7 @@ void boots_restore(struct boots *boots, const char *mac, const json_t *saved)
 	g_strlcpy(boot->error, error, sizeof boot->error);
 	g_strlcpy(boot->note, note, sizeof boot->note);
 	g_strlcpy(boot->driver, driver, sizeof boot->driver);
+	g_strlcpy(boot->suspect, suspect, sizeof boot->suspect);
 	g_strlcpy(boot->left, left, sizeof boot->left);
 	g_strlcpy(boot->left_version, left_version, sizeof boot->left_version);
 	g_strlcpy(boot->no_address, no_address, sizeof boot->no_address);

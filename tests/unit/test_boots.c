@@ -454,6 +454,7 @@ static void test_a_driver_that_crashes(void **state)
 	(void)state;
 	assert_true(boots_driver(boots, MAC, "radeon", now)); /* of a PC that nobody knows */
 	crash("radeon");
+	crash("radeon");
 	bios();
 	assert_false(boots_driver(boots, MAC, "radeon", now));
 	assert_true(boots_driver(boots, MAC, "ttm", now));
@@ -464,6 +465,8 @@ static void test_a_driver_that_crashes(void **state)
 	bios();
 	assert_false(boots_driver(boots, MAC, "radeon", now));
 	crash("i915");
+	restart(); /* of carreld, between the two */
+	crash("i915");
 	bios();
 	assert_false(boots_driver(boots, MAC, "radeon", now));
 	assert_false(boots_driver(boots, MAC, "i915", now));
@@ -471,6 +474,8 @@ static void test_a_driver_that_crashes(void **state)
 	assert_false(boots_driver(boots, MAC, "radeon", now));
 	boots_driver_again(boots, MAC);
 	assert_true(boots_driver(boots, MAC, "radeon", now));
+	crash("i915");
+	bios();
 	assert_true(boots_driver(boots, MAC, "i915", now));
 	restart(); /* of carreld, while the PC starts it */
 	now += 20000;
@@ -483,11 +488,14 @@ static void test_a_driver_that_crashes(void **state)
 	assert_true(boots_driver(boots, MAC, "i915", now));
 }
 
-/* What came to its login form, or could say that it failed, has not crashed; nor is a card that
- * comes later the reason why a PC is switched off. */
+/* What came to its login form, or could say that it failed, has not crashed, nor what ended once,
+ * for somebody may have pulled the plug; nor is a card that comes later the reason why a PC is
+ * switched off. */
 static void test_drivers_that_do_not_crash(void **state)
 {
 	(void)state;
+	crash("radeon");
+	crash("i915"); /* another card: neither has ended two in a row */
 	crash("radeon");
 	boots_report(boots, MAC, ADDRESS, "drivers", 9000, 0, "", now);
 	boots_report(boots, MAC, ADDRESS, "failed", 9000, 0, "CARREL-B09", now);
@@ -501,9 +509,11 @@ static void test_drivers_that_do_not_crash(void **state)
 	/* more names than there is room for, and too long a one */
 	for (int i = 0; i < 60; i++) {
 		g_autofree char *name = g_strdup_printf("driver%d", i);
-		now += 20000;
-		bios();
-		boots_driver(boots, MAC, name, now);
+		for (int boot = 0; boot < 2; boot++) {
+			now += 20000;
+			bios();
+			boots_driver(boots, MAC, name, now);
+		}
 	}
 	bios();
 	assert_false(boots_driver(boots, MAC, "driver0", now));
