@@ -28,7 +28,7 @@ PKG_CONFIG := pkg-config
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror
 OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined,-O2)
 PKGS := glib-2.0 gio-2.0 gio-unix-2.0 jansson sqlite3 libmicrohttpd gnutls libvirt libnftables sdl2 SDL2_ttf \
-	libvncclient libcurl libdrm libcap-ng cairo fontconfig
+	libvncclient libcurl libdrm libcap-ng libzstd cairo fontconfig
 CPPFLAGS += -D_GNU_SOURCE -DCARREL_VERSION='"$(VERSION)"' -DCARREL_PREFIX='"$(PREFIX)"' \
 	-DCARREL_SYSCONFDIR='"$(SYSCONFDIR)"' -DCARREL_LOCALSTATEDIR='"$(LOCALSTATEDIR)"' \
 	-DCARREL_RUNDIR='"$(RUNDIR)"' -DCARREL_LIBEXECDIR='"$(LIBEXECDIR)"' -DCARREL_DATADIR='"$(DATADIR)"' -I.

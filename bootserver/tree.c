@@ -287,16 +287,20 @@ gboolean tree_publish(const char *boot, const struct image *image, GError **erro
 {
 	g_autofree char *folder = g_build_filename(boot, "http/boot", image->version, NULL);
 	g_autofree char *root = tree_root_name(image);
+	g_autofree char *drivers = g_strdup_printf("%s-%s.drivers", image->name, image->version);
 	char *to[IMAGE_FILE_COUNT] = {
 		[IMAGE_KERNEL] = g_build_filename(folder, "vmlinuz", NULL),
 		[IMAGE_INITRD] = g_build_filename(folder, "initrd", NULL),
 		[IMAGE_ROOT] = g_build_filename(boot, "http/images", root, NULL),
+		[IMAGE_DRIVERS] = g_build_filename(boot, "http/images", drivers, NULL),
 	};
 	gboolean good = make_folder(folder, error);
-	for (int id = IMAGE_KERNEL; id <= IMAGE_ROOT; id++) {
-		g_autofree char *from =
-			g_build_filename(image->folder, image->files[id].name, NULL);
-		good = good && publish_file(&image->files[id], from, to[id], error);
+	for (int id = 0; id < IMAGE_FILE_COUNT; id++) {
+		const struct image_file *file = &image->files[id];
+		if (good && file->name) {
+			g_autofree char *from = g_build_filename(image->folder, file->name, NULL);
+			good = publish_file(file, from, to[id], error);
+		}
 		g_free(to[id]);
 	}
 	return good;
@@ -431,13 +435,15 @@ void tree_remove(const char *folder)
 static void remove_images(const char *boot, const char *version)
 {
 	g_autofree char *folder = g_build_filename(boot, "http/boot", version, NULL);
-	g_autofree char *ending = g_strdup_printf("-%s.root", version);
+	g_autofree char *root = g_strdup_printf("-%s.root", version);
+	g_autofree char *drivers = g_strdup_printf("-%s.drivers", version);
 	g_autoptr(GPtrArray) images = names_in(boot, "http/images");
 	tree_remove(folder);
 	for (guint i = 0; i < images->len; i++) {
 		g_autofree char *path =
 			g_build_filename(boot, "http/images", images->pdata[i], NULL);
-		if (g_str_has_suffix(images->pdata[i], ending))
+		if (g_str_has_suffix(images->pdata[i], root) ||
+			g_str_has_suffix(images->pdata[i], drivers))
 			g_unlink(path);
 	}
 }

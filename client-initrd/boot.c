@@ -17,6 +17,7 @@ static const struct {
 	[BOOT_NO_ROOT] = {"CARREL-B07", "The root image could not be opened."},
 	[BOOT_NO_PARAM] = {"CARREL-B08", "The kernel command line lacks a parameter."},
 	[BOOT_NO_VIEWER] = {"CARREL-B09", "The viewer could not be started."},
+	[BOOT_NO_SCREEN] = {"CARREL-B10", "The driver of this PC's screen could not be started."},
 };
 
 enum boot_code boot_fail(struct boot *boot, enum boot_code code, const char *format, ...)

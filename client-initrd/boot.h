@@ -29,6 +29,7 @@ enum boot_code {
 	BOOT_NO_ROOT,
 	BOOT_NO_PARAM,
 	BOOT_NO_VIEWER,
+	BOOT_NO_SCREEN,
 	BOOT_CODE_COUNT
 };
 

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client-initrd/ask.h"
 #include "client-initrd/http.h"
 #include "client-initrd/screen.h"
 #include "client-initrd/util.h"
@@ -21,7 +22,6 @@
 #define NFS_DIR "/nfs"
 #define NFS_CONNECT_MS 2000
 #define NFS_MOUNT_MS 15000
-#define HTTP_TIMEOUT_MS 5000
 #define HTTP_TRIES 4
 
 static char chunk[CHUNK];
@@ -134,46 +134,6 @@ static enum boot_code fetch_nfs(struct fetch *fetch, struct boot *boot, struct m
 	return code;
 }
 
-static int http_ask(const struct fetch *fetch, const struct params *params)
-{
-	char request[512], host[16];
-	int fd = util_connect(params->server, params->http, HTTP_TIMEOUT_MS);
-	if (fd < 0)
-		return fd;
-	int n = snprintf(request, sizeof request,
-		"GET /images/%s HTTP/1.1\r\nHost: %s:%u\r\nUser-Agent: carrel-init\r\n"
-		"Connection: close\r\n",
-		params->root, params_ipv4(params->server, host), params->http);
-	if (fetch->done)
-		n += snprintf(request + n, sizeof request - (size_t)n, "Range: bytes=%llu-\r\n",
-			(unsigned long long)fetch->done);
-	n += snprintf(request + n, sizeof request - (size_t)n, "\r\n");
-	int error = util_write_all(fd, request, (size_t)n);
-	if (!error)
-		return fd;
-	close(fd);
-	return error;
-}
-
-/* Reads until the head is whole; the bytes in `chunk`, of which `*head_size` are the head. */
-static ssize_t http_read_head(int fd, struct http_head *head, size_t *head_size)
-{
-	size_t used = 0;
-	for (;;) {
-		ssize_t n = read(fd, chunk + used, HTTP_HEAD_MAX - used);
-		if (n <= 0)
-			return n < 0 ? -errno : -ECONNRESET;
-		used += (size_t)n;
-		int length = http_parse_head(chunk, used, head);
-		if (length < 0)
-			return -EPROTO;
-		if (length > 0) {
-			*head_size = (size_t)length;
-			return (ssize_t)used;
-		}
-	}
-}
-
 /* Is this the rest of the published file? A whole answer (200) is one only at the start. */
 static enum boot_code http_check(
 	struct fetch *fetch, struct boot *boot, const struct http_head *head)
@@ -211,8 +171,8 @@ static enum boot_code http_once(struct fetch *fetch, struct boot *boot)
 {
 	struct http_head head = {0};
 	size_t head_size = 0;
-	int fd = http_ask(fetch, &boot->params), error = 0;
-	ssize_t n = fd < 0 ? fd : http_read_head(fd, &head, &head_size);
+	int fd = ask_file(&boot->params, boot->params.root, fetch->done, 0), error = 0;
+	ssize_t n = fd < 0 ? fd : ask_head(fd, chunk, &head_size, &head);
 	enum boot_code code = BOOT_OK;
 	if (n < 0) {
 		error = (int)n;

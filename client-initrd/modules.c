@@ -169,26 +169,47 @@ static struct module *find_path(struct modules *modules, const char *path, size_
 	return NULL;
 }
 
+static void path_of(const struct modules *modules, const struct module *module, char path[512])
+{
+	snprintf(path, 512, "%s/%s", modules->folder, module->path);
+}
+
+static int insert_absent(struct modules *modules, struct module *module, const char *parameters)
+{
+	char *content = NULL;
+	size_t size = 0;
+	int error = modules->absent(modules->context, module->path, &content, &size);
+	if (error) {
+		module->tried = false;
+		return error;
+	}
+	error = syscall(SYS_init_module, content, size, parameters) < 0 ? -errno : 0;
+	free(content);
+	return error;
+}
+
 static int insert(struct modules *modules, struct module *module)
 {
 	char path[512], name[64], cmdline[4096], parameters[512];
 	if (module->tried)
 		return 0;
 	module->tried = true;
-	snprintf(path, sizeof path, "%s/%s", modules->folder, module->path);
+	path_of(modules, module, path);
 	snprintf(name, sizeof name, "%s", file_of(module->path));
 	name[strcspn(name, ".")] = '\0';
 	if (util_read_file("/proc/cmdline", cmdline, sizeof cmdline) < 0)
 		cmdline[0] = '\0';
 	modules_parameters(cmdline, name, parameters, sizeof parameters);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	int error = syscall(SYS_finit_module, fd, parameters, 0) < 0 ? errno : 0;
-	close(fd);
+	int fd = open(path, O_RDONLY | O_CLOEXEC), error = fd < 0 ? -errno : 0;
+	if (!error)
+		error = syscall(SYS_finit_module, fd, parameters, 0) < 0 ? -errno : 0;
+	else if (error == -ENOENT && modules->absent)
+		error = insert_absent(modules, module, parameters);
+	if (fd >= 0)
+		close(fd);
 	if (!error)
 		modules->loaded++;
-	return error == EEXIST ? 0 : -error;
+	return error == -EEXIST ? 0 : error;
 }
 
 static int load(struct modules *modules, struct module *module)
@@ -202,8 +223,9 @@ static int load(struct modules *modules, struct module *module)
 		while (start > module->needs && start[-1] != ' ')
 			start--;
 		struct module *need = find_path(modules, start, (size_t)(end - start));
-		if (need)
-			insert(modules, need);
+		int error = need ? insert(modules, need) : 0;
+		if (error && !need->tried)
+			return error; /* what it needs could not be got */
 		end = start > module->needs ? start - 1 : start;
 	}
 	return insert(modules, module);
@@ -224,16 +246,35 @@ static bool skipped(const struct modules *modules, int index, const char *const 
 	return false;
 }
 
+static bool matches(const struct module_alias *alias, const char *modalias)
+{
+	return !strncmp(alias->pattern, modalias, alias->plain) &&
+	       !fnmatch(alias->pattern, modalias, 0);
+}
+
+static bool is_absent(const struct modules *modules, int index)
+{
+	char path[512];
+	path_of(modules, &modules->items[index], path);
+	return modules->absent && access(path, F_OK) < 0;
+}
+
 size_t modules_load_alias(struct modules *modules, const char *modalias, const char *const *skip)
 {
 	size_t before = modules->loaded;
+	unsigned best = 0;
 	for (size_t i = 0; i < modules->alias_count; i++) {
 		const struct module_alias *alias = &modules->aliases[i];
-		if (strncmp(alias->pattern, modalias, alias->plain) ||
-			fnmatch(alias->pattern, modalias, 0))
+		if (alias->plain > best && matches(alias, modalias))
+			best = alias->plain;
+	}
+	for (size_t i = 0; i < modules->alias_count; i++) {
+		const struct module_alias *alias = &modules->aliases[i];
+		if (!matches(alias, modalias))
 			continue;
 		int index = modules_find(modules, alias->name);
-		if (index >= 0 && !skipped(modules, index, skip))
+		if (index >= 0 && !skipped(modules, index, skip) &&
+			(alias->plain == best || !is_absent(modules, index)))
 			load(modules, &modules->items[index]);
 	}
 	return modules->loaded - before;

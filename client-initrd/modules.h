@@ -32,6 +32,10 @@ struct modules {
 	struct module items[MODULES_MAX];
 	size_t count;
 	size_t loaded; /* modules that this program has loaded */
+	/* Gets the content of a module whose file is not there, which the caller frees; 0 or
+	 * -errno. NULL: there are no others. */
+	int (*absent)(void *context, const char *path, char **content, size_t *size);
+	void *context; /* borrowed */
 };
 
 /*
@@ -47,7 +51,7 @@ void modules_free(struct modules *modules);
 
 /*
  * Loads a module with all it needs, in order. A name without a file counts as built in. 0, or the
- * first -errno; a second try of the same module does nothing.
+ * first -errno; a second try of the same module does nothing, unless it could not be got.
  */
 int modules_load(struct modules *modules, const char *name);
 
@@ -58,7 +62,10 @@ int modules_load(struct modules *modules, const char *name);
  */
 size_t modules_coldplug(struct modules *modules, const char *const *skip);
 
-/* Loads what one modalias asks for; the number loaded. */
+/*
+ * Loads what one modalias asks for; the number loaded. Of modules that are to be got first, only
+ * those that name the device most exactly are: amdgpu says that it may be for any card of AMD's.
+ */
 size_t modules_load_alias(struct modules *modules, const char *modalias, const char *const *skip);
 
 /*

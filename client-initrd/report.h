@@ -12,6 +12,15 @@
 /* `error` is NULL, or a code; bytes 0 is left out. Sent only when there is an address already. */
 void report_stage(const struct boot *boot, const char *stage, uint64_t bytes, const char *error);
 
+enum report_answer { REPORT_START, REPORT_LEAVE_ALONE, REPORT_NO_ANSWER };
+
+/*
+ * Says that a driver (a kernel module's name) that was fetched is about to be started, and waits
+ * for the answer, some seconds at most: REPORT_LEAVE_ALONE when two boots have ended with it.
+ * Who gets no answer, or has nobody to ask, starts it.
+ */
+enum report_answer report_driver(const struct boot *boot, const char *driver);
+
 /* Forgets the stages of an earlier try. */
 void report_reset(void);
 

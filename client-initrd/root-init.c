@@ -3,27 +3,33 @@
  * /sbin/init of the client's root: loads the drivers of screen and keyboard, keeps the DHCP lease,
  * and runs the viewer, without privilege, again whenever it ends; by the status with which it ends
  * the viewer can ask for the PC to be switched off, or to boot again. This is the only program with
- * privilege on the PC, and nothing else that comes over the network but DHCP answers reaches it.
+ * privilege on the PC, and nothing else that comes over the network reaches it but DHCP answers and
+ * drivers whose sum the verified root has.
  *
- * One process (keep_lease) renews the lease, one shows the failure page when the viewer does not
- * live; this one waits for signals (a child has ended), for uevents (a device has come) and for the
- * moment of the next start.
+ * One process (dhcpc_keep) renews the lease, one gives drivers their firmware, one shows the
+ * failure page when the viewer does not live; this one waits for signals (a child has ended), for
+ * uevents (a device has come) and for the moment of the next start.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client-initrd/boot.h"
 #include "client-initrd/dhcpc.h"
+#include "client-initrd/display.h"
+#include "client-initrd/drivers.h"
+#include "client-initrd/firmware.h"
 #include "client-initrd/modules.h"
 #include "client-initrd/power.h"
 #include "client-initrd/report.h"
@@ -35,21 +41,79 @@
 #define GOOD_LIFE_MS 10000 /* a viewer that lived this long works */
 #define SHORT_LIVES 3      /* so many short lives in a row are shown to the person */
 #define RESTART_MS 500
+#define PANIC_S "10" /* to read the kernel's last words */
+#define READING_S 5  /* a message that the viewer will cover */
 
 struct supervisor {
 	struct boot boot;
 	struct modules modules;
+	struct drivers drivers;
 	int events, signals;
-	pid_t lease, viewer, page; /* 0: not running */
+	pid_t lease, firmware, viewer, page; /* 0: not running */
 	int64_t started_ms, next_ms;
 	unsigned short_lives;
+	bool left_alone; /* a driver with which boots have ended */
+	bool unheard;    /* the broker does not answer: it is not waited for again */
 };
+
+/* The broker is told which driver is next: should the PC crash with it, its next boot leaves that
+ * alone. */
+static int fetch_module(void *context, const char *path, char **content, size_t *size)
+{
+	struct supervisor *self = context;
+	char name[sizeof DRIVERS_MODULES + 256], module[64];
+	snprintf(name, sizeof name, DRIVERS_MODULES "%.256s", path);
+	int error = drivers_get(&self->drivers, name, content, size);
+	if (error)
+		return error;
+	const char *file = strrchr(name, '/') + 1;
+	snprintf(module, sizeof module, "%.*s", (int)strcspn(file, "."), file);
+	enum report_answer answer =
+		self->unheard ? REPORT_NO_ANSWER : report_driver(&self->boot, module);
+	self->unheard = answer == REPORT_NO_ANSWER;
+	if (answer != REPORT_LEAVE_ALONE) {
+		screen_say("driver %s, %zu kB", file, (*size + 999) / 1000);
+		return 0;
+	}
+	free(*content);
+	*content = NULL;
+	drivers_lacks(&self->drivers, name, "left alone, as two boots have ended with it");
+	self->left_alone = true;
+	return -ECANCELED;
+}
+
+static void start_firmware(struct supervisor *self)
+{
+	pid_t child = firmware_start(&self->drivers);
+	self->firmware = child > 0 ? child : 0;
+	if (child < 0)
+		screen_say("drivers will have no firmware: %s", strerror(-child));
+}
+
+static void open_drivers(struct supervisor *self)
+{
+	int error = modules_open_running(&self->modules);
+	if (error)
+		screen_say("no kernel modules: %s", strerror(-error));
+	error = drivers_open(&self->drivers, DRIVERS_INDEX, &self->boot.params);
+	if (error) {
+		screen_say(DRIVERS_INDEX ": %s", strerror(-error));
+		return;
+	}
+	self->modules.absent = fetch_module;
+	self->modules.context = self;
+	start_firmware(self);
+}
 
 static void set_up(struct supervisor *self)
 {
 	sigset_t children;
 	reboot(RB_DISABLE_CAD);
-	util_write_file("/proc/sys/kernel/sysrq", "0\n", 2);
+	util_set("/proc/sys/kernel/sysrq", "0");
+	/* What a driver that has crashed holds it holds for ever, the screen perhaps: the PC boots
+	 * again. */
+	util_set("/proc/sys/kernel/panic_on_oops", "1");
+	util_set("/proc/sys/kernel/panic", PANIC_S);
 	mkdir("/dev/shm", 01777);
 	mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m");
 	mount("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=32m");
@@ -66,17 +130,51 @@ static void set_up(struct supervisor *self)
 	if (error)
 		screen_say(BOOT_NETWORK_FILE ": %s: the address will not be renewed",
 			strerror(-error));
-	error = modules_open_running(&self->modules);
-	if (error)
-		screen_say("no kernel modules: %s", strerror(-error));
+	open_drivers(self);
+}
+
+/* For the person in front of a PC that has no screen to go on with; it returns for another try. */
+static void tell_no_screen(struct supervisor *self, unsigned failures)
+{
+	boot_fail(&self->boot, BOOT_NO_SCREEN, "%s", self->drivers.state->problem);
+	report_stage(&self->boot, "failed", 0, boot_code_name(BOOT_NO_SCREEN));
+	screen_failure(&self->boot, BOOT_NO_SCREEN, screen_backoff(failures));
+	drivers_retry(&self->drivers);
+}
+
+/*
+ * A driver that failed has perhaps taken the firmware's screen away: then there is none. Where that
+ * is there still, the PC goes on with it, and says so.
+ */
+static void load_screen(struct supervisor *self)
+{
+	const struct drivers_state *state = self->drivers.state;
+	for (unsigned failures = 1;; failures++) {
+		display_probe();
+		modules_coldplug(&self->modules, NULL);
+		if (!state || !state->problem[0])
+			return;
+		if (display_present())
+			break;
+		tell_no_screen(self, failures);
+	}
+	if (!state->failed_ms && !self->left_alone)
+		return; /* some firmware that the site does not have */
+	struct timespec reading = {.tv_sec = READING_S};
+	screen_say("%s", state->problem);
+	screen_say("this PC goes on without it");
+	nanosleep(&reading, NULL);
 }
 
 /* `evdev` is asked for by no device; the rest is found by what the PC has. */
 static void load_drivers(struct supervisor *self)
 {
+	const struct drivers_state *state = self->drivers.state;
 	modules_load(&self->modules, "evdev");
-	modules_coldplug(&self->modules, NULL);
+	load_screen(self);
 	viewer_allow_present();
+	report_stage(&self->boot, "drivers", state ? state->bytes : 0,
+		state && state->problem[0] ? state->problem : NULL);
 }
 
 static pid_t start_lease(struct supervisor *self)
@@ -165,6 +263,8 @@ static void bury(struct supervisor *self)
 			self->page = 0, self->next_ms = 0;
 		else if (dead == self->lease)
 			self->lease = start_lease(self);
+		else if (dead == self->firmware)
+			start_firmware(self);
 	}
 }
 

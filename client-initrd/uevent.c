@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define QUEUE_BYTES (4 << 20)
+
 int uevent_open(void)
 {
 	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK, .nl_groups = 1};
@@ -15,6 +17,8 @@ int uevent_open(void)
 		AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
 	if (fd < 0)
 		return -errno;
+	/* A driver that starts makes hundreds of them, and one that is lost may be a request. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &(int){QUEUE_BYTES}, sizeof(int));
 	if (bind(fd, (struct sockaddr *)&kernel, sizeof kernel) < 0) {
 		int error = errno;
 		close(fd);
@@ -39,9 +43,13 @@ bool uevent_parse(const char *message, size_t length, struct uevent *event)
 	for (const char *line = message; line < message + length; line += strlen(line) + 1) {
 		take(line, "MODALIAS=", event->modalias, sizeof event->modalias);
 		take(line, "DEVNAME=", event->node, sizeof event->node);
+		take(line, "FIRMWARE=", event->firmware, sizeof event->firmware);
+		take(line, "DEVPATH=", event->device, sizeof event->device);
 	}
 	if (strstr(event->node, ".."))
 		event->node[0] = '\0';
+	if (event->device[0] != '/' || strstr(event->device, ".."))
+		event->firmware[0] = event->device[0] = '\0';
 	return true;
 }
 

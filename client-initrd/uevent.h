@@ -10,6 +10,9 @@ struct uevent {
 	bool add;
 	char modalias[256]; /* "" when there is none */
 	char node[64];      /* below /dev, or "" */
+	/* A driver waits for this firmware ("" when none does), to be given to `device`, below
+	 * /sys. */
+	char firmware[160], device[320];
 };
 
 /* A non-blocking descriptor that becomes readable with each event, or -errno. */

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -14,6 +15,8 @@
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
+
+#define NOBODY 65534
 
 int64_t util_now_ms(void)
 {
@@ -96,6 +99,22 @@ int util_write_file(const char *path, const char *text, size_t length)
 	if (error)
 		unlink(temporary);
 	return error;
+}
+
+int util_set(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int error = util_write_all(fd, text, strlen(text));
+	close(fd);
+	return error;
+}
+
+bool util_give_up_privilege(void)
+{
+	return getuid() || (!setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) &&
+				   !setresuid(NOBODY, NOBODY, NOBODY));
 }
 
 bool util_parse_u64(const char *text, uint64_t max, uint64_t *value, const char **end)

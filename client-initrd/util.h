@@ -26,6 +26,12 @@ void util_read_line(const char *path, char *text, size_t size);
 /* Replaces the file atomically (a ".new" beside it, then rename); 0 or -errno. */
 int util_write_file(const char *path, const char *text, size_t length);
 
+/* Writes a file of the kernel (/proc, /sys), which takes what is written as it is. 0 or -errno. */
+int util_set(const char *path, const char *text);
+
+/* For a process that speaks with the network: nobody's rights, no group's. False: they stay. */
+bool util_give_up_privilege(void);
+
 /* Writes all of it; 0 or -errno. */
 int util_write_all(int fd, const void *data, size_t length);
 

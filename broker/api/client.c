@@ -12,8 +12,8 @@
 
 #define PENDING_LOGINS 16 /* of one address, those that core has refused included */
 
-static const char *const boot_stages[] = {
-	"kernel", "modules", "network", "fetch", "verify", "root", "viewer", "failed", NULL};
+static const char *const boot_stages[] = {"kernel", "modules", "network", "fetch", "verify", "root",
+	"drivers", "viewer", "failed", NULL};
 
 void client_hello(struct call *call)
 {
@@ -171,4 +171,24 @@ void boot_report(struct call *call)
 		(guint64)MAX(json_integer_value(json_object_get(call->body, "bytes")), 0),
 		shape_text(call->body, "error"));
 	http_reply(call->request, 204, NULL);
+}
+
+void boot_driver(struct call *call)
+{
+	const char *driver = shape_text(call->body, "driver");
+	char mac[CORE_MAC_MAX];
+
+	if (!seat_mac_read(shape_text(call->body, "mac"), mac) || !*driver ||
+		strspn(driver, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS "_-") != strlen(driver)) {
+		http_reply_error(call->request, 400, "bad-request",
+			"\"mac\" is no MAC address or \"driver\" no kernel module's name");
+		return;
+	}
+	if (bootwatch_driver(call->api->broker->boots, mac, driver)) {
+		http_reply(call->request, 204, NULL);
+		return;
+	}
+	log_event(LOG_WARN, "boot-driver-left", "seat", mac, "client", http_client(call->request),
+		"driver", driver, NULL);
+	http_reply_error(call->request, 409, "left-alone", "two boots have ended with it");
 }

@@ -24,7 +24,12 @@ static const struct shape_field boot_shape[] = {
 	{"stage", SHAPE_TEXT, 32, 0},
 	{"ms", SHAPE_INT, G_MAXINT32, 0},
 	{"bytes", SHAPE_INT, G_MAXINT64, SHAPE_OPTIONAL},
-	{"error", SHAPE_TEXT, 32, SHAPE_OPTIONAL | SHAPE_EMPTY},
+	{"error", SHAPE_TEXT, 99, SHAPE_OPTIONAL | SHAPE_EMPTY},
+	{0},
+};
+static const struct shape_field boot_driver_shape[] = {
+	{"mac", SHAPE_TEXT, CORE_MAC_MAX - 1, 0},
+	{"driver", SHAPE_TEXT, 47, 0},
 	{0},
 };
 static const struct shape_field user_shape[] = {
@@ -170,6 +175,7 @@ const struct route routes[] = {
 	{DOOR_CLIENT, "POST", "/v1/client/move-now", NULL, TRUE, client_move_now},
 	{DOOR_CLIENT, "POST", "/v1/client/logout", NULL, TRUE, client_logout},
 	{DOOR_REPORT, "POST", "/v1/boot/report", boot_shape, FALSE, boot_report},
+	{DOOR_REPORT, "POST", "/v1/boot/driver", boot_driver_shape, FALSE, boot_driver},
 	{DOOR_ADMIN, "GET", "/v1/status", NULL, FALSE, admin_status},
 	{DOOR_ADMIN, "GET", "/v1/sessions", NULL, FALSE, admin_sessions},
 	{DOOR_ADMIN, "DELETE", "/v1/sessions/*", NULL, FALSE, admin_session_end},

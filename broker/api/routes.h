@@ -65,6 +65,7 @@ void client_reconnect(struct call *call);
 void client_move_now(struct call *call);
 void client_logout(struct call *call);
 void boot_report(struct call *call);
+void boot_driver(struct call *call);
 void admin_status(struct call *call);
 void admin_sessions(struct call *call);
 void admin_session_end(struct call *call);

@@ -77,6 +77,8 @@ static void print_boot(const json_t *boot)
 		printf("stopped at %s%s%s: %s\n", show_string(boot, "stopped_at"),
 			*show_string(boot, "error") ? ", " : "", show_string(boot, "error"),
 			show_string(boot, "cause"));
+	if (*show_string(boot, "note"))
+		printf("note       %s\n", show_string(boot, "note"));
 	json_array_foreach (stages, i, stage) {
 		json_object_set_new(
 			stage, "took", json_integer(show_integer(stage, "ms") - before));

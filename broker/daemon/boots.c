@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define DRIVER_MAX 48 /* bytes of a driver's name */
+
 /* In the order in which a PC comes to them. */
 enum stage {
 	STAGE_DHCP,
@@ -14,13 +16,14 @@ enum stage {
 	STAGE_FETCH,
 	STAGE_VERIFY,
 	STAGE_ROOT,
+	STAGE_DRIVERS,
 	STAGE_VIEWER,
 	STAGE_FORM,
 	STAGE_COUNT
 };
 
 static const char *const stage_names[STAGE_COUNT] = {"dhcp", "program", "menu", "kernel", "initrd",
-	"network", "fetch", "verify", "root", "viewer", "form"};
+	"network", "fetch", "verify", "root", "drivers", "viewer", "form"};
 
 static const struct {
 	const char *vendor, *name; /* what DHCP option 60 begins with, RFC 4578; what we call it */
@@ -43,11 +46,17 @@ struct boot {
 	const char *firmware;
 	gboolean unified; /* its boot program is kernel and initramfs too */
 	struct reached stages[STAGE_COUNT];
-	char error[16];      /* the code of its own failure */
-	char version[24];    /* of the image; "": not known */
-	gboolean told;       /* that it has failed or stopped */
-	char no_address[96]; /* why it has no address, in dnsmasq's words */
-	GList link;          /* in `order`, the longest silent first */
+	char error[16];           /* the code of its own failure */
+	char version[24];         /* of the image; "": not known */
+	gboolean told;            /* that it has failed or stopped */
+	char note[100];           /* what it has to say of a driver that it goes on without */
+	char driver[DRIVER_MAX];  /* that it has begun to start; "": its form has come since */
+	char suspect[DRIVER_MAX]; /* with which the boot before has ended, or its plug was pulled
+				     then */
+	char left[256]; /* drivers with which two boots in a row have ended: " radeon i915 " */
+	char left_version[24]; /* of the image that they are of */
+	char no_address[96];   /* why it has no address, in dnsmasq's words */
+	GList link;            /* in `order`, the longest silent first */
 };
 
 struct boots {
@@ -76,6 +85,10 @@ static const struct {
 	{"CARREL-B05",
 		"the root image is not the published one: damaged on the boot server's disk or "
 		"on the way; run: carrel-bootconf --check"},
+	{"CARREL-B10",
+		"it has no screen without a driver that could not be fetched, lacks its firmware, "
+		"or was left alone as two boots had ended with it: is carrel-http running, "
+		"and was the image built with the firmware (docs/boot.md)?"},
 };
 
 struct boots *boots_new(void)
@@ -172,11 +185,33 @@ static void tell(const struct boots *boots, struct boot *boot, enum boots_end en
 			stage_names[next_stage(boot)], boots->end_data);
 }
 
-/* Another boot of the same PC: nothing of the last one counts. */
+/* Another boot begins. The last one was about to start a driver, perhaps: it has crashed, or
+ * somebody has pulled the plug just then. Twice in a row is the driver's fault. */
+static void leave_driver(struct boot *boot)
+{
+	g_autofree char *word = g_strdup_printf(" %s ", boot->driver);
+	if (!boot->driver[0])
+		return;
+	if (strcmp(boot->suspect, boot->driver) != 0) {
+		g_strlcpy(boot->suspect, boot->driver, sizeof boot->suspect);
+		boot->driver[0] = '\0';
+		return;
+	}
+	boot->suspect[0] = '\0';
+	if (strcmp(boot->left_version, boot->version) != 0)
+		boot->left[0] = '\0';
+	g_strlcpy(boot->left_version, boot->version, sizeof boot->left_version);
+	if (!strstr(boot->left, word) && strlen(boot->left) + strlen(word) < sizeof boot->left)
+		g_strlcat(boot->left, boot->left[0] ? word + 1 : word, sizeof boot->left);
+	boot->driver[0] = '\0';
+}
+
+/* Another boot of the same PC: of the last one only its end counts. */
 static void begin(const struct boots *boots, struct boot *boot, gint64 now)
 {
 	if (!boot->stages[STAGE_FORM].there)
 		tell(boots, boot, BOOTS_STOPPED);
+	leave_driver(boot);
 	boot->told = FALSE;
 	boot->version[0] = '\0';
 	memset(boot->stages, 0, sizeof boot->stages);
@@ -184,7 +219,7 @@ static void begin(const struct boots *boots, struct boot *boot, gint64 now)
 	boot->kernel = 0;
 	boot->unified = FALSE;
 	boot->firmware = NULL;
-	boot->error[0] = boot->no_address[0] = '\0';
+	boot->error[0] = boot->note[0] = boot->no_address[0] = '\0';
 }
 
 static void reach(struct boot *boot, enum stage stage, gint64 at, guint64 bytes)
@@ -311,10 +346,13 @@ void boots_report(struct boots *boots, const char *mac, const char *address, con
 	if (!strcmp(stage, "failed")) {
 		g_strlcpy(boot->error, error[0] && g_str_is_ascii(error) ? error : "unknown",
 			sizeof boot->error);
+		boot->driver[0] = boot->suspect[0] = '\0'; /* who can say so has not crashed */
 		tell(boots, boot, BOOTS_FAILED);
 		return;
 	}
 	boot->error[0] = '\0'; /* it has tried again */
+	if (!strcmp(stage, stage_names[STAGE_DRIVERS]))
+		g_strlcpy(boot->note, g_str_is_ascii(error) ? error : "", sizeof boot->note);
 	for (enum stage at = STAGE_NETWORK; at <= STAGE_VIEWER; at++) {
 		if (!strcmp(stage, stage_names[at]))
 			reach(boot, at, ms, bytes);
@@ -327,8 +365,32 @@ void boots_form(struct boots *boots, const char *mac, gint64 now_ms)
 	/* A viewer that asks again after a logout does not boot. */
 	if (boot && !boot->stages[STAGE_FORM].there) {
 		reach(boot_of(boots, boot->mac, now_ms), STAGE_FORM, now_ms, 0);
+		boot->driver[0] = boot->suspect[0] = '\0';
 		tell(boots, boot, BOOTS_UP);
 	}
+}
+
+gboolean boots_driver(struct boots *boots, const char *mac, const char *driver, gint64 now_ms)
+{
+	g_autofree char *word = g_strdup_printf(" %s ", driver);
+	struct boot *boot = g_hash_table_lookup(boots->by_mac, mac);
+	/* A card that comes later has no part in how the boot ends. */
+	if (!boot || boot->stages[STAGE_FORM].there || strlen(driver) >= sizeof boot->driver)
+		return TRUE;
+	boot = boot_of(boots, mac, now_ms);
+	if (!strcmp(boot->left_version, boot->version) && strstr(boot->left, word))
+		return FALSE;
+	g_strlcpy(boot->driver, driver, sizeof boot->driver);
+	return TRUE;
+}
+
+void boots_driver_again(struct boots *boots, const char *mac)
+{
+	struct boot *boot = g_hash_table_lookup(boots->by_mac, mac);
+	if (!boot)
+		return;
+	boot->left[0] = boot->driver[0] = boot->suspect[0] = '\0';
+	note_changed(boots, mac);
 }
 
 void boots_on_end(struct boots *boots, boots_end_func end, gpointer data)
@@ -400,6 +462,10 @@ static const char *cause_of(const struct boot *boot, enum stage stage)
 		return "it has the network and not the root image: it was switched off, or the "
 		       "server or "
 		       "the way to it hangs";
+	case STAGE_DRIVERS:
+		return "its root image is good and the drivers of its cards do not come to an end: "
+		       "the graphics driver may hang; its next boot leaves alone the one that it "
+		       "had begun to start";
 	case STAGE_ROOT:
 	case STAGE_VIEWER:
 		return "its root image is good and the viewer did not start: see the PC's own "
@@ -449,11 +515,11 @@ static json_t *to_json(const struct boot *boot, gint64 now)
 	gboolean failed = has_failed(boot), stopped = has_stopped(boot, now);
 	enum stage stage = next_stage(boot);
 	const char *state = failed ? "failed" : up ? "up" : stopped ? "stopped" : "booting";
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:s}", "mac", boot->mac,
-		"version", boot->version, "address", boot->address, "firmware",
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o, s:s, s:s, s:s, s:s}", "mac",
+		boot->mac, "version", boot->version, "address", boot->address, "firmware",
 		boot->firmware ? boot->firmware : "", "wall_ms", (json_int_t)boot->began, "state",
-		state, "stages", stages_json(boot), "error", boot->error, "stopped_at",
-		failed || stopped ? stage_names[stage] : "", "cause",
+		state, "stages", stages_json(boot), "error", boot->error, "note", boot->note,
+		"stopped_at", failed || stopped ? stage_names[stage] : "", "cause",
 		failed || stopped ? cause_of(boot, stage) : "");
 }
 
@@ -487,12 +553,14 @@ json_t *boots_save(const struct boots *boots, const char *mac)
 				json_pack("[I, I]", (json_int_t)reached->at,
 					(json_int_t)reached->bytes));
 	}
-	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:o}", "address",
-		boot->address, "began", (json_int_t)boot->began, "last", (json_int_t)boot->last,
-		"kernel", (json_int_t)boot->kernel, "firmware",
+	return json_pack(
+		"{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}",
+		"address", boot->address, "began", (json_int_t)boot->began, "last",
+		(json_int_t)boot->last, "kernel", (json_int_t)boot->kernel, "firmware",
 		boot->firmware ? boot->firmware : "", "unified", boot->unified, "error",
-		boot->error, "no_address", boot->no_address, "version", boot->version, "stages",
-		stages);
+		boot->error, "note", boot->note, "driver", boot->driver, "suspect", boot->suspect,
+		"left", boot->left, "left_version", boot->left_version, "no_address",
+		boot->no_address, "version", boot->version, "stages", stages);
 }
 
 static const char *firmware_named(const char *name)
@@ -507,14 +575,20 @@ static const char *firmware_named(const char *name)
 void boots_restore(struct boots *boots, const char *mac, const json_t *saved)
 {
 	const char *address, *firmware, *error, *no_address, *version;
+	const char *note = "", *driver = "", *suspect = "", *left = "",
+		   *left_version = ""; /* were not always kept */
 	json_int_t began, last, kernel, at, bytes;
 	json_t *stages;
 	int unified;
 	if (strlen(mac) >= sizeof(((struct boot *)0)->mac) ||
-		json_unpack((json_t *)saved, "{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:s, s:o}",
+		json_unpack((json_t *)saved,
+			"{s:s, s:I, s:I, s:I, s:s, s:b, s:s, s?s, s?s, s?s, s?s, s?s, s:s, s:s, "
+			"s:o}",
 			"address", &address, "began", &began, "last", &last, "kernel", &kernel,
-			"firmware", &firmware, "unified", &unified, "error", &error, "no_address",
-			&no_address, "version", &version, "stages", &stages) < 0)
+			"firmware", &firmware, "unified", &unified, "error", &error, "note", &note,
+			"driver", &driver, "suspect", &suspect, "left", &left, "left_version",
+			&left_version, "no_address", &no_address, "version", &version, "stages",
+			&stages) < 0)
 		return;
 	struct boot *boot = boot_of(boots, mac, last);
 	boot->began = began;
@@ -525,6 +599,11 @@ void boots_restore(struct boots *boots, const char *mac, const json_t *saved)
 	boot->told = TRUE;
 	g_strlcpy(boot->version, version, sizeof boot->version);
 	g_strlcpy(boot->error, error, sizeof boot->error);
+	g_strlcpy(boot->note, note, sizeof boot->note);
+	g_strlcpy(boot->driver, driver, sizeof boot->driver);
+	g_strlcpy(boot->suspect, suspect, sizeof boot->suspect);
+	g_strlcpy(boot->left, left, sizeof boot->left);
+	g_strlcpy(boot->left_version, left_version, sizeof boot->left_version);
 	g_strlcpy(boot->no_address, no_address, sizeof boot->no_address);
 	for (enum stage stage = 0; stage < STAGE_COUNT; stage++) {
 		json_t *reached = json_object_get(stages, stage_names[stage]);

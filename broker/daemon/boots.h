@@ -4,8 +4,9 @@
  * the login form, put together from the boot server's logs (bootlog.h) and the PC's own reports. It
  * says where a boot stopped and what the likely cause is.
  *
- * Everything comes from the PCs and is only shown. The PCs kept are limited: the one not heard of
- * for the longest time is forgotten. Nothing here reads a clock or a file.
+ * Everything comes from the PCs; it is shown, and has a PC do without a driver, no more. The PCs
+ * kept are limited: the one not heard of for the longest time is forgotten. Nothing here reads a
+ * clock or a file.
  */
 #ifndef CARREL_BOOTS_H
 #define CARREL_BOOTS_H
@@ -32,10 +33,21 @@ void boots_line(struct boots *boots, const struct bootlog_line *line, guint64 si
 
 /*
  * The PC reports a stage of the boot: `stage` is a name of protocols.md, `ms` since its kernel's
- * start, `bytes` 0: none; `error` is its code when the stage is "failed", else "" .
+ * start, `bytes` 0: none; `error` is its code when the stage is "failed", words about a driver that
+ * is missing when it is "drivers", else "".
  */
 void boots_report(struct boots *boots, const char *mac, const char *address, const char *stage,
 	guint ms, guint64 bytes, const char *error, gint64 now_ms);
+
+/*
+ * The PC is about to start a driver that it has fetched (a kernel module's name). FALSE: it is to
+ * leave it alone, as two boots in a row of this version of the image have had no login form after that
+ * word, nor said that they failed: it crashes or hangs. So no PC boots in a circle.
+ */
+gboolean boots_driver(struct boots *boots, const char *mac, const char *driver, gint64 now_ms);
+
+/* The PC may try again what it was to leave alone: the admin has changed something. */
+void boots_driver_again(struct boots *boots, const char *mac);
 
 /* The viewer there asks for what its login form says: the form is shown. */
 void boots_form(struct boots *boots, const char *mac, gint64 now_ms);
@@ -74,7 +86,8 @@ void boots_check(struct boots *boots, gint64 now_ms);
  *   mac, address, wall_ms (its first word), state: "booting", "up", "failed", "stopped",
  *   version: of the PCs' image, or "" when no log has told it,
  *   firmware: "bios", "uefi", "uefi-http" (HTTP Boot), or "" when only Linux was heard,
- *   stages: [{stage, ms (since its first word, at its end), bytes}], error (a code or ""),
+ *   stages: [{stage, ms (since its first word, at its end), bytes}], error (a code or ""), note (of
+ *   a driver that it goes on without, or ""),
  *   stopped_at (a stage's name or ""), cause (words for an admin, or "")
  */
 json_t *boots_json(const struct boots *boots, const char *mac, gint64 now_ms);

@@ -204,6 +204,16 @@ void bootwatch_form(struct bootwatch *watch, const char *mac)
 	boots_form(watch->boots, mac, now_ms());
 }
 
+gboolean bootwatch_driver(struct bootwatch *watch, const char *mac, const char *driver)
+{
+	return boots_driver(watch->boots, mac, driver, now_ms());
+}
+
+void bootwatch_driver_again(struct bootwatch *watch, const char *mac)
+{
+	boots_driver_again(watch->boots, mac);
+}
+
 json_t *bootwatch_json(const struct bootwatch *watch, const char *mac)
 {
 	return boots_json(watch->boots, mac, now_ms());

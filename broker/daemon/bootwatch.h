@@ -25,6 +25,8 @@ void bootwatch_free(struct bootwatch *watch);
 void bootwatch_report(struct bootwatch *watch, const char *mac, const char *address,
 	const char *stage, guint ms, guint64 bytes, const char *error);
 void bootwatch_form(struct bootwatch *watch, const char *mac);
+gboolean bootwatch_driver(struct bootwatch *watch, const char *mac, const char *driver);
+void bootwatch_driver_again(struct bootwatch *watch, const char *mac);
 json_t *bootwatch_json(const struct bootwatch *watch, const char *mac);
 json_t *bootwatch_troubles(const struct bootwatch *watch);
 void bootwatch_on_end(struct bootwatch *watch, boots_end_func end, gpointer data);

@@ -665,6 +665,11 @@ json_t *seats_set(
 			return NULL;
 		g_array_append_val(rows, row);
 	}
-	return found && seats_kernels_fit(seats, rows, error) ? rows_keep(seats, rows, error)
-							      : NULL;
+	json_t *list = found && seats_kernels_fit(seats, rows, error)
+			       ? rows_keep(seats, rows, error)
+			       : NULL;
+	for (guint i = 0; list && json_object_get(values, "kernel") && i < rows->len; i++)
+		bootwatch_driver_again(
+			seats->broker->boots, g_array_index(rows, struct store_seat, i).mac);
+	return list;
 }

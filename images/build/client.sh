@@ -15,9 +15,8 @@ client_build() {
 	tree_trim
 	tree_hooks '[5-9]'
 	client_libraries
-	kernel_depends modules.root
-	recipe_items modules.root >"$work/modules.root"
-	"$client_initrd/copy-modules" "$kernel_dir" "$work/modules.root" "$work/tree" || die "the root's modules cannot be copied"
+	client_firmware
+	drivers_build
 	# nobody becomes root by a file, and everybody may read
 	chmod -R u=rwX,go=rX,a-s "$work/tree"
 	say "tree: $(du -sm "$work/tree" | cut -f1) MB"
@@ -99,11 +98,22 @@ client_libraries() {
 	done <"$work/programs"
 }
 
+# The folder with the cards' firmware, or nothing.
+client_firmware() {
+	given=$firmware
+	[ -n "$given" ] || firmware=$work/unpacked/usr/lib/firmware
+	[ -z "$(find "$firmware" -type f 2>/dev/null | head -n 1)" ] || return 0
+	firmware=
+	[ -z "$given" ] || return 0
+	say "no firmware: apt knows none of the packages in the recipe's list. PCs with AMD graphics will show the screen of"
+	say "their firmware. Add non-free-firmware to apt's sources and run apt-get update, or give --firmware DIR"
+}
+
 client_initramfs() {
 	kernel_depends modules
-	recipe_items modules >"$work/modules"
-	"$client_initrd/build" --kernel "$kernel_dir" --init "$(program carrel-init)" --modules "$work/modules" \
-		--out "$work/initrd" || die "the initramfs cannot be made: $(tail -n 2 "$log")"
+	recipe_items modules >"$work/initrd.list"
+	"$client_initrd/build" --kernel "$kernel_dir" --init "$(program carrel-init)" --modules "$work/initrd.list" \
+		--out "$work/initrd" ${firmware:+--firmware "$firmware"} || die "the initramfs cannot be made: $(tail -n 2 "$log")"
 	say "initrd: $(size_mb "$work/initrd") MB"
 }
 
@@ -119,6 +129,7 @@ client_weigh() {
 		say "$(printf '%10d  %s' "$size" "${file##*/}")"
 	done
 	say "$(printf '%10d  together' $total)"
+	drivers_weigh
 	[ $total -le 40000000 ] ||
 		die "$total bytes are more than the 40 MB that a PC may fetch: take something out of the recipe's files, overlay or modules"
 }

@@ -53,8 +53,10 @@ manifest_sum() { # NAME FILE
 manifest_make() {
 	printf '{"name":"%s","version":"%s","kind":"%s","inputs":"%s",\n' "$RECIPE_name" "$version" \
 		"$RECIPE_kind" "$inputs"
-	printf ' "files":{%s,\n  %s,\n  %s},\n' "$(manifest_file kernel vmlinuz)" \
+	printf ' "files":{%s,\n  %s,\n  %s' "$(manifest_file kernel vmlinuz)" \
 		"$(manifest_file initrd initrd)" "$(manifest_file root "${root##*/}")"
+	[ ! -e "$work/version/drivers.pack" ] || printf ',\n  %s' "$(manifest_file drivers drivers.pack)"
+	printf '},\n'
 	printf ' "root":{"format":"%s","data_blocks":%s,"block_size":4096,"root_hash":"%s","salt":"%s"},\n' \
 		"$format" "$data_blocks" "$root_hash" "$salt"
 	printf ' "recipe":"%s","packages":%s,\n %s,\n %s,\n' "$(recipe_hash)" "$count" \
@@ -96,6 +98,7 @@ pack_version() {
 	cp "$kernel_file" "$work/version/vmlinuz"
 	mv "$work/initrd" "$work/version/initrd"
 	mv "$root" "$work/version/"
+	[ ! -e "$work/drivers.pack" ] || mv "$work/drivers.pack" "$work/version/"
 	cp "$work/lock" "$work/version/packages.lock"
 	sbom_make "$work/version/sbom.json"
 	pack_name

@@ -68,6 +68,7 @@ packages_ask_apt() {
 	kernel_package=$(APT_CONFIG=$aptconf apt-cache $aptcache depends --no-recommends --no-suggests "$RECIPE_kernel" 2>/dev/null |
 		sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
 	[ -n "$kernel_package" ] || die "$AT_kernel: apt knows no kernel for $RECIPE_kernel: run apt-get update, or name another package"
+	names="$names $(packages_optional)"
 	mkdir -p "$work/none/partial" # apt does not name what its cache has, so here it has nothing
 	APT_CONFIG=$aptconf apt-get $aptcache -qq --yes -o "Dir::Cache::archives=$work/none" --print-uris install $essential $names \
 		>"$work/uris" 2>"$work/apt.err" || packages_refused
@@ -76,6 +77,16 @@ packages_ask_apt() {
 	cat "$work/uris" "$work/uris.kernel" |
 		sed -n "s/^'\([^']*\)' \([^ ]*\) \([0-9]*\) SHA256:\([0-9a-f]*\).*/\4 \3 \2 \1/p" >"$work/lock"
 	[ -s "$work/lock" ] || die "packages cannot be resolved: apt named none"
+}
+
+# Of the recipe's packages of firmware those that apt knows: which there are is decided by the components in
+# the machine's sources. None where a folder has it.
+packages_optional() {
+	[ -z "$firmware" ] || return 0
+	for name in $(recipe_items firmware); do
+		APT_CONFIG=$aptconf apt-cache $aptcache policy "$name" 2>/dev/null |
+			awk -v name="$name" '$1 == "Candidate:" && $2 != "(none)" { print name }'
+	done
 }
 
 # apt's complaint, with the line of the recipe where the package is named.
@@ -101,7 +112,11 @@ inputs_hash() {
 		for name in $image_programs; do
 			sha256sum <"$(program "$name")"
 		done
-		[ "$RECIPE_kind" != client ] || set -- "$ca" "$client_initrd/build" "$client_initrd/copy-modules"
+		[ "$RECIPE_kind" != client ] || set -- "$ca" "$client_initrd/build" "$client_initrd/copy-modules" \
+			"$client_initrd/list-firmware"
+		# a link may lead to a file of another package
+		[ -z "$firmware" ] || (cd "$firmware" && find . \( -type f -o -type l \) -print0 | sort -z |
+			xargs -0r sha256sum 2>/dev/null || :)
 		for f in "$@" "$self" "$lib"/*.sh; do
 			sha256sum <"$f"
 		done

@@ -8,7 +8,7 @@ recipe_keys='name kind suite kernel locales language timezone keyboard session d
 # Those that a recipe of kind client has.
 recipe_client_keys='name kind suite kernel compression cmdline'
 # The files of lists of each kind.
-recipe_client_lists='packages files modules modules.root trim'
+recipe_client_lists='packages files modules modules.root drivers firmware trim'
 recipe_desktop_lists='packages modules mask trim'
 nl='
 '
@@ -173,6 +173,8 @@ recipe_check_client() {
 	recipe_allow compression 'zstd(,([1-9]|1[0-9]|2[0-2]))?|xz|lz4' 'of squashfs: zstd, zstd,1 to zstd,22, xz, lz4'
 	[ -n "$(recipe_items modules)" ] || die "$recipe/modules: there is no module: without squashfs, dm_verity and network cards no PC starts"
 	recipe_check_lines modules.root '[A-Za-z0-9_-]+' 'the name of a kernel module'
+	recipe_check_lines drivers '[A-Za-z0-9_-]+' 'the name of a kernel module'
+	recipe_check_lines firmware '[a-z0-9][a-z0-9.+-]+' 'the name of a package'
 	recipe_check_paths files
 	recipe_check_lists "$recipe_desktop_lists" "$recipe_client_lists"
 }

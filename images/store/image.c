@@ -17,7 +17,8 @@ G_DEFINE_QUARK(carrel - image - error, image_error)
 
 static const char *const kinds[] = {"client", "desktop", "disk", NULL};
 static const char *const agents[] = {"carrel", "qemu-ga", NULL};
-static const char *const file_keys[IMAGE_FILE_COUNT] = {"kernel", "initrd", "root", "disk"};
+static const char *const file_keys[IMAGE_FILE_COUNT] = {
+	"kernel", "initrd", "root", "disk", "drivers"};
 
 const char *image_kind_word(enum image_kind kind)
 {
@@ -145,6 +146,10 @@ static gboolean parse_parts(json_t *root, struct image *image, GError **error)
 	for (int id = IMAGE_KERNEL; id <= IMAGE_ROOT; id++)
 		if (!parse_file(root, (enum image_file_id)id, image, error))
 			return FALSE;
+	const json_t *drivers = json_object_get(json_object_get(root, "files"), "drivers");
+	if (image->kind == IMAGE_CLIENT && drivers &&
+		!parse_file(root, IMAGE_DRIVERS, image, error))
+		return FALSE;
 	return parse_root(root, image, error);
 }
 

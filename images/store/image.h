@@ -21,10 +21,18 @@ enum image_error {
 #define IMAGE_PRIVATE_KEY "image-signing.key"
 #define IMAGE_PUBLIC_KEY "image-signing.pub"
 
-/* What a version is made of: kernel, initrd and root for PCs and for desktops that were built here;
- * one whole disk, with a boot loader in it, for desktops that were imported (docs/guests.md). */
+/* What a version is made of: kernel, initrd and root for PCs and for desktops that were built here,
+ * and for PCs the pack of drivers (of images before there was one: none); one whole disk, with a
+ * boot loader in it, for desktops that were imported (docs/guests.md). */
 enum image_kind { IMAGE_CLIENT, IMAGE_DESKTOP, IMAGE_GUEST };
-enum image_file_id { IMAGE_KERNEL, IMAGE_INITRD, IMAGE_ROOT, IMAGE_DISK, IMAGE_FILE_COUNT };
+enum image_file_id {
+	IMAGE_KERNEL,
+	IMAGE_INITRD,
+	IMAGE_ROOT,
+	IMAGE_DISK,
+	IMAGE_DRIVERS,
+	IMAGE_FILE_COUNT
+};
 /* Who speaks for a desktop of an image: our own program, or QEMU's guest agent. */
 enum image_agent { IMAGE_AGENT_CARREL, IMAGE_AGENT_QEMU };
 
@@ -62,7 +70,8 @@ const char *image_kind_word(enum image_kind kind);
 /* "carrel", "qemu-ga": the word in the manifest. */
 const char *image_agent_word(enum image_agent agent);
 
-/* "kernel", "initrd", "root", "disk": the key in the manifest, and the ending of a volume's name.
+/* "kernel", "initrd", "root", "disk", "drivers": the key in the manifest, and the ending of a
+ * volume's name.
  */
 const char *image_file_key(enum image_file_id id);
 

@@ -31,6 +31,7 @@ for folder in ("tests/integration/boot", "tests/integration"):
     sys.path.insert(0, os.path.join(TOP, folder))
 
 import netlab  # noqa: E402
+import pcsteps  # noqa: E402
 
 PC_S = 900
 BURST = {"100mbit": "128kb", "1gbit": "1mb"}
@@ -126,9 +127,9 @@ def sent(lab):
 
 def storm(lab, room, rate, pcs):
     """One storm at one rate; the figures."""
-    folder = lab.path("state/boot/http/images")
-    (root,) = os.listdir(folder)
-    with open(os.path.join(folder, root), "rb") as f:
+    path = pcsteps.root_file(lab)
+    root = os.path.basename(path)
+    with open(path, "rb") as f:
         digest = hashlib.file_digest(f, "sha256").hexdigest()
     (version,) = os.listdir(lab.path("state/boot/http/boot"))
     limit(lab, rate)
@@ -172,7 +173,7 @@ def main():
     room = Room(lab, given.clients)
     try:
         lab.up()
-        lab.build_image()
+        lab.build_image({})
         room.down()
         room.up()
         lab.serve()

@@ -134,8 +134,7 @@ def test_greedy_client_by_nfs(room):
             done = nfs(room, "nfs-cat", url % (SERVER, name))
             assert done.returncode != 0 and not done.stdout, name
     before = tree(site)
-    (image,) = images
-    for name in ("/client/new", "/client/" + image, "/new"):
+    for name in ("/client/new", *("/client/" + image for image in images), "/new"):
         assert nfs(room, "nfs-cp", "/etc/hostname", url % (SERVER, name)).returncode != 0
     assert tree(site) == before
 

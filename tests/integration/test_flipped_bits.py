@@ -5,6 +5,7 @@ verifies it in the field refuses it here, and says what was wrong:
 - the root image: the init's own fetch and sum, over HTTP from nginx as carrel-bootconf configures it; and
   the blocks' hashes alone, by the init's own mount in a virtual PC with the image's kernel and its dm-verity;
 - what UEFI PCs start: sbverify in the firmware's place, which test_flipped_boots.py has itself;
+- drivers and firmware: the init's own fetch of pieces, and their sums in the root image;
 - the published image: carrel image verify.
 
 CARREL_FLIPS_SEED draws other places."""
@@ -22,14 +23,17 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "boot"))
 import authenticode  # noqa: E402
 import bootsite  # noqa: E402
 import clientimage  # noqa: E402
+import driverpack  # noqa: E402
 import flips  # noqa: E402
 import netlab  # noqa: E402
+import pcsteps  # noqa: E402
 from bootroom import Room  # noqa: E402
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(netlab.lacks() is not None, reason=str(netlab.lacks()))]
 
-EFI, ROOT_IMAGE, STORE = 700, 200, {"manifest.json": 25, "manifest.sig": 25, "vmlinuz": 25, "initrd": 25}
-assert EFI + ROOT_IMAGE + sum(STORE.values()) == 1000
+EFI, ROOT_IMAGE, PACK = 575, 200, 100
+STORE = {"manifest.json": 25, "manifest.sig": 25, "vmlinuz": 25, "initrd": 25, "drivers.pack": 25}
+assert EFI + ROOT_IMAGE + PACK + sum(STORE.values()) == 1000
 VM_S = 400  # a virtual PC on a busy machine
 
 
@@ -43,7 +47,7 @@ class Published(bootsite.Site):
             self.manifest = json.load(f)
 
     def publish(self):
-        clientimage.build(self.path("images"), self.path("pki"))
+        clientimage.build(self.path("images"), self.path("pki"), driverpack.FILES)
 
     def stored(self, name):
         return self.path("images/client/current", name)
@@ -51,11 +55,9 @@ class Published(bootsite.Site):
     def efi(self):
         return os.path.realpath(self.path("state/boot/current/tftp/carrel.efi"))
 
-    def root(self):
+    def served(self, end):
         """What is served; the stored one, of which it is a hard link, is left alone."""
-        folder = self.path("state/boot/http/images")
-        (name,) = os.listdir(folder)
-        path = os.path.join(folder, name)
+        path = pcsteps.served(self, end)
         if os.stat(path).st_nlink > 1:
             shutil.copy(path, path + ".copy")
             os.rename(path + ".copy", path)
@@ -146,11 +148,11 @@ def room(site):
         made.clear()
 
 
-def compile_init(top, build_dir, out, *sources, static=False):
+def compile_init(top, build_dir, out, *sources, static=False, libraries=()):
     """A program of the tests with objects of the init."""
     subprocess.run(["gcc", "-O2", "-D_GNU_SOURCE", "-I", str(top), "-o", out,
                     *(["-static"] if static else []), *(str(top / s) for s in sources),
-                    str(build_dir / "libclient.a")], check=True)
+                    str(build_dir / "libclient.a"), *libraries], check=True)
     return out
 
 
@@ -168,7 +170,7 @@ def replay(site, root):
 def test_root_image_by_its_sum(site, room, top, build_dir):
     program = compile_init(top, build_dir, site.path("checkroot"), "tests/integration/boot/checkroot.c",
                            "client-initrd/fetch.c")
-    root, fetched = site.root(), tempfile.mktemp(prefix="carrel-flips-", dir="/dev/shm")
+    root, fetched = site.served(".root"), tempfile.mktemp(prefix="carrel-flips-", dir="/dev/shm")
     with subprocess.Popen(room.lab.within("pc", program, fetched, site.cmdline()), text=True,
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) as init:
         def check():
@@ -191,6 +193,36 @@ def test_root_image_by_its_sum(site, room, top, build_dir):
             os.unlink(fetched)
 
 
+def test_drivers_and_firmware(site, room, top, build_dir):
+    program = compile_init(top, build_dir, site.path("checkdrivers"), "tests/integration/boot/checkdrivers.c",
+                           "client-initrd/drivers.c", libraries=["-lzstd"])
+    with open(site.path("index"), "w", encoding="utf-8") as f:
+        f.write(driverpack.index_text(site))
+    pieces = {(at, at + packed): path for path, (at, packed, _, _) in driverpack.index(site).items()}
+    firmware = [span for span, path in pieces.items() if path.startswith("firmware/")]
+    assert firmware and len(firmware) < len(pieces) and sum(end - at for at, end in pieces) == os.path.getsize(
+        site.stored("drivers.pack"))
+    pack, places = site.served(".drivers"), flips.draw("drivers.pack", PACK, [(30, firmware), (0, list(pieces))])
+    with subprocess.Popen(room.lab.within("pc", program, site.path("index"), site.cmdline()), text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as init:
+        def check(path):
+            init.stdin.write(path + "\n")
+            init.stdin.flush()
+            return init.stdout.readline().strip()
+
+        try:
+            for offset, bit in places:
+                ((_, path),) = [(span, p) for span, p in pieces.items() if span[0] <= offset < span[1]]
+                with flips.flipped(pack, offset, bit):
+                    said = check(path)
+                name = path.removeprefix("firmware/") if path.startswith("firmware/") else os.path.basename(path)
+                assert said == name + ": what the server has is not the published one", (offset, bit)
+            assert {check(path) for path in pieces.values()} == {"-"}
+        finally:
+            init.stdin.close()
+            init.wait(20)
+
+
 def test_published_image(site):
     for name, count in STORE.items():
         path = site.stored(name)
@@ -199,7 +231,7 @@ def test_published_image(site):
                 done = subprocess.run([clientimage.OUT + "/carrel", "-c", site.path("carrel.conf"), "image",
                                        "verify", "client"], capture_output=True, text=True, check=False)
             assert done.returncode == 1, (name, offset, bit)
-            assert (name if name in ("vmlinuz", "initrd") else "manifest") in done.stdout + done.stderr
+            assert ("manifest" if name.startswith("manifest") else name) in done.stdout + done.stderr
     site.run("--check")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "boot"))
 import authenticode  # noqa: E402
+import driverpack  # noqa: E402
 import firmware  # noqa: E402
 import flips  # noqa: E402
 import netlab  # noqa: E402
@@ -24,7 +25,7 @@ TFTP, HTTP = False, True
 
 @pytest.fixture(scope="module")
 def made():
-    with netlab.built("bootf") as lab:
+    with netlab.built("bootf", driverpack.FILES) as lab:
         yield lab
 
 
@@ -76,6 +77,23 @@ def test_init_refuses_the_root_image(lab, bios, without, where):
     assert "not the published one" in page
     assert "sha256" in reason and "by " + ("HTTP" if without else "NFS") in reason
     assert "STANDIN" not in pc.console.text
+
+
+@pytest.mark.parametrize("end, name, screens", [
+    ("/radeon.ko", "radeon.ko", "dri=no fb=yes"),
+    ("/R100_cp.bin", driverpack.BLOB, "dri=yes fb=yes")])
+def test_init_refuses_a_driver_and_firmware(lab, end, name, screens):
+    """The PC goes on: with the screen that it has from PXELINUX, or with a driver that is the slower for
+    it. That driver would crash where it set a mode."""
+    lab.configure(options=" vga=791 video=VGA-1:d")
+    lab.serve()
+    driverpack.spoil(lab, end)
+    pc = lab.power_on(screen=driverpack.RADEON)
+    reason = name + ": what the server has is not the published one"
+    pc.console.wait(reason, BOOT_S)
+    pc.console.wait("this PC goes on without it", BOOT_S)
+    assert screens in pc.console.wait("STANDIN uid", BOOT_S)
+    assert driverpack.stage(lab)["error"] == reason
 
 
 def test_a_bios_notices_nothing(lab):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """carrel-image-build makes the PCs' image from a recipe too: of its packages only what is named and
 what the programs are linked to, the same bytes from the same lock, mistakes with file and line."""
+import hashlib
 import json
 import os
 import pathlib
@@ -57,7 +58,8 @@ class TinyPcs(Tiny):
         write(self.recipe / "packages", "tiny-library\ntiny-libc\n")
         write(self.recipe / "files", "/usr/share/fonts/o*.ttf\n")
         write(self.recipe / "modules", "lower\n")
-        write(self.recipe / "modules.root", "upper\n")
+        write(self.recipe / "modules.root", "lower\nupper\n")
+        write(self.recipe / "firmware", "tiny-firmware-that-nobody-has\n")
         write(self.recipe / "overlay/etc/pcs.conf", "of the recipe\n")
         write(self.recipe / "overlay/usr/bin/helper", "#!/bin/sh\n", 0o777)
         write(self.recipe / "hooks/10-setuid.sh", "#!/bin/sh\nchmod u+s \"$1/usr/bin/helper\"\n", 0o755)
@@ -113,9 +115,11 @@ def build(tiny, folder, *more):
 
 
 def refused(tiny, folder, *more):
+    """What is there stays as it is."""
+    before = versions(folder.parent / "out", "child")
     result = build(tiny, folder, *more)
     assert result.returncode == 1, result.stdout
-    assert versions(folder.parent / "out", "child") == []
+    assert versions(folder.parent / "out", "child") == before
     return result.stderr
 
 
@@ -173,6 +177,37 @@ def test_only_what_is_named_or_linked_to(tiny, first, tmp_path):
     assert "init" in names and any(name.endswith("/lower.ko") for name in names)
 
 
+def test_drivers_that_a_pc_fetches_one_by_one(tiny, child, tmp_path):
+    """Named in modules.root of the base and in drivers: in the pack, with the firmware that it may ask for."""
+    write(child / "drivers", "upper\n")
+    for name in ("tiny/upper.bin", "tiny/lower.bin", "tiny/of-no-module.bin"):
+        write(tmp_path / "firmware" / name, f"firmware {name}\n" * 50)
+    ok(build(tiny, child, "--firmware", tmp_path / "firmware"))
+    version = (child.parent / "out/child/current").resolve()
+    pack = (version / "drivers.pack").read_bytes()
+    drivers = json.loads((version / "manifest.json").read_text())["files"]["drivers"]
+    assert drivers == {"file": "drivers.pack", "size": len(pack), "sha256": hashlib.sha256(pack).hexdigest()}
+    root = tree_of(version, tmp_path / "root")
+    assert not list(root.glob("usr/lib/modules/*/kernel/upper.ko"))
+    found = {}
+    for line in (root / "usr/lib/carrel/drivers").read_text().splitlines():
+        at, packed, size, sha256, path = line.split(" ")
+        piece = pack[int(at):int(at) + int(packed)]
+        assert hashlib.sha256(piece).hexdigest() == sha256
+        found[path] = run("zstd", "-dc", input=piece)
+        assert len(found[path]) == int(size)
+    assert sorted(found) == ["firmware/tiny/lower.bin", "firmware/tiny/upper.bin", "modules/kernel/upper.ko"]
+    assert found["firmware/tiny/upper.bin"] == (tmp_path / "firmware/tiny/upper.bin").read_bytes()
+    names = run("cpio", "-t", "--quiet", input=run("zstd", "-dc", version / "initrd")).decode().split()
+    assert [n for n in names if n.endswith(".bin")] == ["lib/firmware/tiny/lower.bin"]
+    # an empty folder: none
+    (tmp_path / "empty").mkdir()
+    ok(build(tiny, child, "--firmware", tmp_path / "empty"))
+    version = (child.parent / "out/child/current").resolve()
+    assert "firmware/" not in (tree_of(version, tmp_path / "without") / "usr/lib/carrel/drivers").read_text()
+    assert f"--firmware {tmp_path}/none: no such folder" in refused(tiny, child, "--firmware", tmp_path / "none")
+
+
 def test_nothing_changed_and_another_ca(tiny, child):
     ok(build(tiny, child))
     made = versions(child.parent / "out", "child")
@@ -203,6 +238,7 @@ def test_a_recipe_inherits(tiny, child, tmp_path):
     ("files", "\n/usr/share/nosuch\n", r"child/files:2: no package of the recipe has \"/usr/share/nosuch\""),
     ("files", "/usr/../etc\n", r"child/files:1: \"/usr/../etc\" must not have"),
     ("modules", "nosuch\n", r"child/modules:1: the kernel 9.9-tiny has no module \"nosuch\""),
+    ("drivers", "nosuch\n", r"child/drivers:1: the kernel 9.9-tiny has no module \"nosuch\""),
     ("modules.root", "upper\nnosuch\n", r"child/modules.root:2: the kernel 9.9-tiny has no module \"nosuch\""),
 ])
 def test_mistakes_have_file_and_line(tiny, child, file, text, message):

@@ -43,11 +43,16 @@ def restart(site):
     site.start()
 
 
-def report(site, stage, ms, **more):
+def say(site, what, **body):
     connection = http.client.HTTPConnection(ADDRESS, site.report_port, timeout=20, source_address=(PC, 0))
-    connection.request("POST", "/v1/boot/report", json.dumps({"mac": MAC, "stage": stage, "ms": ms, **more}))
-    assert connection.getresponse().status == 204
+    connection.request("POST", "/v1/boot/" + what, json.dumps({"mac": MAC, **body}))
+    status = connection.getresponse().status
     connection.close()
+    return status
+
+
+def report(site, stage, ms, **more):
+    assert say(site, "report", stage=stage, ms=ms, **more) == 204
 
 
 def boot_of(site, match, seat=MAC):
@@ -83,17 +88,20 @@ def test_a_boot_from_its_first_word_to_the_login_form(site):
     dhcp(site, 6, MAC, "", ("DHCPDISCOVER", ""), ("DHCPACK", PC))  # Linux
     report(site, "network", 4000)
     report(site, "fetch", 5000, bytes=23000000)
+    report(site, "drivers", 5500, bytes=1000, error="radeon/R100_cp.bin: not in the image")
     report(site, "viewer", 6000)
     assert boot_of(site, lambda b: "viewer" in reached(b))["state"] == "booting"
     assert site.request("POST", "/v1/client/hello", {"seat": MAC}, client=PC)[0] == 200
     boot = boot_of(site, lambda b: b["state"] == "up")
     restart(site)
     assert boot_of(site, lambda b: True) == boot
-    assert reached(boot) == ["dhcp", "program", "menu", "kernel", "initrd", "network", "fetch", "viewer", "form"]
+    assert reached(boot) == ["dhcp", "program", "menu", "kernel", "initrd", "network", "fetch", "drivers", "viewer",
+                             "form"]
     sizes = {stage["stage"]: stage["bytes"] for stage in boot["stages"]}
     assert (sizes["program"], sizes["kernel"], sizes["initrd"], sizes["fetch"]) == (PROGRAM, 8000000, 3000000, 23000000)
     lines = site.cli("seat", "show", MAC).stdout.splitlines()
     assert any(line.startswith("boot ") and "up, bios" in line for line in lines)
+    assert "note       radeon/R100_cp.bin: not in the image" in lines
     assert [line.split()[0] for line in lines if line.split() and line.split()[0] in reached(boot)] == reached(boot)
     assert json.loads(site.cli("status", "--json").stdout)["boots"] == []
     # the next one; what it was is gone
@@ -110,6 +118,31 @@ def test_a_boot_that_fails_says_where_and_why(site):
     assert (boot["stopped_at"], boot["error"]) == ("fetch", "CARREL-B04") and "carrel-nfs" in boot["cause"]
     assert "stopped at fetch, CARREL-B04: " in site.cli("seat", "show", MAC).stdout
     assert "the PC %s did not start: it stopped at fetch, CARREL-B04" % MAC in site.cli("status").stdout
+
+
+def firmware_asks(site, xid):
+    """The PC is switched on, or boots again."""
+    dhcp(site, xid, MAC, FIRMWARE, ("DHCPDISCOVER", ""), ("DHCPACK", PC))
+    boot_of(site, lambda b: reached(b) == ["dhcp"])
+
+
+def test_a_driver_that_crashes_is_left_alone(site):
+    firmware_asks(site, 5)
+    report(site, "root", 5000)
+    assert say(site, "driver", driver="radeon") == 204
+    restart(site)
+    firmware_asks(site, 6)
+    assert say(site, "driver", driver="radeon") == 409
+    assert say(site, "driver", driver="i915") == 204
+    report(site, "failed", 9000, error="CARREL-B10")
+    boot_of(site, lambda b: b["state"] == "failed" and "left alone" in b["cause"])
+    # an admin who changes the seat's options has it tried again
+    assert site.cli("seat", "set", MAC, "screen=800x600").returncode == 0
+    assert say(site, "driver", driver="radeon") == 409
+    assert site.cli("seat", "set", MAC, "kernel=radeon.modeset=1").returncode == 0
+    assert say(site, "driver", driver="radeon") == 204
+    for bad in ("", "../radeon", "a" * 48, "radeon i915"):
+        assert say(site, "driver", driver=bad) == 400
 
 
 def test_other_machines_of_the_network_are_no_seats(site):

@@ -74,7 +74,7 @@ def make_modules(folder):
     }
     for name, source in sources.items():
         info = (f"__attribute__((section(\".modinfo\"),used)) static const char info[] = "
-                f"\"license=GPL\\0name={name}\";")
+                f"\"license=GPL\\0firmware=tiny/{name}.bin\\0name={name}\";")
         run("gcc", "-c", "-x", "c", "-o", folder / f"{name}.ko", "-", input=(source + info).encode())
 
 

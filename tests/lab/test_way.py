@@ -27,7 +27,7 @@ def test_a_file_stays_and_a_damaged_system_does_not(lab, pcs, log_in):
     boot = json.loads(lab.admin.carrel("seat", "show", "--json", pc1.mac).stdout)["seats"][0]["boot"]
     assert (boot["state"], boot["firmware"]) == ("up", "bios")
     assert [s["stage"] for s in boot["stages"]] == [
-        "dhcp", "program", "menu", "kernel", "initrd", "network", "fetch", "verify", "root", "viewer", "form"]
+        "dhcp", "program", "menu", "kernel", "initrd", "network", "fetch", "verify", "root", "drivers", "viewer", "form"]
     assert [s["ms"] for s in boot["stages"]] == sorted(s["ms"] for s in boot["stages"])
     first = lab.admin.session("alice")
     assert first["state"] == "connected"

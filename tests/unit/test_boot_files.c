@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	static const char *const names[] = {"modules.dep", "modules.alias", "network", "boot.json"};
+	static const char *const names[] = {
+		"modules.dep", "modules.alias", "here.ko", "network", "boot.json"};
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		unlink(in_folder(names[i]));
@@ -134,6 +136,77 @@ static void test_module_parameters(void **state)
 			cases[i].parameters);
 }
 
+static char asked[512]; /* the modules that were to be got, in order */
+
+static int cannot_be_got(void *context, const char *path, char **content, size_t *size)
+{
+	(void)context, (void)content, (void)size;
+	const char *name = strrchr(path, '/') + 1;
+	snprintf(asked + strlen(asked), sizeof asked - strlen(asked), "%s ", name);
+	return -EIO;
+}
+
+static const char *asks_for(struct modules *modules, const char *modalias)
+{
+	asked[0] = '\0';
+	modules_load_alias(modules, modalias, NULL);
+	return asked;
+}
+
+/* Aliases as Debian's kernel 6.1 has them; cards as QEMU's and real ones say who they are. */
+static void test_modules_that_are_not_here(void **state)
+{
+	struct modules modules;
+	(void)state;
+	put("modules.dep",
+		"gpu/amdgpu.ko: gpu/drm_buddy.ko\ngpu/drm_buddy.ko:\ngpu/i915.ko:\n"
+		"gpu/nouveau.ko:\ngpu/radeon.ko: here.ko gpu/ttm.ko\ngpu/ttm.ko:\nhere.ko:\n");
+	put("modules.alias", "alias pci:v00001002d*sv*sd*bc03sc80i00* amdgpu\n"
+			     "alias pci:v00001002d*sv*sd*bc03sc00i00* amdgpu\n"
+			     "alias pci:v00001002d000067DFsv*sd*bc*sc*i* amdgpu\n"
+			     "alias pci:v00001002d00006610sv*sd*bc*sc*i* amdgpu\n"
+			     "alias pci:v00008086d00003EA0sv*sd*bc03sc*i* i915\n"
+			     "alias pci:v000010DEd*sv*sd*bc03sc*i* nouveau\n"
+			     "alias pci:v00001002d00006610sv*sd*bc*sc*i* radeon\n"
+			     "alias pci:v00001002d00005159sv*sd*bc*sc*i* radeon\n"
+			     "alias pci:v00001002d* here\n");
+	put("here.ko", "no module");
+	assert_int_equal(modules_open(&modules, folder), 0);
+	modules.absent = cannot_be_got;
+	/* what a driver needs first; what cannot be got is asked for again, without what needs it
+	 */
+	for (int i = 0; i < 2; i++)
+		assert_string_equal(
+			asks_for(&modules, "pci:v00001002d000067DFsv00001002sd00000B00bc03sc00i00"),
+			"drm_buddy.ko ");
+	assert_true(modules.items[modules_find(&modules, "here")].tried);
+	/* a card of today, which only its class says it is */
+	assert_string_equal(
+		asks_for(&modules, "pci:v00001002d0000744Csv00001002sd00000E3Bbc03sc00i00"),
+		"drm_buddy.ko ");
+	/* radeon names this card, amdgpu only its maker: not a second driver is fetched for it */
+	assert_string_equal(
+		asks_for(&modules, "pci:v00001002d00005159sv00001AF4sd00001100bc03sc00i00"),
+		"ttm.ko ");
+	/* this one both have */
+	assert_string_equal(
+		asks_for(&modules, "pci:v00001002d00006610sv00001043sd000004A0bc03sc00i00"),
+		"drm_buddy.ko ttm.ko ");
+	assert_string_equal(
+		asks_for(&modules, "pci:v00008086d00003EA0sv00001028sd00000869bc03sc00i00"),
+		"i915.ko ");
+	assert_string_equal(
+		asks_for(&modules, "pci:v000010DEd00001C82sv00001043sd00008613bc03sc00i00"),
+		"nouveau.ko ");
+	assert_string_equal(
+		asks_for(&modules, "pci:v000010DEd00000FB9sv00001043sd00008613bc04sc03i00"), "");
+	/* where there is no pack, nothing can be got */
+	modules.absent = NULL;
+	assert_string_equal(
+		asks_for(&modules, "pci:v00008086d00003EA0sv00001028sd00000869bc03sc00i00"), "");
+	modules_free(&modules);
+}
+
 static void test_lease_file(void **state)
 {
 	struct boot out = {.interface = "eth0", .mac = "52:54:00:01:02:03", .lease_start_ms = 4321};
@@ -186,12 +259,22 @@ static void test_uevent(void **state)
 	static const char add[] =
 		"add@/devices/x\0ACTION=add\0MODALIAS=usb:v1\0DEVNAME=input/event3";
 	static const char bad[] = "add@/devices/x\0DEVNAME=../etc/passwd";
+	static const char firmware[] =
+		"add@/devices/x\0DEVPATH=/devices/pci0/firmware/radeon!R100_cp.bin\0"
+		"FIRMWARE=radeon/R100_cp.bin";
+	static const char elsewhere[] = "add@/devices/x\0DEVPATH=/../proc\0FIRMWARE=x";
 	struct uevent event;
 	(void)state;
 	assert_true(uevent_parse(add, sizeof add, &event));
 	assert_true(event.add);
 	assert_string_equal(event.modalias, "usb:v1");
 	assert_string_equal(event.node, "input/event3");
+	assert_string_equal(event.firmware, "");
+	assert_true(uevent_parse(firmware, sizeof firmware, &event));
+	assert_string_equal(event.firmware, "radeon/R100_cp.bin");
+	assert_string_equal(event.device, "/devices/pci0/firmware/radeon!R100_cp.bin");
+	assert_true(uevent_parse(elsewhere, sizeof elsewhere, &event));
+	assert_string_equal(event.firmware, "");
 	assert_false(uevent_parse(add, sizeof add - 1, &event));
 	assert_false(uevent_parse("", 0, &event));
 	assert_false(uevent_parse("libudev", 8, &event));
@@ -220,6 +303,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sha256),
 		cmocka_unit_test_setup_teardown(test_modules, set_up, tear_down),
 		cmocka_unit_test(test_module_parameters),
+		cmocka_unit_test_setup_teardown(test_modules_that_are_not_here, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lease_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stages, set_up, tear_down),
 		cmocka_unit_test(test_uevent), cmocka_unit_test(test_backoff)};

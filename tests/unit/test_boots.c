@@ -222,6 +222,8 @@ static void test_where_it_stopped(void **state)
 	stuck("fetch", "root image");
 	boots_report(boots, MAC, ADDRESS, "verify", 99000, 0, "", now);
 	stuck("root", "own screen");
+	boots_report(boots, MAC, ADDRESS, "root", 99500, 0, "", now);
+	stuck("drivers", "graphics driver may hang");
 	boots_report(boots, MAC, ADDRESS, "viewer", 190000, 0, "", now);
 	stuck("form", "broker");
 }
@@ -356,9 +358,18 @@ static void test_versions(void **state)
 }
 
 /* Another broker begins where this one has ended. */
-static void test_a_restart(void **state)
+static void restart(void)
 {
 	struct boots *next = boots_new();
+	json_t *saved = boots_save(boots, MAC);
+	boots_restore(next, MAC, saved);
+	json_decref(saved);
+	boots_free(boots);
+	boots = next;
+}
+
+static void test_a_restart(void **state)
+{
 	static const char *const bad[] = {"{}", "[]", "{\"address\": 7}"};
 	(void)state;
 	bios();
@@ -367,18 +378,15 @@ static void test_a_restart(void **state)
 	g_auto(GStrv) macs = boots_changed(boots);
 	assert_string_equal(macs[0], MAC);
 	assert_null(macs[1]);
-	json_t *saved = boots_save(boots, MAC), *before = boots_json(boots, MAC, now + 1000);
+	json_t *before = boots_json(boots, MAC, now + 1000);
 	boots_kept(boots);
 	g_auto(GStrv) none = boots_changed(boots);
 	assert_null(none[0]);
-	boots_restore(next, MAC, saved);
-	json_t *after = boots_json(next, MAC, now + 1000);
+	restart();
+	json_t *after = boots_json(boots, MAC, now + 1000);
 	assert_true(json_equal(before, after));
-	json_decref(saved);
 	json_decref(before);
 	json_decref(after);
-	boots_free(boots);
-	boots = next;
 	/* it goes on there: by its address, by its kernel's clock, and to the end */
 	boots_report(boots, MAC, ADDRESS, "viewer", 7000, 0, "", now + 2000);
 	boots_form(boots, MAC, now + 3000);
@@ -386,7 +394,7 @@ static void test_a_restart(void **state)
 	http("vmlinuz", 200, 7);
 	assert_int_equal(stage("kernel", "bytes"), 7);
 	for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
-		saved = json_loads(bad[i], 0, NULL);
+		json_t *saved = json_loads(bad[i], 0, NULL);
 		boots_restore(boots, "52:54:00:00:00:99", saved);
 		assert_false(boots_has(boots, "52:54:00:00:00:99"));
 		json_decref(saved);
@@ -408,6 +416,110 @@ static void test_the_oldest_is_forgotten(void **state)
 	assert_int_equal(g_strv_length(macs), BOOTS_KEPT + 1);
 	assert_true(g_strv_contains((const char *const *)macs, MAC));
 	assert_null(boots_save(boots, MAC));
+}
+
+/* A driver that is missing: the boot goes on, and what is known of it is shown until the next one.
+ */
+static void test_a_missing_driver(void **state)
+{
+	(void)state;
+	linux_up();
+	boots_report(boots, MAC, ADDRESS, "drivers", 6800, 1351194,
+		"i915/kbl_dmc_ver1_04.bin: not in the image", now);
+	assert_string_equal(text_of("state"), "booting");
+	assert_string_equal(text_of("note"), "i915/kbl_dmc_ver1_04.bin: not in the image");
+	assert_int_equal(stage("drivers", "bytes"), 1351194);
+	boots_report(boots, MAC, ADDRESS, "failed", 9000, 0, "CARREL-B10", now);
+	assert_non_null(strstr(text_of("cause"), "firmware"));
+	boots_report(boots, MAC, ADDRESS, "drivers", 9800, 1, "\xed\x95\x9c", now);
+	assert_string_equal(text_of("note"), "");
+	boots_report(boots, MAC, ADDRESS, "drivers", 9900, 1, "radeon.ko: Connection refused", now);
+	bios();
+	assert_string_equal(text_of("note"), "");
+}
+
+/* To a driver's start, as far as a PC comes that crashes with it. */
+static void crash(const char *driver)
+{
+	bios();
+	boots_report(boots, MAC, ADDRESS, "network", 4000, 0, "", now);
+	boots_report(boots, MAC, ADDRESS, "root", 6500, 0, "", now);
+	assert_true(boots_driver(boots, MAC, "ttm", now));
+	assert_true(boots_driver(boots, MAC, driver, now));
+	now += 20000;
+}
+
+static void test_a_driver_that_crashes(void **state)
+{
+	(void)state;
+	assert_true(boots_driver(boots, MAC, "radeon", now)); /* of a PC that nobody knows */
+	crash("radeon");
+	crash("radeon");
+	bios();
+	assert_false(boots_driver(boots, MAC, "radeon", now));
+	assert_true(boots_driver(boots, MAC, "ttm", now));
+	assert_true(boots_driver(boots, MAC, "rade", now));
+	linux_up();
+	boots_form(boots, MAC, now);
+	/* for as long as it is the same version, whatever its next boots are like */
+	bios();
+	assert_false(boots_driver(boots, MAC, "radeon", now));
+	crash("i915");
+	restart(); /* of carreld, between the two */
+	crash("i915");
+	bios();
+	assert_false(boots_driver(boots, MAC, "radeon", now));
+	assert_false(boots_driver(boots, MAC, "i915", now));
+	restart();
+	assert_false(boots_driver(boots, MAC, "radeon", now));
+	boots_driver_again(boots, MAC);
+	assert_true(boots_driver(boots, MAC, "radeon", now));
+	crash("i915");
+	bios();
+	assert_true(boots_driver(boots, MAC, "i915", now));
+	restart(); /* of carreld, while the PC starts it */
+	now += 20000;
+	bios();
+	assert_false(boots_driver(boots, MAC, "i915", now));
+	now += 200000;
+	dhcp("DHCPDISCOVER", MAC);
+	dhcp("DHCPACK", ADDRESS " " MAC);
+	tftp("boot/20260302.1/vmlinuz", 1000);
+	assert_true(boots_driver(boots, MAC, "i915", now));
+}
+
+/* What came to its login form, or could say that it failed, has not crashed, nor what ended once,
+ * for somebody may have pulled the plug; nor is a card that comes later the reason why a PC is
+ * switched off. */
+static void test_drivers_that_do_not_crash(void **state)
+{
+	(void)state;
+	crash("radeon");
+	crash("i915"); /* another card: neither has ended two in a row */
+	crash("radeon");
+	boots_report(boots, MAC, ADDRESS, "drivers", 9000, 0, "", now);
+	boots_report(boots, MAC, ADDRESS, "failed", 9000, 0, "CARREL-B09", now);
+	crash("radeon");
+	boots_report(boots, MAC, ADDRESS, "viewer", 9000, 0, "", now);
+	boots_form(boots, MAC, now);
+	assert_true(boots_driver(boots, MAC, "i915", now));
+	bios();
+	assert_true(boots_driver(boots, MAC, "i915", now));
+	assert_true(boots_driver(boots, MAC, "radeon", now));
+	/* more names than there is room for, and too long a one */
+	for (int i = 0; i < 60; i++) {
+		g_autofree char *name = g_strdup_printf("driver%d", i);
+		for (int boot = 0; boot < 2; boot++) {
+			now += 20000;
+			bios();
+			boots_driver(boots, MAC, name, now);
+		}
+	}
+	bios();
+	assert_false(boots_driver(boots, MAC, "driver0", now));
+	assert_true(boots_driver(boots, MAC, "driver59", now));
+	assert_true(boots_driver(boots, MAC,
+		"a_name_that_no_module_of_the_kernel_has_for_it_is_much_too_long", now));
 }
 
 static void test_reports_alone(void **state)
@@ -494,6 +606,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_versions, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_restart, begin, end),
 		cmocka_unit_test_setup_teardown(test_the_oldest_is_forgotten, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_missing_driver, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_driver_that_crashes, begin, end),
+		cmocka_unit_test_setup_teardown(test_drivers_that_do_not_crash, begin, end),
 		cmocka_unit_test_setup_teardown(test_reports_alone, begin, end),
 		cmocka_unit_test_setup_teardown(test_beside_the_sites_own_dhcp, begin, end),
 		cmocka_unit_test_setup_teardown(test_others_on_the_network, begin, end),

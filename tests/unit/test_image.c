@@ -39,7 +39,31 @@ static void test_good(void **state)
 	g_autofree char *line = image_desktop_cmdline(image);
 	assert_string_equal(
 		line, "quiet carrel.verity=1:" SUM ":abcd carrel.image=client@20260301.1");
+	assert_null(image->files[IMAGE_DRIVERS].name);
 	image_free(image);
+}
+
+/* The pack of drivers: of PCs' images alone, and of those that were built before there was one,
+ * none. */
+static void test_drivers(void **state)
+{
+	static const char drivers[] =
+		"\"files\":{\"drivers\":{\"file\":\"drivers.pack\",\"size\":77,\"sha256\":\"" SUM
+		"\"},";
+	g_auto(GStrv) parts = g_strsplit(good, "\"files\":{", 2);
+	g_autofree char *text = g_strconcat(parts[0], drivers, parts[1], NULL);
+	g_autofree char *bad = g_strdup(text);
+	GError *error = NULL;
+	(void)state;
+	struct image *image = image_parse(text, strlen(text), &error);
+	assert_non_null(image);
+	assert_string_equal(image->files[IMAGE_DRIVERS].name, "drivers.pack");
+	assert_int_equal(image->files[IMAGE_DRIVERS].size, 77);
+	image_free(image);
+	memcpy(strstr(bad, "77,"), "-7,", 3);
+	assert_null(image_parse(bad, strlen(bad), &error));
+	assert_non_null(strstr(error->message, "files.drivers"));
+	g_error_free(error);
 }
 
 /* One replacement makes each manifest bad; the message names the member. */
@@ -302,7 +326,8 @@ static void test_load(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_good),
+		cmocka_unit_test(test_drivers), cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_file), cmocka_unit_test(test_handoff),
 		cmocka_unit_test(test_guest), cmocka_unit_test(test_bad_guests),
 		cmocka_unit_test_setup_teardown(test_signature, site_set_up, site_tear_down),

@@ -25,12 +25,13 @@ def missing():
     return ", ".join(lacks)
 
 
-def make_client(images, pki, version):
-    """Publishes an image of PCs whose files are a few bytes: bootconf looks at sums, not at kernels."""
+def make_client(images, pki, version, *more):
+    """Publishes an image of PCs whose files, and those of `more`, are a few bytes: bootconf looks at sums, not
+    at kernels."""
     folder = os.path.join(images, "client", version)
     os.makedirs(folder)
     files = {}
-    for name, size in (("kernel", 5000), ("initrd", 3000), ("root", 8192)):
+    for name, size in (("kernel", 5000), ("initrd", 3000), ("root", 8192), *((name, 700) for name in more)):
         data = (version + name).encode().ljust(size, b".")
         with open(os.path.join(folder, name), "wb") as f:
             f.write(data)
@@ -70,8 +71,8 @@ class Site:
             for group, keys in self.conf.items():
                 f.write("[%s]\n" % group + "".join("%s=%s\n" % k for k in keys.items()))
 
-    def image(self, version):
-        make_client(self.path("images"), self.path("pki"), version)
+    def image(self, version, *more):
+        make_client(self.path("images"), self.path("pki"), version, *more)
 
     def run(self, *options, status=0, env=None):
         done = subprocess.run([PROGRAM, "-c", self.path("carrel.conf"), "--templates",

@@ -84,12 +84,13 @@ class Follow:
 
 
 @contextlib.contextmanager
-def built(prefix):
-    """A lab with its image and its keys made, but nothing running in it."""
+def built(prefix, firmware={}):
+    """A lab with its image and its keys made, but nothing running in it; `firmware`: what the folder
+    of the cards' firmware has, path -> bytes."""
     lab = Netlab(prefix)
     try:
         lab.up()
-        lab.build_image()
+        lab.build_image(firmware)
         yield lab
     finally:
         lab.down()
@@ -148,9 +149,9 @@ class Netlab:
         return run(os.path.join(OUT, "carrel-bootconf"), "--config", self.path("carrel.conf"),
                    "--templates", os.path.join(ROOT, "bootserver/templates"), *options)
 
-    def build_image(self):
+    def build_image(self, firmware):
         """The client image, with a stand-in where the viewer will be, and the site's keys."""
-        clientimage.build(self.images, self.dir)
+        clientimage.build(self.images, self.dir, firmware)
 
     def plan(self, kernel):
         """carreld's boot plan: the PC boots with these options, any other as it is published."""
@@ -197,9 +198,11 @@ class Netlab:
         """The file that UEFI PCs start now."""
         return os.path.realpath(self.path("state/boot/current/tftp/carrel.efi"))
 
-    def reports(self):
+    def reports(self, what="report"):
+        """What PCs have said: their stages, or (`driver`) what they were about to start."""
         with open(self.path("reports.log")) as f:
-            return [json.loads(line.split(" ", 1)[1]) for line in f]
+            said = [line.split(" ", 1) for line in f]
+        return [json.loads(body) for path, body in said if path == "/v1/boot/" + what]
 
     def serve(self, *without, dnsmasq=""):
         """Renders and starts the daemons, but those named; `dnsmasq`: further lines for it."""
@@ -240,10 +243,10 @@ class Netlab:
         for name in list(self.daemons):
             self.stop(name)
 
-    def power_on(self, card="virtio-net-pci", memory=1024, machine=None, dead_cards=False):
+    def power_on(self, card="virtio-net-pci", memory=1024, machine=None, dead_cards=False, screen="VGA"):
         """`machine`: what firmware.bios() or firmware.uefi() gives; `dead_cards`: the PC has further
-        cards, with link to networks where nobody answers."""
-        pc = Pc(self, card, memory, machine or firmware.bios(), dead_cards)
+        cards, with link to networks where nobody answers; `screen`: the graphics card."""
+        pc = Pc(self, card, memory, machine or firmware.bios(), dead_cards, screen)
         self.pcs.append(pc)
         return pc
 
@@ -272,7 +275,7 @@ class Pc:
     mac = "52:54:00:77:00:01"
     dead_taps = ["tap1", "tap2"]
 
-    def __init__(self, lab, card, memory, machine, dead_cards):
+    def __init__(self, lab, card, memory, machine, dead_cards, screen):
         self.qmp_path = lab.path("qmp")
         if os.path.exists(self.qmp_path):
             os.unlink(self.qmp_path)
@@ -286,7 +289,7 @@ class Pc:
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             ["ip", "netns", "exec", lab.sw, "qemu-system-x86_64", "-accel", "tcg", *machine,
-             "-cpu", "qemu64", "-m", str(memory), "-nodefaults", "-vga", "std", "-display", "none",
+             "-cpu", "qemu64", "-m", str(memory), "-nodefaults", "-device", screen, "-display", "none",
              *cards, "-serial", "stdio", "-monitor", "none", "-qmp", "unix:%s,server,nowait" % self.qmp_path],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.console = Output(self.process)

@@ -32,11 +32,15 @@ def is_refused(pc):
         assert word not in pc.console.text
 
 
-def root_file(lab):
-    """The root image that is served."""
+def served(lab, end):
+    """What is served beside the root image, or (`.root`) that itself."""
     folder = lab.path("state/boot/http/images")
-    (name,) = os.listdir(folder)
+    (name,) = [name for name in os.listdir(folder) if name.endswith(end)]
     return os.path.join(folder, name)
+
+
+def root_file(lab):
+    return served(lab, ".root")
 
 
 def make_unsigned(path):
