@@ -196,6 +196,8 @@ class BarePc(Station):
         return os.path.join(folder, names[-1])
 
     def power_on(self):
+        if os.path.exists(self.qmp.path):
+            os.unlink(self.qmp.path)  # of when it was on before
         argv = [*QEMU, "-cpu", "qemu64", "-m", "1024", "-vga", "std",
                 "-netdev", "tap,id=n0,ifname=pc,script=no,downscript=no",
                 "-device", f"virtio-net-pci,netdev=n0,mac={self.mac},bootindex=1",

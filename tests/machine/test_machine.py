@@ -179,7 +179,8 @@ def test_another_version_of_the_pcs_image(machine, pc):
     its_own = f"./{pc.mac.replace(':', '-')}/pxelinux.cfg/default"
     wait_until(lambda: menus(machine, version) == [its_own], 60,
                lambda: f"that PC's menu, and no other, has it: {menus(machine, version)}", step=1)
-    machine.run(f"carrel seat reboot {pc.mac}")
+    pc.off()
+    pc.power_on()
     wait_until(lambda: seat_of(machine, pc)["boot"]["version"] == version, 120, "the PC boots it", step=1)
     way.wait_login_form(pc)
     wait_until(lambda: seat_of(machine, pc)["boot"]["state"] == "up", 30, "its boot is known to be whole", step=1)
@@ -198,7 +199,8 @@ def test_a_virtualization_server_by_ssh(machine, virt):
     def up():
         return [s for s in status(machine)["servers"] if (s["name"], s["state"]) == (virt.name, "up")]
 
-    wait_until(up, 60, lambda: f"{virt.name} is up: {status(machine)}", step=1)
+    # It has the image then, through libvirt and TLS from an emulated processor.
+    wait_until(up, 300, lambda: f"{virt.name} is up: {status(machine)}", step=2)
     wait_until(lambda: status(machine)["standby"] == 1, 300, lambda: f"a desktop waits: {status(machine)}", step=2)
 
 
@@ -225,8 +227,10 @@ def check_ganesha(machine):
     """It runs as our unit, and whoever mounts what it exports reads the root image."""
     assert machine.run("carrel-bootconf --print-nfs").split()[0] == "ganesha"
     wait_until(lambda: machine.run("ss -Hltn src 10.77.0.1:2049"), 60, "NFS-Ganesha answers", step=1)
-    assert machine.run("systemctl is-active carrel-nfs carrel-nfs-export nfs-ganesha nfs-server", status=None).split() == \
-        ["active", "inactive", "inactive", "inactive"]
+    states = machine.run("systemctl is-active carrel-nfs carrel-nfs-export nfs-ganesha nfs-server", status=None).split()
+    # Debian's start of it, when it is installed, may have failed.
+    assert states[0] == "active" and "active" not in states[1:], states
+    assert machine.run("systemctl is-enabled nfs-ganesha", status=None) == "disabled\n"
     version = machine.later.split("@")[1]
     sums = machine.run(f"mount -t nfs4 -o ro 10.77.0.1:/client /mnt && sha256sum /mnt/client-{version}.root "
                        f"/var/lib/carrel/images/client/{version}/root.squashfs; umount /mnt", 120)
