@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/shared/log.h"
+
 struct tail {
 	char *path;
 	tail_line_fn line;
@@ -19,6 +21,7 @@ struct tail {
 	gint64 offset;    /* of what was read */
 	GString *rest;    /* of a line whose end is not there yet */
 	gboolean passing; /* until the end of a line that is too long */
+	gboolean refused; /* it was said that the file cannot be opened */
 };
 
 static void take_line(struct tail *tail, char *text, gsize length)
@@ -63,6 +66,17 @@ static void read_on(struct tail *tail)
 	}
 }
 
+/* A file that is not there yet is nothing to speak of. */
+static void open_file(struct tail *tail)
+{
+	tail->file = open(tail->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (tail->file < 0 && errno != ENOENT && !tail->refused) {
+		log_event(LOG_WARN, "log-unread", "file", tail->path, "reason", g_strerror(errno),
+			"hint", "systemd-tmpfiles --create gives it its mode", NULL);
+		tail->refused = TRUE;
+	}
+}
+
 static void close_file(struct tail *tail)
 {
 	if (tail->file >= 0)
@@ -82,7 +96,7 @@ static void look(struct tail *tail)
 				       mine.st_ino != named.st_ino || mine.st_dev != named.st_dev))
 		close_file(tail);
 	if (tail->file < 0) {
-		tail->file = open(tail->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		open_file(tail);
 		read_on(tail);
 	}
 }
@@ -115,7 +129,7 @@ struct tail *tail_new(const char *path, tail_line_fn line, gpointer data, GError
 	tail->data = data;
 	tail->inotify = fd;
 	tail->rest = g_string_new(NULL);
-	tail->file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	open_file(tail);
 	if (tail->file >= 0)
 		tail->offset = lseek(tail->file, 0, SEEK_END);
 	tail->source = g_unix_fd_add(fd, G_IO_IN, on_change, tail);

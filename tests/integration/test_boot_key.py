@@ -111,3 +111,21 @@ def test_without_carrel_pki(carrel):
     if os.path.exists("/usr/local/sbin/carrel-pki"):
         pytest.skip("carrel-pki is installed on this machine")
     assert "there is no carrel-pki" in carrel("boot", "key", "show", status=1, path="/usr/bin:/bin")
+
+
+def test_keys_from_a_backup_get_their_modes_back(top, tmp_path, need):
+    """Who copies a backup gives all files one mode, and the broker could not read what is public then."""
+    need("certtool")
+    command = [f"{top}/scripts/carrel-pki", "--dir", tmp_path / "pki", "init", "--address", "10.77.0.1"]
+
+    def files():
+        subprocess.run(command, check=True, capture_output=True)
+        found = [f for f in (tmp_path / "pki").rglob("*") if f.suffix in (".key", ".crt", ".pub", ".pem")]
+        assert len(found) == 9
+        return {f: (stat.S_IMODE(f.stat().st_mode), f.read_bytes()) for f in found}
+
+    made = files()
+    for mode in (0o600, 0o644):
+        for f in made:
+            f.chmod(mode)
+        assert files() == made

@@ -15,11 +15,13 @@ from carrel_lab.errors import LabError, LabTimeout, wait_until
 from carrel_lab.qmp import QMP, key_events
 from carrel_lab.screen import Screen
 from carrel_lab.station import KEY_GAP, Station
+from carrel_lab.versions import Versions, share_folder
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 CACHE = os.path.join(TOP, "build", "cache")
 DISK = os.path.join(CACHE, "machine")
 CLIENT_MAC, SERVER_MAC, PC_MAC = (f"52:54:00:77:01:0{n}" for n in (1, 2, 3))
+SERVER1 = "10.78.0.11"
 BOOT_TIMEOUT = 240  # seconds; systemd under TCG on a busy machine
 
 QEMU = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-M", "pc", "-accel",
@@ -35,7 +37,8 @@ def build_disk():
 
 
 class Wires(netns.Lab):
-    """The PCs' LAN and the servers' network: two bridges in one namespace, with their taps."""
+    """The PCs' LAN and the servers' network: two bridges in one namespace, with their taps, and the
+    virtualization server's own namespace beside them."""
 
     def up(self):
         self.add("wires")
@@ -47,6 +50,10 @@ class Wires(netns.Lab):
             for tap in taps:
                 self.ip("wires", "tuntap", "add", tap, "mode", "tap")
                 self.ip("wires", "link", "set", tap, "master", bridge, "up")
+        self.add("server1")
+        self.cable("wires", "server1", "server1", "eth0")
+        self.ip("wires", "link", "set", "server1", "master", "srv")
+        self.ip("server1", "address", "add", f"{SERVER1}/24", "dev", "eth0")
 
     def start(self, argv, log):
         """A process among the wires."""
@@ -68,6 +75,7 @@ class BootServer:
         self.folder, self.wires = folder, wires
         self.process = self.port = None
         self.number, self.text, self.boot_id = 0, "", None
+        self.later = None  # name@version of a PCs' image that waits in its archive
 
     def path(self, *names):
         return os.path.join(self.folder, *names)
@@ -174,7 +182,7 @@ class BootServer:
 class BarePc(Station):
     """A PC without a disk on the clients' LAN, whose firmware boots from the network."""
 
-    name = "pc"
+    name, mac = "pc", PC_MAC
 
     def __init__(self, machine):
         self.machine, self.lab = machine, self
@@ -188,9 +196,11 @@ class BarePc(Station):
         return os.path.join(folder, names[-1])
 
     def power_on(self):
+        if os.path.exists(self.qmp.path):
+            os.unlink(self.qmp.path)  # of when it was on before
         argv = [*QEMU, "-cpu", "qemu64", "-m", "1024", "-vga", "std",
                 "-netdev", "tap,id=n0,ifname=pc,script=no,downscript=no",
-                "-device", f"virtio-net-pci,netdev=n0,mac={PC_MAC},bootindex=1",
+                "-device", f"virtio-net-pci,netdev=n0,mac={self.mac},bootindex=1",
                 "-serial", f"file:{self.machine.path('pc.serial')}",
                 "-qmp", f"unix:{self.qmp.path},server=on,wait=off"]
         self.process = self.machine.wires.start(argv, self.machine.path("pc.log"))
@@ -215,21 +225,34 @@ class BarePc(Station):
         end(self.process)
 
 
+def pack_images(folder):
+    """The PCs' image and the desktops' as they were built, and a version of the PCs' that comes later;
+    its name@version."""
+    for name in ("client", "desktop-lite"):
+        current = os.path.realpath(os.path.join(TOP, "build/images", name, "current"))
+        version = os.path.basename(current)
+        share_folder(current, os.path.join(folder, "images", name, version))
+        os.symlink(version, os.path.join(folder, "images", name, "current"))
+    clients = os.path.join(folder, "images/client")
+    later = Versions(os.path.join(folder, "backup/image-signing.key"), TOP).another(clients)
+    os.mkdir(os.path.join(folder, "later"))
+    version = later.split("@")[1]
+    os.rename(os.path.join(clients, version), os.path.join(folder, "later", version))
+    return later
+
+
 def pack(folder, archive):
     """What the admin brings along: the installed tree, the scripts of the sources, the keys from a
-    backup, and the built image of the PCs."""
+    backup, and built images. The name@version of the one that is for later."""
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     subprocess.run(["make", "-s", "-C", TOP, "install", f"DESTDIR={folder}/installed"], check=True,
                    env=env, stdout=subprocess.DEVNULL)
-    os.makedirs(os.path.join(folder, "sources/scripts"))
-    shutil.copy2(os.path.join(TOP, "scripts/carrel-pki"), os.path.join(folder, "sources/scripts"))
+    shutil.copytree(os.path.join(TOP, "scripts"), os.path.join(folder, "sources/scripts"))
     backup = os.path.join(folder, "backup")
     os.makedirs(backup)
     for name in ("ca.crt", "ca.key", "image-signing.key", "image-signing.pub"):
         shutil.copy2(os.path.join(TOP, "build/pki", name), backup)
-    current = os.path.realpath(os.path.join(TOP, "build/images/client/current"))
-    version = os.path.join(folder, "images/client", os.path.basename(current))
-    shutil.copytree(current, version)
-    os.symlink(os.path.basename(current), os.path.join(folder, "images/client/current"))
+    later = pack_images(folder)
     subprocess.run(["tar", "-c", "--owner=0", "--group=0", "--numeric-owner", "-f", archive, "-C",
                     folder, "."], check=True)
+    return later

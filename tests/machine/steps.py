@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The steps of README.md's section "The boot server", in its own words."""
+"""The steps of README.md's sections "The boot server" and "Virtualization servers", in their own words."""
 
 import os
 import re
@@ -23,6 +23,11 @@ def readme(pattern):
 INSTALL = readme(r"`sudo (systemd-sysusers && sudo systemd-tmpfiles --create)`").replace("sudo ", "")
 NGINX_OFF = readme(r"`sudo (systemctl disable --now nginx)`")
 ENABLE = readme(r"`sudo (systemctl enable --now carrel\.target [^`]+)`")
+RENDER = readme(r"After a change of carrel\.conf:\s+`sudo ([^`]+)`").replace("sudo ", "")
+DRY_RUN = readme(r"sudo (scripts/prepare-server --dry-run root@server1)\n")
+PREPARE = readme(r"sudo (scripts/prepare-server --volumes \S+ root@server1)\n")
+SERVER_ADD = readme(r"`sudo (carrel server add server1 [^`]+)`")
+GANESHA_OFF = readme(r"`sudo (systemctl disable --now nfs-ganesha)`")
 CONF = readme(r"```\n   (\[network\]\n.*?)```").replace("\n   ", "\n").strip() + "\n"
 
 
@@ -55,10 +60,55 @@ def bring_keys_and_image(server):
     server.run("cp -a /root/carrel/images/client /var/lib/carrel/images/")
 
 
+# Desktops of this machine's size. prepare-server says that libvirt's network cannot be had from a host
+# without iptables, and what to write then.
+DESKTOPS = "[desktop]\nmax_mib = 512\nmin_mib = 512\nstandby = 1\nnetwork = none\n\n[volume]\nsize_mib = 512\n"
+
+
+def change_conf(server, script):
+    """carrel.conf is changed by a shell script; then what README tells to do after that."""
+    server.run(f"{script} && carrel config check && {RENDER}", 240)
+
+
+def bring_later_client(server):
+    """A build has left another version of the PCs' image."""
+    server.run("mv /root/carrel/later/* /var/lib/carrel/images/client/")
+
+
+def prepare_server(server, virt):
+    """Step 1 of "Virtualization servers": by ssh, as root. The host has its packages, and no systemd
+    to start something by. What the dry run has said, and what the run itself."""
+    key = server.run("ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 && cat /root/.ssh/id_ed25519.pub")
+    known = virt.power_on(key)
+    server.run(f"echo '{virt.address} {virt.name}' >>/etc/hosts && echo '{known}' >/root/.ssh/known_hosts")
+    options = "--no-packages --no-services"
+    said = []
+    for command in (DRY_RUN, re.sub(r"--volumes \S+ ", "", PREPARE)):
+        said.append(server.run(f"cd /root/carrel/sources && {command} {options}", 240))
+    virt.start_libvirt()
+    return said
+
+
+def bring_desktops(server):
+    """The desktops' image has been built, and carrel.conf says how large they are."""
+    server.run("mv /root/carrel/images/desktop-lite /var/lib/carrel/images/")
+    change_conf(server, f"cat >>/etc/carrel/carrel.conf <<'END'\n\n{DESKTOPS}END\ntrue")
+
+
+def take_ganesha(server):
+    """The kernel has no NFS server any more, and the admin does what README tells then. The packages lie where
+    apt keeps what it has fetched."""
+    server.run("systemctl stop nfs-server && umount /proc/fs/nfsd && modprobe -r nfsd && "
+               "mv /lib/modules/$(uname -r)/kernel/fs/nfsd /root/ && depmod")
+    server.run("DEBIAN_FRONTEND=noninteractive dpkg -i /var/cache/apt/archives/*.deb", 240)
+    server.run(GANESHA_OFF)
+    change_conf(server, "true")
+
+
 def set_up(server):
     """The whole section, on a server that was switched off and has nothing of Carrel."""
     os.mkdir(server.path("admin"))
-    pack(server.path("admin"), server.path("admin.tar"))
+    server.later = pack(server.path("admin"), server.path("admin.tar"))
     server.power_on(server.path("admin.tar"))
     install(server)
     configure(server)

@@ -126,6 +126,18 @@ static void test_lines_that_are_none(void **state)
 	expect(3, "c");
 }
 
+/* It is said once, and does not keep the file that may be opened later from being read. */
+static void test_a_file_that_cannot_be_opened(void **state)
+{
+	g_autofree char *fresh = g_strconcat(path, ".1", NULL);
+	(void)state;
+	assert_int_equal(symlink(path, path), 0);
+	follow();
+	put(fresh, 0, "one\n");
+	assert_int_equal(g_rename(fresh, path), 0);
+	expect(1, "one");
+}
+
 static void test_no_folder(void **state)
 {
 	g_autoptr(GError) error = NULL;
@@ -139,6 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_new_lines_alone, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_file_that_comes_later, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_opened, begin, end),
 		cmocka_unit_test_setup_teardown(test_rotation, begin, end),
 		cmocka_unit_test_setup_teardown(test_lines_that_are_none, begin, end),
 		cmocka_unit_test(test_no_folder),

@@ -15,8 +15,8 @@ import subprocess
 from carrel_lab import LabError
 from carrel_lab.boot import READY
 from carrel_lab.errors import wait_until
-from carrel_lab.lab import share_file
 from carrel_lab.net import listens
+from carrel_lab.versions import share_file
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RECIPES = os.path.join(HERE, "peers")

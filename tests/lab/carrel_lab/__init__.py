@@ -4,6 +4,7 @@
     state.py     what the lab has made, written down before it is used; ending processes
     net.py       namespaces, bridges, taps
     packages.py  programs the lab needs and the Debian packages that hold them
+    versions.py  further versions of an image
     lab.py       class Lab: up, down, the boot server's daemons
     station.py   what a person waits for and types, at a PC or a seat
     pc.py        class PC: a QEMU machine without a disk that boots from the network

@@ -12,7 +12,6 @@ an overlay) with:
 
 import contextlib
 import fcntl
-import json
 import os
 import pwd
 import re
@@ -28,6 +27,7 @@ from .pdu import PDU
 from .seat import Seat
 from .servers import Servers
 from .state import State
+from .versions import Versions, share_folder
 
 DEFAULT_ROOT = "/var/tmp/carrel-lab"
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
@@ -55,21 +55,6 @@ def conf_text(tables):
         lines += [f"{key} = {value}" for key, value in keys.items()]
         lines.append("")
     return "\n".join(lines)
-
-
-def share_file(source, target):
-    """A hard link where possible (no space, no time), else a copy."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-
-
-def share_folder(source, target):
-    """The files of a version's folder, in a new one."""
-    os.makedirs(target)
-    for file in os.listdir(source):
-        share_file(os.path.join(source, file), os.path.join(target, file))
 
 
 class Lab:
@@ -100,6 +85,7 @@ class Lab:
         self.net = Net(self.state, name)
         self.boot = BootServer(self)
         self.servers = Servers(self)
+        self.versions = Versions(self.path("pki", "image-signing.key"), source)
         self.admin = Admin(self)
         self.pdu = PDU(self)
         self.sampler = None  # of the test that runs
@@ -212,41 +198,13 @@ class Lab:
 
     def _make_live(self, version):
         """As if the recipe said so; the files themselves are shared with the source tree."""
-        path = os.path.join(version, "manifest.json")
-        with open(path, encoding="utf-8") as f:
-            manifest = json.load(f)
-        if manifest["kind"] != "desktop":
-            return
-        with open(path + ".new", "w", encoding="utf-8") as f:
-            json.dump(manifest | {"handoff": "live"}, f)
-        self._sign(path)
-
-    def _sign(self, path):
-        """Puts PATH.new in the place of the manifest `path`, with its signature beside it."""
-        signature = run(self.built("carrel-image-sign"), "--key",
-                        self.path("pki", "image-signing.key"), path + ".new").stdout
-        with open(path + ".sig", "w", encoding="utf-8") as f:
-            f.write(signature)
-        os.rename(path + ".sig", os.path.join(os.path.dirname(path), "manifest.sig"))
-        os.rename(path + ".new", path)
+        if self.versions.manifest(version)["kind"] == "desktop":
+            self.versions.change(version, handoff="live")
 
     def new_version(self, name, **root):
         """Another version of the image, of the same files, signed by the lab; `root` changes what
         its manifest says of the root. Returns "name@version"."""
-        current = os.path.realpath(self.path("images", name, "current"))
-        number = len(os.listdir(self.path("images", name)))
-        version = f"{os.path.basename(current).split('.')[0]}.{100 + number}"
-        target = self.path("images", name, version)
-        share_folder(current, target)
-        path = os.path.join(target, "manifest.json")
-        with open(path, encoding="utf-8") as f:
-            manifest = json.load(f)
-        manifest["version"] = version
-        manifest["root"].update(root)
-        with open(path + ".new", "w", encoding="utf-8") as f:
-            json.dump(manifest, f)
-        self._sign(path)
-        return f"{name}@{version}"
+        return self.versions.another(self.path("images", name), **root)
 
     def _programs(self):
         for program in ("carreld", "carrel", "carrel-virtd", "carrel-authd", "carrel-netd",

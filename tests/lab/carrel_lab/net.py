@@ -107,14 +107,16 @@ class Net:
         run("ip", "netns", "exec", lan, "sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1")
         run("ip", "-n", lan, "link", "set", name, "up")
 
-    def plug(self, part, interface, bridge, address):
-        """A cable between `interface` in namespace `part` and a port of `bridge`."""
+    def plug(self, part, interface, bridge, address=None):
+        """A cable between `interface` in namespace `part` and a port of `bridge`. Without `address` it
+        asks for one by itself."""
         lan, there = self.ns("lan"), self.ns(part)
         port = f"{part}-{interface}"
         run("ip", "link", "add", port, "netns", lan, "type", "veth", "peer", "name", interface,
             "netns", there)
         run("ip", "-n", lan, "link", "set", port, "master", bridge, "up")
-        run("ip", "-n", there, "addr", "add", address, "dev", interface)
+        if address:
+            run("ip", "-n", there, "addr", "add", address, "dev", interface)
         run("ip", "-n", there, "link", "set", interface, "up")
 
     def cable(self, part, interface, connected):
