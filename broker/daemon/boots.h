@@ -41,8 +41,8 @@ void boots_report(struct boots *boots, const char *mac, const char *address, con
 
 /*
  * The PC is about to start a driver that it has fetched (a kernel module's name). FALSE: it is to
- * leave it alone, as two boots in a row of this version of the image have had no login form after that
- * word, nor said that they failed: it crashes or hangs. So no PC boots in a circle.
+ * leave it alone, as two boots in a row of this version of the image have had no login form after
+ * that word, nor said that they failed: it crashes or hangs. So no PC boots in a circle.
  */
 gboolean boots_driver(struct boots *boots, const char *mac, const char *driver, gint64 now_ms);
 
