@@ -3,7 +3,7 @@
 AGENT_MAIN := images/agent/agent.c images/agent/waitscreen.c images/agent/ximwait.c
 AGENT_SRC := $(filter-out $(AGENT_MAIN),$(sort $(wildcard images/agent/*.c)))
 $(call library,agent,$(AGENT_SRC))
-$(call program,carrel-agent,images/agent/agent.c,agent,jansson xcb xcb-screensaver,$(LIBEXECDIR))
+$(call program,carrel-agent,images/agent/agent.c,agent shared,jansson xcb xcb-screensaver,$(LIBEXECDIR))
 $(call program,carrel-waitscreen,images/agent/waitscreen.c,,xft x11,$(LIBEXECDIR))
 $(call program,carrel-ximwait,images/agent/ximwait.c,,x11,$(LIBEXECDIR))
 
@@ -18,13 +18,13 @@ $(B)/carrel-desktop-init: $(INIT_SRC) images/verity/verity.h
 PROGRAMS += $(B)/carrel-desktop-init
 INSTALL_PROGRAMS += carrel-desktop-init>$(LIBEXECDIR)
 
-$(call unit_test,test_agent_msg,tests/unit/test_agent_msg.c,agent,jansson)
+$(call unit_test,test_agent_msg,tests/unit/test_agent_msg.c,agent shared,jansson)
 $(call unit_test,test_agent_disk,tests/unit/test_agent_disk.c,agent,jansson)
-$(call unit_test,test_agent_claim,tests/unit/test_agent_claim.c,agent,jansson xcb xcb-screensaver)
+$(call unit_test,test_agent_claim,tests/unit/test_agent_claim.c,agent shared,jansson xcb xcb-screensaver)
 $(call unit_test,test_agent_user,tests/unit/test_agent_user.c,agent,jansson)
-$(call unit_test,test_agent_port,tests/unit/test_agent_port.c,agent,jansson)
+$(call unit_test,test_agent_port,tests/unit/test_agent_port.c,agent shared,jansson)
 $(call unit_test,test_agent_verity,tests/unit/test_agent_verity.c images/verity/verity.c,,)
-$(call fuzz_target,agent,tests/fuzz/agent.c images/agent/agent_msg.c,jansson)
+$(call fuzz_target,agent,tests/fuzz/agent.c images/agent/agent_msg.c broker/shared/keyboard.c,jansson)
 
 # Versions of images on disk: read by all that use them.
 STORE_SRC := images/store/image.c images/store/signature.c images/store/bootplan.c

@@ -23,7 +23,7 @@ void client_hello(struct call *call)
 		[SEATS_POWER_OFF] = "off", [SEATS_POWER_REBOOT] = "reboot"};
 	enum seats_power power;
 	char mac[CORE_MAC_MAX] = "";
-	const char *screen;
+	const char *screen, *keyboard;
 	json_t *answer;
 
 	if (*seat && !seat_mac_read(seat, mac)) {
@@ -42,6 +42,9 @@ void client_hello(struct call *call)
 	screen = seats_screen(broker->seats, mac);
 	if (*screen)
 		json_object_set_new(answer, "screen", json_string(screen));
+	keyboard = seats_keyboard(broker->seats, mac);
+	if (*keyboard)
+		json_object_set_new(answer, "keyboard", json_string(keyboard));
 	if (power != SEATS_POWER_STAY) {
 		log_event(LOG_INFO, "seat-power", "seat", mac, "order", powers[power], NULL);
 		json_object_set_new(answer, "power", json_string(powers[power]));

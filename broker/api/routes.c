@@ -162,6 +162,7 @@ static const struct shape_field seat_set_shape[] = {
 	{"channel", SHAPE_TEXT, 7, SHAPE_OPTIONAL | SHAPE_EMPTY},
 	{"kernel", SHAPE_TEXT, 1000, SHAPE_OPTIONAL | SHAPE_EMPTY},
 	{"screen", SHAPE_TEXT, 1000, SHAPE_OPTIONAL | SHAPE_EMPTY},
+	{"keyboard", SHAPE_TEXT, 1000, SHAPE_OPTIONAL | SHAPE_EMPTY},
 	{0},
 };
 

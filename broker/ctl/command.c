@@ -65,8 +65,9 @@ const struct command commands[] = {
 	{"seat forget", "SEAT...", 1, 4096, "Forget PCs that are gone.", command_seat_forget},
 	{"seat set",
 		"SEAT... [language=en|ko] [channel=stable|testing] [kernel=OPTIONS] "
-		"[screen=WIDTHxHEIGHT[@HZ]|preferred]",
-		2, 4096, "Give the login form of some seats another language than the site's.",
+		"[screen=WIDTHxHEIGHT[@HZ]|preferred] [keyboard=LAYOUT[(VARIANT)]]",
+		2, 4096,
+		"Give some seats a language, a keyboard, a mode of the screen, or what they boot.",
 		command_seat_set},
 	{"seat poweroff", "SEAT...", 1, 4096,
 		"Have PCs at which nobody sits switch themselves off.", command_seat_poweroff},

@@ -14,7 +14,7 @@
 
 static const char *const csv_columns[] = {"mac", "name", NULL};
 /* What can be set of a seat; carreld knows what each may be. */
-static const char *const settings[] = {"language", "channel", "kernel", "screen", NULL};
+static const char *const settings[] = {"language", "channel", "kernel", "screen", "keyboard", NULL};
 
 /* Leaves the seats of one room. */
 static void keep_room(json_t *list, const char *room)
@@ -119,6 +119,10 @@ static void print_seats(const json_t *list)
 			if (*show_string(seat, settings[k]))
 				printf("%-10s %s\n", settings[k], show_string(seat, settings[k]));
 		print_mode(seat);
+		if (*show_string(seat, "keyboard_missing"))
+			printf("note       its keyboard has no effect in desktops of %s: that "
+			       "image lacks the layout, or the agent that sets it\n",
+				show_string(seat, "keyboard_missing"));
 		if (!*first) {
 			puts("seen       never");
 			continue;

@@ -441,6 +441,7 @@ static void tell_ready(struct broker *broker, const struct core_action *action)
 	viewer_tell_ready(broker->api, action->login, action->session, action->port,
 		ticket ? ticket : "", server ? server->name : "");
 	secret_free(ticket);
+	agent_keyboard(broker->agents, action->session);
 	ledger_ready(broker->ledger, action->login, action->session);
 }
 

@@ -292,6 +292,24 @@ const char *seats_screen(const struct seats *seats, const char *mac)
 	return seat ? seat->row.screen : "";
 }
 
+const char *seats_keyboard(const struct seats *seats, const char *mac)
+{
+	const struct seat *seat = g_hash_table_lookup(seats->all, mac);
+
+	return seat ? seat->row.keyboard : "";
+}
+
+void seats_keyboard_refused(
+	struct seats *seats, const char *mac, const char *keyboard, const char *image)
+{
+	struct seat *seat = g_hash_table_lookup(seats->all, mac);
+
+	if (!seat)
+		return;
+	g_strlcpy(seat->refused, keyboard, sizeof(seat->refused));
+	g_strlcpy(seat->refused_by, image, sizeof(seat->refused_by));
+}
+
 void seats_shows(struct seats *seats, const char *mac, const char *mode)
 {
 	struct seat *seat = g_hash_table_lookup(seats->all, mac);
@@ -457,6 +475,9 @@ json_t *seats_list(const struct seats *seats, const GPtrArray *list)
 		json_t *row = row_json(seats, &seat->row);
 
 		json_object_set_new(row, "shown", json_string(seat->shown));
+		json_object_set_new(row, "keyboard_missing",
+			json_string(!strcmp(seat->refused, seat->row.keyboard) ? seat->refused_by
+									       : ""));
 		json_array_append_new(array, row);
 	}
 	return array;

@@ -40,6 +40,12 @@ const char *seats_place(const struct seats *seats, const char *mac);
 const char *seats_language(const struct seats *seats, const char *mac);
 /* The mode that the screen there is to have, "" = its own; borrowed. */
 const char *seats_screen(const struct seats *seats, const char *mac);
+/* The keyboard there (broker/shared/keyboard.h), "" = none is set; borrowed. */
+const char *seats_keyboard(const struct seats *seats, const char *mac);
+/* The desktop of the user there could not take `keyboard`: its `image` lacks the layout, or the
+ * agent that sets it; "", "": it could. Shown as long as the seat has that keyboard set. */
+void seats_keyboard_refused(
+	struct seats *seats, const char *mac, const char *keyboard, const char *image);
 /* The viewer there says which mode it has; what is none is not taken. */
 void seats_shows(struct seats *seats, const char *mac, const char *mode);
 /* Why nobody may log in there, a sentence for the form that the caller frees; NULL: one may. */

@@ -7,6 +7,7 @@
 #include "broker/daemon/broker.h"
 #include "broker/daemon/seat_name.h"
 #include "broker/daemon/seats.h"
+#include "broker/shared/keyboard.h"
 #include "broker/shared/screen_mode.h"
 
 struct seat {
@@ -16,6 +17,8 @@ struct seat {
 	gint64 power_until_ms;       /* of broker_now_ms */
 	gint64 noted_wall_ms;        /* when it was last put among those to be stored */
 	char shown[SCREEN_MODE_MAX]; /* the mode that its viewer has said; not stored */
+	/* A keyboard that a desktop there could not take, and its image; not stored. */
+	char refused[KEYBOARD_MAX], refused_by[CORE_NAME_MAX];
 };
 
 struct seats {

@@ -2,6 +2,7 @@
 /* The settings of a seat: what they are called, where a row has them, what they may be. They are
  * the place's: whoever gets its name gets them. */
 #include "broker/daemon/seats_internal.h"
+#include "broker/shared/keyboard.h"
 #include "broker/shared/screen_mode.h"
 #include "images/store/bootplan.h"
 
@@ -10,6 +11,7 @@
 
 G_STATIC_ASSERT(sizeof(((struct store_seat *)0)->kernel) == BOOTPLAN_KERNEL_MAX);
 G_STATIC_ASSERT(sizeof(((struct store_seat *)0)->screen) == SCREEN_MODE_MAX);
+G_STATIC_ASSERT(sizeof(((struct store_seat *)0)->keyboard) == KEYBOARD_MAX);
 
 /* A language of login forms. */
 static gboolean check_language(const char *value, GError **error)
@@ -51,6 +53,18 @@ static gboolean check_screen(const char *value, GError **error)
 		       value);
 }
 
+static gboolean check_keyboard(const char *value, GError **error)
+{
+	struct keyboard keyboard;
+
+	return keyboard_parse(value, &keyboard) ||
+	       broker_refuse(error, BROKER_ERROR_INVALID,
+		       "keyboard = \"%s\": allowed is an X layout with or without a variant, such "
+		       "as "
+		       "us, kr, kr(kr104) or de(nodeadkeys), or nothing for the image's own",
+		       value);
+}
+
 static const struct {
 	const char *key;
 	size_t at, size;  /* in struct store_seat */
@@ -63,6 +77,7 @@ static const struct {
 	{SETTING(channel), "stable", check_channel},
 	{SETTING(kernel), NULL, check_kernel},
 	{SETTING(screen), "preferred", check_screen},
+	{SETTING(keyboard), NULL, check_keyboard},
 #undef SETTING
 };
 

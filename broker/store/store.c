@@ -79,10 +79,14 @@ static const char seat_boot_schema[] =
 	"ALTER TABLE seat ADD COLUMN kernel TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE seat ADD COLUMN screen TEXT NOT NULL DEFAULT '';";
 
+/* Version 6: a seat's keyboard. */
+static const char seat_keyboard_schema[] =
+	"ALTER TABLE seat ADD COLUMN keyboard TEXT NOT NULL DEFAULT '';";
+
 /* What leads to each version from the one before it: a new file takes the same way as an old one,
  * so that the columns are the same. */
-static const char *const schemas[] = {
-	first_schema, handoff_schema, volume_schema, seat_schema, seat_boot_schema};
+static const char *const schemas[] = {first_schema, handoff_schema, volume_schema, seat_schema,
+	seat_boot_schema, seat_keyboard_schema};
 #define SCHEMA_VERSION ((int)G_N_ELEMENTS(schemas))
 
 /* Made also in a file that is older than they are: what does not know them does not miss them. */
@@ -471,17 +475,17 @@ gboolean store_put_seat(
 	if (!row)
 		return run(store, error, "DELETE FROM seat WHERE mac = ?", "s", mac);
 	return run(store, error,
-		"INSERT OR REPLACE INTO seat VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		"sssiiiissss", mac, row->name, row->address, (gint64)row->approved,
+		"INSERT OR REPLACE INTO seat VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"sssiiiisssss", mac, row->name, row->address, (gint64)row->approved,
 		row->first_wall_ms, row->last_wall_ms, (gint64)row->boots, row->language,
-		row->channel, row->kernel, row->screen);
+		row->channel, row->kernel, row->screen, row->keyboard);
 }
 
 gboolean store_load_seats(struct store *store, store_seat_func seat, gpointer data, GError **error)
 {
 	sqlite3_stmt *row = query(store, error,
 		"SELECT mac, name, address, approved, first_wall_ms, last_wall_ms, boots,"
-		" language, channel, kernel, screen FROM seat",
+		" language, channel, kernel, screen, keyboard FROM seat",
 		"");
 	int result = SQLITE_ERROR;
 
@@ -500,6 +504,7 @@ gboolean store_load_seats(struct store *store, store_seat_func seat, gpointer da
 		text(row, 8, one.channel, sizeof(one.channel));
 		text(row, 9, one.kernel, sizeof(one.kernel));
 		text(row, 10, one.screen, sizeof(one.screen));
+		text(row, 11, one.keyboard, sizeof(one.keyboard));
 		seat(&one, data);
 	}
 	sqlite3_finalize(row);

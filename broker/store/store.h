@@ -35,10 +35,11 @@ struct store_seat {
 	char mac[CORE_MAC_MAX];
 	char name[STORE_SEAT_NAME_MAX]; /* "ROOM/NAME"; empty = none */
 	char address[CORE_ADDR_MAX];
-	char language[8]; /* of its login form; empty = the site's */
-	char channel[8];  /* of the PCs' image: "testing"; empty = stable */
-	char kernel[161]; /* further options of its kernel */
-	char screen[24];  /* the mode that its screen is to have; empty = the screen's own */
+	char language[8];  /* of its login form; empty = the site's */
+	char channel[8];   /* of the PCs' image: "testing"; empty = stable */
+	char kernel[161];  /* further options of its kernel */
+	char screen[24];   /* the mode that its screen is to have; empty = the screen's own */
+	char keyboard[48]; /* its layout; empty = US at the form, the image's own in desktops */
 	gboolean approved;
 	gint64 first_wall_ms, last_wall_ms;
 	guint64 boots;

@@ -109,6 +109,9 @@ static void request(void *context, const char *text, size_t length)
 	case AGENT_OP_STATUS:
 		status_request(agent, r.id);
 		break;
+	case AGENT_OP_KEYBOARD:
+		agent_keyboard_request(agent, &r);
+		break;
 	}
 }
 
@@ -154,6 +157,7 @@ static void x_ready(struct agent *agent)
 		}
 		agent_log("x-ready");
 		watch(agent, agent->x.fd, EPOLLIN, SOURCE_X);
+		agent_keyboard_x_ready(agent);
 		agent_claim_x_ready(agent);
 		agent_rehearsal_x_ready(agent);
 		return;
@@ -221,6 +225,8 @@ static void children(struct agent *agent)
 			agent_claim_job_ended(agent, status);
 		else if (pid == agent->session_pid)
 			agent_claim_session_exited(agent);
+		else if (pid == agent->keyboard_pid)
+			agent_keyboard_exited(agent, status);
 		else if (pid == agent->rehearsal_pid)
 			agent_rehearsal_exited(agent);
 		else if (pid == agent->x.pid)
@@ -335,8 +341,9 @@ static bool init(struct agent *agent)
 	char drawn[16] = "", rehearse[8] = "";
 
 	memset(agent, 0, sizeof(*agent));
-	agent->wait_pid = agent->session_pid = agent->job_pid = agent->rehearsal_pid = -1;
-	agent->release_id = agent->status_id = -1;
+	agent->wait_pid = agent->session_pid = agent->job_pid = -1;
+	agent->rehearsal_pid = agent->keyboard_pid = -1;
+	agent->release_id = agent->status_id = agent->keyboard_id = -1;
 	strcpy(agent->language, "C.UTF-8");
 	read_word("/proc/cmdline", "carrel.image=", " \n", agent->image, sizeof(agent->image));
 	read_word("/etc/default/locale", "LANG=", "\n", agent->language, sizeof(agent->language));

@@ -85,6 +85,11 @@ struct agent {
 	pid_t session_pid, job_pid; /* -1 when there is none */
 	struct agent_job_text *job; /* shared with jobs */
 	int64_t status_id;          /* of an unanswered status; -1 when there is none */
+	struct keyboard keyboard;   /* what the seat has; empty: the image's own */
+	int64_t keyboard_id;        /* of an unanswered keyboard; -1 when there is none */
+	bool keyboard_due;          /* the X server has not been told */
+	bool keyboard_refused;      /* it has no such layout, and has its own */
+	pid_t keyboard_pid;         /* of the program that tells it; -1 when it does not run */
 };
 
 int64_t agent_now_ms(void);
@@ -100,6 +105,11 @@ void agent_say_status(struct agent *agent, int64_t idle_ms); /* -1: not known */
 
 /* Log lines, key=value; the journal keeps them as long as the VM lives. */
 void agent_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* agent_keyboard.c: the layout of the seat at which the user sits. */
+void agent_keyboard_request(struct agent *agent, const struct agent_request *request);
+void agent_keyboard_x_ready(struct agent *agent);
+void agent_keyboard_exited(struct agent *agent, int status);
 
 /* agent_claim.c: what happened, told to the states. */
 void agent_claim_request(struct agent *agent, const struct agent_request *request);

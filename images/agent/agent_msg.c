@@ -87,6 +87,18 @@ static const char *parse_plain(json_t *json)
 		       : NULL;
 }
 
+static const char *parse_keyboard(json_t *json, struct agent_request *request)
+{
+	const char *op, *keyboard;
+	json_int_t id;
+
+	if (json_unpack(json, "{s:s, s:I, s:s !}", "op", &op, "id", &id, "keyboard", &keyboard))
+		return "keyboard needs id, keyboard and nothing else";
+	if (*keyboard && !keyboard_parse(keyboard, &request->keyboard))
+		return "keyboard is not an X layout with or without a variant";
+	return NULL;
+}
+
 static const char *parse_object(json_t *json, struct agent_request *request)
 {
 	const char *op = json_string_value(json_object_get(json, "op"));
@@ -112,7 +124,11 @@ static const char *parse_object(json_t *json, struct agent_request *request)
 		request->op = AGENT_OP_STATUS;
 		return parse_plain(json);
 	}
-	return "op is not one of hello, claim, release, status";
+	if (strcmp(op, "keyboard") == 0) {
+		request->op = AGENT_OP_KEYBOARD;
+		return parse_keyboard(json, request);
+	}
+	return "op is not one of hello, claim, release, status, keyboard";
 }
 
 const char *agent_msg_parse(const char *line, size_t length, struct agent_request *request)

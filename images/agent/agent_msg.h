@@ -6,6 +6,8 @@
 #ifndef CARREL_AGENT_MSG_H
 #define CARREL_AGENT_MSG_H
 
+#include "broker/shared/keyboard.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +17,13 @@
 #define AGENT_NAME_MAX 96    /* with the terminator */
 #define AGENT_VOLUME_MAX 21  /* a virtio disk's serial has at most 20 bytes */
 
-enum agent_op { AGENT_OP_HELLO, AGENT_OP_CLAIM, AGENT_OP_RELEASE, AGENT_OP_STATUS };
+enum agent_op {
+	AGENT_OP_HELLO,
+	AGENT_OP_CLAIM,
+	AGENT_OP_RELEASE,
+	AGENT_OP_STATUS,
+	AGENT_OP_KEYBOARD,
+};
 
 struct agent_request {
 	enum agent_op op;
@@ -25,6 +33,7 @@ struct agent_request {
 	char volume[AGENT_VOLUME_MAX];
 	uid_t uid;
 	gid_t gid;
+	struct keyboard keyboard; /* empty: the image's own */
 };
 
 /*

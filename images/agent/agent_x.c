@@ -109,6 +109,33 @@ static xcb_atom_t intern(xcb_connection_t *connection, const char *name)
 	return atom;
 }
 
+/*
+ * What the server has made of the image's configuration: the property is five texts, each with its
+ * end: rules, model, layout, variant, options (xkeyboard-config, "How to further enhance").
+ */
+static void read_keyboard(struct agent_x *x)
+{
+	xcb_atom_t names = intern(x->connection, "_XKB_RULES_NAMES");
+	xcb_get_property_reply_t *reply = xcb_get_property_reply(x->connection,
+		xcb_get_property(x->connection, 0, x->root, names, XCB_ATOM_STRING, 0, 256), NULL);
+	const char *at = reply ? xcb_get_property_value(reply) : "";
+	size_t left = reply ? (size_t)xcb_get_property_value_length(reply) : 0;
+	char *const fields[] = {NULL, NULL, x->layout, x->variant};
+
+	x->layout[0] = x->variant[0] = '\0';
+	for (unsigned i = 0; i < 4; i++) {
+		size_t length = strnlen(at, left);
+
+		if (length == left)
+			break;
+		if (fields[i] && length < sizeof(x->layout))
+			memcpy(fields[i], at, length + 1);
+		at += length + 1;
+		left -= length + 1;
+	}
+	free(reply);
+}
+
 bool agent_x_connect(struct agent_x *x)
 {
 	const uint32_t mask = XCB_EVENT_MASK_PROPERTY_CHANGE | XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY;
@@ -135,6 +162,7 @@ bool agent_x_connect(struct agent_x *x)
 	x->type = intern(x->connection, "_NET_WM_WINDOW_TYPE");
 	x->type_desktop = intern(x->connection, "_NET_WM_WINDOW_TYPE_DESKTOP");
 	x->type_dock = intern(x->connection, "_NET_WM_WINDOW_TYPE_DOCK");
+	read_keyboard(x);
 	(void)xcb_get_extension_data(x->connection, &xcb_screensaver_id);
 	xcb_change_window_attributes(x->connection, x->root, XCB_CW_EVENT_MASK, &mask);
 	xcb_flush(x->connection);

@@ -27,7 +27,8 @@ struct agent_x {
 
 	xcb_connection_t *connection; /* owned; NULL until connected */
 	int fd;
-	bool stopping; /* it has been told to end */
+	bool stopping;                /* it has been told to end */
+	char layout[64], variant[64]; /* those with which it has started; "": not known */
 	xcb_window_t root;
 	xcb_atom_t wm_check, client_list, type, type_desktop, type_dock;
 	unsigned mapped; /* windows that were mapped since wm_running: its panel is the first */

@@ -153,7 +153,7 @@ recipe_check_desktop() {
 	recipe_allow handoff 'hard|live' 'hard, live'
 	recipe_allow rehearse 'yes|no' 'yes, no'
 	recipe_allow drawn 'window|desktop' 'window, desktop'
-	recipe_allow keyboard '[a-z]{2,12}(\([a-z0-9_-]+\))?' 'an X layout with or without a variant, such as us, kr or de(nodeadkeys)'
+	recipe_allow keyboard '[a-z]{2,12}(\([A-Za-z0-9_][A-Za-z0-9_-]{0,30}\))?' 'an X layout with or without a variant, such as us, kr or de(nodeadkeys)'
 	recipe_allow memory_min '[1-9][0-9]{2,6}' 'MiB, at least 100'
 	recipe_allow upper '[1-9][0-9]?%|[1-9][0-9]*[kmg]' 'a part of memory such as 40%, or a size such as 300m'
 	recipe_allow language '[A-Za-z_]+\.UTF-8' 'a UTF-8 locale, such as ko_KR.UTF-8'

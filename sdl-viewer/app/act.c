@@ -65,9 +65,27 @@ static void set_mode(struct app *app, const char *text)
 	app_hello(app);
 }
 
+/* The layout of the seat's keyboard, for the form. In a window the text comes from SDL. */
+static void set_keyboard(struct app *app, const char *text)
+{
+	struct keyboard wanted;
+
+	keyboard_parse(text, &wanted);
+	if (!app->evdev || memcmp(&wanted, &app->keyboard, sizeof(wanted)) == 0)
+		return;
+	app->keyboard = wanted;
+	layout_close(app->layout);
+	app->layout = wanted.layout[0] ? layout_open(&wanted) : NULL;
+	app->typing.layout = app->layout;
+	if (wanted.layout[0])
+		log_event(app->layout ? LOG_INFO : LOG_WARN,
+			app->layout ? "keyboard" : "keyboard-missing", "keyboard", text, NULL);
+}
+
 static void show_site(struct app *app, const struct event *event)
 {
 	set_mode(app, event->screen);
+	set_keyboard(app, event->keyboard);
 	utf8_clean(app->cards.site, sizeof(app->cards.site), event->text);
 	if (event->code[0])
 		app->cards.language = language_parse(event->code);

@@ -188,6 +188,8 @@ void app_close(struct app *app)
 		act_close_connections(app);
 	control_free(app->control);
 	form_clear(&app->form);
+	layout_close(app->layout);
+	app->layout = app->typing.layout = NULL;
 	evdev_close(app->evdev);
 	draw_close(&app->cards.draw);
 	if (app->screen.presenter)

@@ -68,6 +68,8 @@ struct app {
 	struct form form;
 	struct form_layout form_layout;
 	struct typing typing;
+	struct layout *layout;    /* owned; NULL = US */
+	struct keyboard keyboard; /* whose it is; empty = none is set */
 	unsigned percent;
 	char stage[32], stage_text[512], trouble[512];
 	char title[128], message[512]; /* of STATE_MESSAGE */

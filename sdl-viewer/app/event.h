@@ -12,7 +12,7 @@
 
 enum event_type {
 	/* from the broker */
-	EVENT_HELLO,        /* text=site, code=language, power, notice, screen */
+	EVENT_HELLO,        /* text=site, code=language, power, notice, screen, keyboard */
 	EVENT_HELLO_FAILED, /* text */
 	EVENT_KNOCK,        /* there is something new for this PC: ask for it */
 	EVENT_LOGIN_FAILED, /* code, text: the request itself failed */
@@ -63,9 +63,10 @@ struct event {
 	unsigned ms, from_mib, size_mib; /* of a hand-off; a size of 0 = not said */
 	uint16_t port;
 	char code[32];
-	char text[512];   /* clean for display (utf8_clean) */
-	char screen[24];  /* the mode that the screen is to have; empty = its own */
-	char notice[256]; /* why nobody may log in at this PC; clean for display */
+	char text[512];    /* clean for display (utf8_clean) */
+	char screen[24];   /* the mode that the screen is to have; empty = its own */
+	char keyboard[48]; /* the layout of its keyboard; empty = US */
+	char notice[256];  /* why nobody may log in at this PC; clean for display */
 	char host[64];
 	char tls_name[128];
 	char ticket[64]; /* secret: wiped by event_free */

@@ -108,7 +108,7 @@ static void form_command(struct app *app, SDL_Scancode scancode)
 static void form_key_down(struct app *app, SDL_Scancode scancode)
 {
 	struct typing_result result;
-	struct typing plain = {.korean = false};
+	struct typing plain = {.korean = false, .layout = app->typing.layout};
 
 	app->view_changed = true;
 	if (!app->evdev) {
@@ -138,8 +138,11 @@ static void form_key_down(struct app *app, SDL_Scancode scancode)
 static bool chord(struct app *app, SDL_Scancode scancode, bool repeat)
 {
 	const unsigned all = MODIFIER_CTRL | MODIFIER_ALT | MODIFIER_SHIFT;
+	unsigned held = modifiers(app);
 
-	if (modifiers(app) != all)
+	if (held & MODIFIER_ALTGR)
+		held = (held & ~(unsigned)MODIFIER_ALTGR) | MODIFIER_ALT;
+	if (held != all)
 		return false;
 	if (scancode == SDL_SCANCODE_Q && menu_may_open(app)) {
 		if (!repeat)

@@ -172,6 +172,9 @@ struct event *decode_hello(const char *body, size_t size)
 		if (!take_word(
 			    event->screen, sizeof(event->screen), text_of(object, "screen"), "@"))
 			event->screen[0] = 0;
+		if (!take_word(event->keyboard, sizeof(event->keyboard),
+			    text_of(object, "keyboard"), "()_-"))
+			event->keyboard[0] = 0;
 		utf8_clean(event->notice, sizeof(event->notice), text_of(object, "held"));
 		event->power = !strcmp(text_of(object, "power"), "off")      ? POWER_OFF
 			       : !strcmp(text_of(object, "power"), "reboot") ? POWER_REBOOT

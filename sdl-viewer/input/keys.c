@@ -106,8 +106,9 @@ unsigned key_modifier(SDL_Scancode scancode)
 	case SDL_SCANCODE_RCTRL:
 		return MODIFIER_CTRL;
 	case SDL_SCANCODE_LALT:
-	case SDL_SCANCODE_RALT:
 		return MODIFIER_ALT;
+	case SDL_SCANCODE_RALT:
+		return MODIFIER_ALTGR;
 	default:
 		return 0;
 	}

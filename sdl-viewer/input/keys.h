@@ -23,8 +23,9 @@ const struct key *key_by_scancode(SDL_Scancode scancode);
 /* The table, for its test. */
 const struct key *key_table(unsigned *count);
 
-/* Modifiers as the viewer keeps them, both sides alike. */
-enum key_modifier { MODIFIER_SHIFT = 1, MODIFIER_CTRL = 2, MODIFIER_ALT = 4 };
+/* Modifiers as the viewer keeps them, both sides alike but for Alt: the right one is AltGr on many
+ * keyboards. */
+enum key_modifier { MODIFIER_SHIFT = 1, MODIFIER_CTRL = 2, MODIFIER_ALT = 4, MODIFIER_ALTGR = 8 };
 
 /* The modifier that a key is, 0 for others. */
 unsigned key_modifier(SDL_Scancode scancode);

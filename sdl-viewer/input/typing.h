@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Keys to text on the bare console, where no input method runs: the US layout, and Korean when it
- * is switched on (Hangul key, right Alt, shift + space).
+ * Keys to text on the bare console, where no input method runs: the seat's layout, US where it has
+ * none set, and Korean when it is switched on: by the Hangul key, and where right Alt is not AltGr
+ * by it and by shift + space.
  */
 #ifndef CARREL_VIEWER_TYPING_H
 #define CARREL_VIEWER_TYPING_H
@@ -10,10 +11,12 @@
 #include <stdbool.h>
 
 #include "sdl-viewer/input/hangul.h"
+#include "sdl-viewer/input/layout.h"
 
 struct typing {
 	struct hangul syllable;
 	bool korean;
+	struct layout *layout; /* borrowed; NULL = US */
 };
 
 struct typing_result {
@@ -22,7 +25,8 @@ struct typing_result {
 	bool taken;      /* the key is used up; else it is the form's (Backspace, Enter, ...) */
 };
 
-void typing_reset(struct typing *typing); /* drops the syllable, keeps the language */
+/* Drops the syllable and a dead key, keeps the language. */
+void typing_reset(struct typing *typing);
 
 /* A key going down, `modifiers` as in keys.h. */
 void typing_key(struct typing *typing, SDL_Scancode scancode, unsigned modifiers, bool caps_lock,

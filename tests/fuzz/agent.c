@@ -12,7 +12,15 @@ static void line(void *context, const char *text, size_t length)
 	struct agent_request request;
 
 	(void)context;
-	if (!text || agent_msg_parse(text, length, &request) || request.op != AGENT_OP_CLAIM)
+	if (!text || agent_msg_parse(text, length, &request))
+		return;
+	/* what was accepted can be a program's argument and the name of a file */
+	if (strspn(request.keyboard.layout, "abcdefghijklmnopqrstuvwxyz") !=
+			strlen(request.keyboard.layout) ||
+		strpbrk(request.keyboard.variant, "/.()\"' \n;$") ||
+		request.keyboard.variant[0] == '-')
+		abort();
+	if (request.op != AGENT_OP_CLAIM)
 		return;
 	/* what was accepted can be made a path, a passwd line and a sysfs comparison */
 	if (!agent_msg_user_ok(request.user) || strchr(request.full_name, ':') ||

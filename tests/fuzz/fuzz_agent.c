@@ -4,6 +4,7 @@
  * is played here: one desktop with a claim under way; any event that comes out must be about it.
  */
 #include "broker/daemon/agent.h"
+#include "broker/daemon/seats.h"
 #include "broker/daemon/worker.h"
 #include "broker/shared/log.h"
 
@@ -13,8 +14,9 @@
 
 #define DESKTOP 7
 
-static struct core_desktop desktop = {.id = DESKTOP, .server = 1};
-static struct core_session session = {.id = 3, .user = "alice"};
+static struct core_desktop desktop = {.id = DESKTOP, .server = 1, .image = "lite@20260301.1"};
+static struct core_session session = {
+	.id = 3, .user = "alice", .seat = "52:54:00:77:00:01", .desktop = DESKTOP};
 static unsigned claimed;
 
 void broker_post(struct broker *broker, const struct core_event *event)
@@ -73,6 +75,23 @@ const struct core_session *core_session_get(const struct core *core, uint64_t id
 {
 	(void)core;
 	return id == session.id ? &session : NULL;
+}
+
+const char *seats_keyboard(const struct seats *seats, const char *mac)
+{
+	(void)seats;
+	if (strcmp(mac, session.seat) != 0)
+		abort();
+	return "de";
+}
+
+void seats_keyboard_refused(
+	struct seats *seats, const char *mac, const char *keyboard, const char *image)
+{
+	(void)seats;
+	if (strcmp(mac, session.seat) != 0 || (*keyboard && strcmp(keyboard, "de") != 0) ||
+		(*image && strcmp(image, desktop.image) != 0))
+		abort();
 }
 
 void log_event(enum log_level level, const char *event, ...)

@@ -315,21 +315,37 @@ def toggle_hangul(vm):
                    "the input method's change")
 
 
-def test_hangul_by_its_key(boot, tmp_path):
+def test_hangul_by_its_key_and_other_layouts(boot, tmp_path):
     volume = tmp_path / "volume"
     make_volume(volume, owner=0)  # a volume of nobody yet becomes the user's
     vm = boot()
     vm.wait_event("hello")
-    wait_rehearsal(vm)  # which ends at once for him
+    wait_rehearsal(vm)  # which ends at once for him, and its X server with it
+    assert vm.ask(op="keyboard", keyboard="kr")["ok"]
     log_in(vm, volume)
     vm.type("echo ")
     toggle_hangul(vm)
     vm.type("gksrmf ", step=1)  # as a person does: each key changes the syllable on the screen
     toggle_hangul(vm)
-    vm.type("> hangul.txt; jwm -exit\n")
+    vm.type("> hangul.txt; echo ")
+    # He sits at other seats meanwhile. One has a keyboard that the image does not know.
+    assert vm.ask(op="keyboard", keyboard="de(nodeadkeys)")["ok"]
+    assert vm.ask(op="keyboard", keyboard="de(nodeadkeys)")["ok"]
+    vm.type("zy", step=1)
+    for _ in range(2):
+        answer = vm.ask(op="keyboard", keyboard="xx")
+        assert (answer["ok"], answer["code"]) == (False, "keyboard")
+    vm.type("zy", step=1)
+    assert vm.ask(op="keyboard", keyboard="fr")["ok"]
+    vm.type("aq", step=1)
+    assert vm.ask(op="keyboard", keyboard="")["ok"]
+    vm.screen(png=tmp_path / "layouts.png")
+    vm.type("aq", step=1)
+    vm.type(" > layouts.txt; jwm -exit\n")
     vm.wait_event("session-ended", 60)
     assert vm.ask(op="release")["ok"]
     assert file_on_volume(volume, "hangul.txt") == "한글\n"
+    assert file_on_volume(volume, "layouts.txt") == "yzzyqaaq\n"
 
 
 def test_tampered_image_does_not_run(boot, version, tmp_path):

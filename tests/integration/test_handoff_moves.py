@@ -72,6 +72,7 @@ class Viewer:
 
 def test_an_admin_moves_somebody(site):
     viewer = Viewer(site)
+    site.cli("seat", "set", "52:54:00:77:00:01", "keyboard=de")
     before = session(site)
     target = other(before["server"])
     site.cli("session", "move", "alice", "--to", target, "--size", "1024")
@@ -86,7 +87,7 @@ def test_an_admin_moves_somebody(site):
     assert after["desktop"] != before["desktop"]
     peers = {"one": site.server, "two": site.two}
     vm = peers[target].desktops[after["desktop"]]
-    assert vm["user"] == "alice" and vm["volume"]
+    assert vm["user"] == "alice" and vm["volume"] and vm["keyboard"] == "de"
     peers[before["server"]].wait(lambda: before["desktop"] not in peers[before["server"]].desktops)
     assert site.netd.forwards[("127.77.0.101", ready["port"])][0] == peers[target].host
 

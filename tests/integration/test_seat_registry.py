@@ -236,6 +236,79 @@ def test_a_seat_has_its_mode_of_the_screen(make_site):
     assert hello(1, "") is None and seats(site)[0]["screen"] == ""
 
 
+def test_a_seat_has_its_keyboard(make_site):
+    site = make_site()
+
+    def hello(number):
+        status, answer = site.request("POST", "/v1/client/hello", {"seat": MAC % number})
+        assert status == 200
+        return answer.get("keyboard")
+    for number in (1, 2):
+        site.cli("seat", "name", MAC % number, "room/%d" % number)
+    site.cli("seat", "set", "room/1", "keyboard=de(nodeadkeys)")
+    assert hello(1) == "de(nodeadkeys)" and hello(2) is None
+    assert "keyboard   de(nodeadkeys)\n" in site.cli("seat", "show", "room/1").stdout
+    assert [s["keyboard"] for s in seats(site)] == ["de(nodeadkeys)", ""]
+    for bad in ("de(", "DE", "us,kr", "../us", "us -option x", "한국", "us(a)(b)", "u", "x" * 900):
+        said = site.cli("seat", "set", "room/1-2", "keyboard=" + bad, status=1).stderr
+        assert 'keyboard = "%s"' % bad in said and "kr(kr104) or de(nodeadkeys), or nothing" in said
+    assert "line 2: keyboard = " in site.cli("seat", "import", "-", stdin="mac,name,keyboard\n%s,room/3,D\n" % (MAC % 3),
+                                             status=1).stderr
+    assert [s["keyboard"] for s in seats(site)] == ["de(nodeadkeys)", ""]
+    site.cli("seat", "import", "-", stdin="mac,name,keyboard\n%s,room/2,kr\n" % (MAC % 2))
+    site.stop()
+    site.start()
+    assert hello(1) == "de(nodeadkeys)" and hello(2) == "kr"
+    site.cli("seat", "set", "room/2", "keyboard=")
+    assert hello(2) is None
+
+
+def test_a_desktop_is_told_the_keyboard_of_its_seat(make_site):
+    """Before the session starts, and again wherever its user goes."""
+    site = make_site()
+    site.add_server()
+    for number in (1, 2, 3):
+        site.cli("seat", "name", MAC % number, "room/%d" % number)
+    site.cli("seat", "set", "room/1", "keyboard=de")
+
+    def heard():
+        return [a["message"].get("keyboard", a["message"]["op"]) for a in site.server.asked
+                if a["op"] == "agent-send" and a["message"]["op"] in ("keyboard", "claim")]
+
+    def sit(number):
+        _, stream = site.login(seat=MAC % number, client="127.77.0.10%d" % number)
+        stream.wait("ready")
+    sit(1)
+    site.server.wait(lambda: heard() == ["de", "claim", "de"])
+    sit(2)  # which has none: the image's own
+    site.server.wait(lambda: heard() == ["de", "claim", "de", ""])
+    site.cli("seat", "set", "room/3", "keyboard=fr")
+    site.server.keyboard_answer = ("keyboard", "this image has no such layout")
+    sit(3)
+    site.server.wait(lambda: heard()[-1] == "fr")
+    site.wait_log("keyboard=fr image=desktop-lite@")
+    note = "its keyboard has no effect in desktops of desktop-lite@"
+    assert note in site.cli("seat", "show", "room/3").stdout
+    assert note not in site.cli("seat", "show", "room/1-2").stdout
+    assert seats(site)[2]["keyboard_missing"].startswith("desktop-lite@")
+    # The session goes on all the same, and the note is of that keyboard alone.
+    assert [s["state"] for s in json.loads(site.cli("session", "list", "--json").stdout)["sessions"]] == ["connected"]
+    site.server.keyboard_answer = None
+    site.cli("seat", "set", "room/3", "keyboard=kr")
+    assert note not in site.cli("seat", "show", "room/3").stdout
+    # An agent that is asked anew before it has answered says nothing about its image.
+    site.cli("seat", "set", "room/2", "keyboard=kr")
+    site.server.keyboard_answer = ("state", "another keyboard was asked for meanwhile")
+    sit(2)
+    site.server.wait(lambda: heard()[-1] == "kr")
+    site.server.keyboard_answer = None
+    # One that has it now.
+    site.cli("seat", "set", "room/3", "keyboard=fr")
+    assert note in site.cli("seat", "show", "room/3").stdout
+    sit(3)
+    site.wait_status(lambda _: note not in site.cli("seat", "show", "room/1-3").stdout)
+
+
 def test_pcs_switch_off_when_told_or_by_policy(make_site):
     site = make_site()
     site.add_server()
@@ -312,7 +385,7 @@ def test_import_and_export(make_site, tmp_path):
     assert site.cli("seat", "import", str(file)).stdout == "Seats: 30 new, 0 changed, 0 as before.\n"
     assert [s["name"] for s in seats(site)] == ["room-301/%d" % n for n in range(1, 31)]
     exported = site.cli("seat", "export").stdout
-    assert exported.splitlines()[:2] == ["mac,name,language,channel,kernel,screen", MAC % 1 + ",room-301/1,,,,"]
+    assert exported.splitlines()[:2] == ["mac,name,language,channel,kernel,screen,keyboard", MAC % 1 + ",room-301/1,,,,,"]
     assert len(exported.splitlines()) == 31
     changed = exported.replace("/1,", "/x,").replace("/2,", "/1,ko").replace("/x,", "/2,")
     done = json.loads(site.cli("seat", "import", "-", "--json", stdin=changed).stdout)
@@ -322,9 +395,10 @@ def test_import_and_export(make_site, tmp_path):
     site.cli("seat", "import", "-", stdin="mac,name\n" + MAC % 2 + ",room-301/1\n")
     assert seats(site)[0]["language"] == "ko"
     # All settings go out and come in as they are.
-    site.cli("seat", "set", "room-301/3", "channel=testing", "kernel=nomodeset acpi=off")
+    site.cli("seat", "set", "room-301/3", "channel=testing", "kernel=nomodeset acpi=off",
+             "keyboard=de(nodeadkeys)")
     all_set = site.cli("seat", "export").stdout
-    assert MAC % 3 + ',room-301/3,,testing,"nomodeset acpi=off",\n' in all_set
+    assert MAC % 3 + ',room-301/3,,testing,"nomodeset acpi=off",,de(nodeadkeys)\n' in all_set
     assert json.loads(site.cli("seat", "import", "-", "--json", stdin=all_set).stdout)["changed"] == 0
     # What was exported is the way back.
     site.cli("seat", "import", "-", stdin=exported)

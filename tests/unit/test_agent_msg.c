@@ -107,6 +107,32 @@ static void test_plain(void **state)
 	assert_int_equal(r.op, AGENT_OP_STATUS);
 }
 
+static void test_keyboard(void **state)
+{
+	static const char *const bad[] = {"{\"op\":\"keyboard\",\"id\":7}",
+		"{\"op\":\"keyboard\",\"keyboard\":\"us\"}",
+		"{\"op\":\"keyboard\",\"id\":7,\"keyboard\":7}",
+		"{\"op\":\"keyboard\",\"id\":7,\"keyboard\":\"us\",\"user\":\"bob\"}",
+		"{\"op\":\"keyboard\",\"id\":7,\"keyboard\":\"us -option x\"}",
+		"{\"op\":\"keyboard\",\"id\":7,\"keyboard\":\"../../tmp/x\"}",
+		"{\"op\":\"keyboard\",\"id\":7,\"keyboard\":\"us(a)(b)\"}",
+		"{\"op\":\"keyboard\",\"id\":7,\"keyboard\":\"us\\u0000\"}"};
+	struct agent_request r;
+
+	(void)state;
+	assert_null(parse("{\"op\":\"keyboard\",\"id\":7,\"keyboard\":\"de(nodeadkeys)\"}", &r));
+	assert_int_equal(r.op, AGENT_OP_KEYBOARD);
+	assert_int_equal(r.id, 7);
+	assert_string_equal(r.keyboard.layout, "de");
+	assert_string_equal(r.keyboard.variant, "nodeadkeys");
+	assert_null(parse("{\"op\":\"keyboard\",\"id\":8,\"keyboard\":\"\"}", &r));
+	assert_string_equal(r.keyboard.layout, "");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		assert_non_null(parse(bad[i], &r));
+		assert_string_equal(r.keyboard.layout, "");
+	}
+}
+
 static void test_refused(void **state)
 {
 	static const char *const lines[] = {"", "x", "7", "[]", "{}", "{\"op\":7}",
@@ -168,6 +194,7 @@ int main(void)
 		cmocka_unit_test(test_full_name),
 		cmocka_unit_test(test_claim_refused),
 		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_keyboard),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_lines),
 	};

@@ -262,6 +262,7 @@ static void test_seats(void **state)
 		.channel = "testing",
 		.kernel = "nomodeset acpi=off",
 		.screen = "1920x1080@60",
+		.keyboard = "de(nodeadkeys)",
 		.approved = TRUE,
 		.first_wall_ms = 1700000000123,
 		.last_wall_ms = 1700000000456,
@@ -285,6 +286,7 @@ static void test_seats(void **state)
 	assert_string_equal(one->channel, "testing");
 	assert_string_equal(one->kernel, "nomodeset acpi=off");
 	assert_string_equal(one->screen, "1920x1080@60");
+	assert_string_equal(one->keyboard, "de(nodeadkeys)");
 	assert_true(one->approved);
 	assert_int_equal(one->first_wall_ms, 1700000000123);
 	assert_int_equal(one->last_wall_ms, 1700000000456);
@@ -337,11 +339,11 @@ static void test_a_newer_file_is_refused(void **state)
 	struct fixture *f = *state;
 	g_autoptr(GError) error = NULL;
 
-	exec(f, "PRAGMA user_version = 6");
+	exec(f, "PRAGMA user_version = 7");
 	assert_null(store_open(f->path, &error));
 	assert_int_equal(error->code, STORE_ERROR_VERSION);
-	assert_non_null(strstr(error->message, "version 6,"));
-	assert_non_null(strstr(error->message, "knows up to 5"));
+	assert_non_null(strstr(error->message, "version 7,"));
+	assert_non_null(strstr(error->message, "knows up to 6"));
 }
 
 /* A file as the first version of Carrel left it: a user at work, a standby desktop, history. */
@@ -435,6 +437,28 @@ static void test_an_old_file_is_brought_up(void **state)
 	assert_string_equal(desktop_columns, new_desktop);
 }
 
+/* Seats were there before their keyboards. */
+static void test_an_old_file_has_its_seats(void **state)
+{
+	struct fixture *f = *state;
+	g_autofree char *before = columns(f, "seat");
+	g_autoptr(GArray) seats = g_array_new(FALSE, FALSE, sizeof(struct store_seat));
+
+	exec(f, "ALTER TABLE seat DROP COLUMN keyboard;"
+		"INSERT INTO seat VALUES('52:54:00:77:00:01', 'lab/1', '', 1, 5, 6, 7, 'ko', "
+		"'testing', 'nomodeset', '1920x1080');"
+		"PRAGMA user_version = 5;");
+	reload(f);
+	assert_true(store_load_seats(f->store, on_seat, seats, NULL));
+	assert_int_equal(seats->len, 1);
+	const struct store_seat *one = &g_array_index(seats, struct store_seat, 0);
+	assert_string_equal(one->name, "lab/1");
+	assert_string_equal(one->screen, "1920x1080");
+	assert_string_equal(one->keyboard, "");
+	g_autofree char *after = columns(f, "seat");
+	assert_string_equal(after, before);
+}
+
 /* What fails half-way leaves the old file as it was, for the old Carrel and for another try. */
 static void test_an_old_file_is_brought_up_as_a_whole(void **state)
 {
@@ -525,6 +549,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_gone_is_not_loaded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_seats, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_an_old_file_has_its_seats, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ledger_keeps_the_newest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_newer_file_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_old_file_is_brought_up, setup, teardown),

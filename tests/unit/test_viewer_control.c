@@ -224,6 +224,12 @@ static void answers_are_checked(void **unused)
 	event = decode_hello("{\"site\":\"Lab\",\"screen\":\"1920x1080@60\"}", 38);
 	assert_string_equal(event->screen, "1920x1080@60");
 	event_free(event);
+	event = decode_hello("{\"site\":\"Lab\",\"keyboard\":\"de(nodeadkeys)\"}", 42);
+	assert_string_equal(event->keyboard, "de(nodeadkeys)");
+	event_free(event);
+	event = decode_hello("{\"site\":\"Lab\",\"keyboard\":\"../de\"}", 33);
+	assert_string_equal(event->keyboard, "");
+	event_free(event);
 	event = decode_hello("{\"site\":\"Lab\",\"screen\":\"1920 x 1080\"}", 37);
 	assert_string_equal(event->screen, "");
 	event_free(event);

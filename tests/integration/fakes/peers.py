@@ -181,6 +181,7 @@ class Server(Peer):
         self.held = []        # (connection, request) of those
         self.reachable = True
         self.claim_answer = None  # (code, message) of claims that fail
+        self.keyboard_answer = None  # the same of keyboards
         self.mute = False         # agents say nothing
         super().__init__(path)
 
@@ -293,7 +294,13 @@ class Server(Peer):
         if message["op"] == "claim" and self.claim_answer:
             self.agent(desktop, dict(fail(*self.claim_answer), id=message["id"]))
             return
-        if message["op"] == "claim":
+        if message["op"] == "keyboard":
+            assert set(message) == {"op", "id", "keyboard"}
+            if self.keyboard_answer:
+                self.agent(desktop, dict(fail(*self.keyboard_answer), id=message["id"]))
+                return
+            self.desktops[desktop]["keyboard"] = message["keyboard"]
+        elif message["op"] == "claim":
             assert message["volume"] == "vol-%d" % self.desktops[desktop]["volume"]
             self.agent(desktop, {"event": "progress", "id": message["id"], "stage": "mount", "percent": 50})
             self.desktops[desktop]["user"] = message["user"]
