@@ -93,7 +93,7 @@ def test_tftp_by_ipv6(lab):
     lab.serve(dnsmasq="dhcp-ignore=tag:efi64\n")
     pc = lab.power_on(machine=uefi(lab))
     assert "loglevel=6" in comes_up(pc)
-    sent = [line for line in log(lab, "dnsmasq").splitlines() if " sent " in line]
+    sent = [line for line in log(lab, "dnsmasq").splitlines() if "]: sent /" in line]
     assert len(sent) == 1 and f"/{pc.mac.replace(':', '-')}/carrel.efi to fd63:" in sent[0], sent
 
 
