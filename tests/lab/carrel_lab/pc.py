@@ -19,12 +19,15 @@ MACHINE = ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]
 class PC(Station):
     """pc1, pc2, ...: MAC 52:54:00:77:00:0N, tap `pc1` on the client LAN."""
 
-    def __init__(self, lab, name, memory_mib=1024, nic="virtio-net-pci", screen="VGA"):
+    def __init__(self, lab, name, memory_mib=1024, nic="virtio-net-pci", screen="VGA", uefi=None):
+        """`uefi`: QEMU's words for a machine with such firmware, which has drivers of its own for
+        network cards; else it is BIOS."""
         match = re.fullmatch(r"pc([1-9]|[1-9][0-9])", name)
         if not match:
             raise LabError(f"{name!r} is no PC's name; they are pc1 to pc99")
         self.lab, self.name = lab, name
         self.memory_mib, self.nic, self.graphics = memory_mib, nic, screen
+        self.machine, self.rom = (uefi, ",romfile=") if uefi else (["-M", "pc"], "")
         self.mac = f"52:54:00:77:00:{int(match[1]):02x}"
         self.qmp_path = lab.path(f"{name}.qmp")
         self.vnc_path = lab.path(f"{name}.vnc")
@@ -55,11 +58,11 @@ class PC(Station):
                 os.unlink(path)
         argv = ["ip", "netns", "exec", self.lab.net.ns("lan"), "qemu-system-x86_64",
                 "-name", f"{self.lab.name}-{self.name}", "-nodefaults", "-no-user-config",
-                "-M", "pc", *MACHINE, *os.environ.get("CARREL_LAB_QEMU", "").split(),
+                *self.machine, *MACHINE, *os.environ.get("CARREL_LAB_QEMU", "").split(),
                 "-smp", "1", "-m", str(self.memory_mib), "-device", self.graphics,
                 "-display", "none", "-vnc", f"unix:{self.vnc_path}",
                 "-netdev", f"tap,id=n0,ifname={self.name},script=no,downscript=no",
-                "-device", f"{self.nic},netdev=n0,mac={self.mac},bootindex=1",
+                "-device", f"{self.nic},netdev=n0,mac={self.mac},bootindex=1{self.rom}",
                 "-serial", f"file:{self.serial_path}", "-monitor", "none",
                 "-qmp", f"unix:{self.qmp_path},server=on,wait=off"]
         self.powered_at = time.monotonic()
