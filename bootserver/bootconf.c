@@ -21,9 +21,10 @@
 #include "bootserver/wish.h"
 
 #define PXELINUX_FOLDERS "/usr/lib/PXELINUX:/usr/lib/syslinux/modules/bios"
+#define SHIM_FOLDERS "/usr/lib/shim:/usr/lib/grub/x86_64-efi-signed"
 
 struct options {
-	char *config, *templates, *pxelinux, *stub; /* owned */
+	char *config, *templates, *pxelinux, *shim, *stub; /* owned */
 	gboolean check, dry_run, rollback, print_nfs, commands, version;
 };
 
@@ -67,6 +68,8 @@ static gboolean parse_options(int *argc, char ***argv, struct options *options, 
 			"Folder of the templates", "DIR"},
 		{"pxelinux", 0, 0, G_OPTION_ARG_STRING, &options->pxelinux,
 			"Folders of lpxelinux.0 and ldlinux.c32", "DIR:DIR"},
+		{"shim", 0, 0, G_OPTION_ARG_STRING, &options->shim,
+			"Folders of shimx64.efi.signed and grubnetx64.efi.signed", "DIR:DIR"},
 		{"efi-stub", 0, 0, G_OPTION_ARG_FILENAME, &options->stub,
 			"systemd's EFI stub for kernels", "FILE"},
 		{"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL},
@@ -122,16 +125,25 @@ static gboolean make_efi(const struct work *work, const struct image *image, con
 	return good && name;
 }
 
+static struct tree_programs programs_of(const struct work *work)
+{
+	return (struct tree_programs){.pxelinux = work->options->pxelinux,
+		.shim = render_has_shim(work->site->conf) ? work->options->shim : NULL};
+}
+
 static gboolean make_variant(const struct work *work, guint index, GError **error)
 {
 	const struct bootplan_variant *variant =
 		&g_array_index(work->wish->variants, struct bootplan_variant, index);
 	const struct image *image = work->wish->images->pdata[variant->version];
 	g_autofree char *served = tree_variant(index + 1);
-	g_autofree char *menu = render_menu(work->site, image, variant->kernel, error);
-	return menu &&
-	       tree_write_variant(work->folder, served, menu, work->options->pxelinux, error) &&
-	       make_efi(work, image, variant->kernel, served, NULL, error);
+	const struct tree_programs programs = programs_of(work);
+	struct tree_menus menus;
+	gboolean good = render_menus(work->site, image, variant->kernel, &menus, error) &&
+			tree_write_variant(work->folder, served, &menus, &programs, error) &&
+			make_efi(work, image, variant->kernel, served, NULL, error);
+	tree_menus_clear(&menus);
+	return good;
 }
 
 /* What some PCs have of their own. */
@@ -161,12 +173,12 @@ static gboolean make_all(const struct work *work, GError **error)
 	const struct image *image = wish_image(work->wish);
 	g_autoptr(GHashTable) texts = render_all(work->site, image, error);
 	g_autofree char *words = NULL;
-	gboolean good = texts &&
-			tree_write(work->folder, texts, work->options->pxelinux,
-				work->wish->plan->versions, error) &&
-			make_efi(work, image, "", TREE_TFTP, &words, error) &&
-			make_variants(work, error) &&
-			check_generation(work->site, image, work->folder, error);
+	const struct tree_programs programs = programs_of(work);
+	gboolean good =
+		texts &&
+		tree_write(work->folder, texts, &programs, work->wish->plan->versions, error) &&
+		make_efi(work, image, "", TREE_TFTP, &words, error) && make_variants(work, error) &&
+		check_generation(work->site, image, work->folder, error);
 	if (words)
 		printf("%s\n", words);
 	return good;
@@ -333,6 +345,8 @@ int main(int argc, char **argv)
 			options.templates = g_strdup(CARREL_DATADIR "/bootserver");
 		if (!options.pxelinux)
 			options.pxelinux = g_strdup(PXELINUX_FOLDERS);
+		if (!options.shim)
+			options.shim = g_strdup(SHIM_FOLDERS);
 		if (!options.stub)
 			options.stub = g_strdup(UKI_STUB);
 		struct conf *conf =
@@ -344,6 +358,7 @@ int main(int argc, char **argv)
 	g_free(options.config);
 	g_free(options.templates);
 	g_free(options.pxelinux);
+	g_free(options.shim);
 	g_free(options.stub);
 	return status;
 }

@@ -12,6 +12,7 @@
 #define NFS_PSEUDO "/client"
 #define BIOS_MODE "vga=791"
 #define MENU_TEMPLATE "pxelinux.cfg.in"
+#define GRUB_TEMPLATE "grub.cfg.in"
 
 static gboolean matches(const char *text, const char *pattern)
 {
@@ -40,8 +41,18 @@ gboolean render_check_site(const struct site *site, GError **error)
 		       error) &&
 	       check_value(conf, CONF_BOOT_KERNEL_OPTIONS, "^[ -~]{0,500}$",
 		       "one line of 500 printable ASCII characters", error) &&
+	       (!render_has_shim(conf) ||
+		       check_value(conf, CONF_BOOT_KERNEL_OPTIONS, "^[^'\"\\\\]*$",
+			       "with [boot] uefi = shim no quotation marks and no backslash, which "
+			       "GRUB would change",
+			       error)) &&
 	       check_value(conf, CONF_PATH_STATE, path, path_words, error) &&
 	       check_value(conf, CONF_PATH_RUN, path, path_words, error);
+}
+
+gboolean render_has_shim(const struct conf *conf)
+{
+	return !strcmp(conf_string(conf, CONF_BOOT_UEFI), "shim");
 }
 
 gboolean render_is_proxy(const struct conf *conf)
@@ -135,6 +146,17 @@ static const char *bios_mode(const char *kernel)
 		       : "";
 }
 
+/* Each word by itself: GRUB would take ; and $ for its own, and quote what has blanks. */
+static char *grub_words(const char *cmdline)
+{
+	g_auto(GStrv) words = g_strsplit(cmdline, " ", -1);
+	g_autoptr(GString) line = g_string_new(NULL);
+	for (char **word = words; *word; word++)
+		if (**word)
+			g_string_append_printf(line, "%s'%s'", line->len ? " " : "", *word);
+	return g_string_free(g_steal_pointer(&line), FALSE);
+}
+
 static GHashTable *all_values(
 	const struct site *site, const struct image *image, const char *kernel)
 {
@@ -142,9 +164,11 @@ static GHashTable *all_values(
 	put_network(values, site->conf);
 	put(values, "BOOT", g_strdup(site->boot));
 	put(values, "EFI", g_strdup(TREE_EFI));
+	put(values, "UEFI", g_strdup(render_has_shim(site->conf) ? TREE_SHIM : TREE_EFI));
 	put(values, "VERSION", g_strdup(image->version));
 	g_autofree char *cmdline = render_cmdline(site, image, kernel);
 	put(values, "CMDLINE", g_strconcat(bios_mode(kernel), cmdline, NULL));
+	put(values, "GRUB_CMDLINE", grub_words(cmdline));
 	/* nginx knows the directive only as root; its workers are then somebody else */
 	put(values, "NGINX_USER", g_strdup(geteuid() == 0 ? "user www-data;" : ""));
 	put(values, "NGINX_RUN", g_strdup(conf_string(site->conf, CONF_PATH_RUN)));
@@ -171,7 +195,7 @@ static char *fill_file(
 	return template_fill(path, text, values, error);
 }
 
-enum when { ALWAYS, WITH_OWN_DHCP, WITH_PROXY_DHCP, WITH_GANESHA, WITH_KERNEL_NFS };
+enum when { ALWAYS, WITH_OWN_DHCP, WITH_PROXY_DHCP, WITH_SHIM, WITH_GANESHA, WITH_KERNEL_NFS };
 
 static gboolean is_wanted(const struct site *site, enum when when)
 {
@@ -182,6 +206,8 @@ static gboolean is_wanted(const struct site *site, enum when when)
 		return !render_is_proxy(site->conf);
 	case WITH_PROXY_DHCP:
 		return render_is_proxy(site->conf);
+	case WITH_SHIM:
+		return render_has_shim(site->conf);
 	case WITH_GANESHA:
 		return site->nfs == NFS_GANESHA;
 	case WITH_KERNEL_NFS:
@@ -200,6 +226,7 @@ static const struct {
 	{RENDER_DNSMASQ, "dnsmasq-proxy.conf.in", WITH_PROXY_DHCP},
 	{RENDER_NGINX, "nginx.conf.in", ALWAYS},
 	{RENDER_PXELINUX, MENU_TEMPLATE, ALWAYS},
+	{RENDER_GRUB, GRUB_TEMPLATE, WITH_SHIM},
 	{RENDER_GANESHA, "ganesha.conf.in", WITH_GANESHA},
 	{RENDER_EXPORTS, "exports.in", WITH_KERNEL_NFS},
 };
@@ -222,11 +249,17 @@ GHashTable *render_all(const struct site *site, const struct image *image, GErro
 	return g_steal_pointer(&files);
 }
 
-char *render_menu(
-	const struct site *site, const struct image *image, const char *kernel, GError **error)
+gboolean render_menus(const struct site *site, const struct image *image, const char *kernel,
+	struct tree_menus *menus, GError **error)
 {
 	g_autoptr(GHashTable) values = all_values(site, image, kernel);
-	return fill_file(site, MENU_TEMPLATE, values, error);
+	*menus = (struct tree_menus){.pxelinux = fill_file(site, MENU_TEMPLATE, values, error)};
+	if (menus->pxelinux && render_has_shim(site->conf))
+		menus->grub = fill_file(site, GRUB_TEMPLATE, values, error);
+	if (menus->pxelinux && (menus->grub || !render_has_shim(site->conf)))
+		return TRUE;
+	g_clear_pointer(&menus->pxelinux, g_free);
+	return FALSE;
 }
 
 char *render_nginx_check(

@@ -5,6 +5,7 @@
 
 #include "images/store/image.h"
 #include "bootserver/nfs.h"
+#include "bootserver/tree.h"
 #include "broker/shared/conf.h"
 
 struct site {
@@ -17,6 +18,7 @@ struct site {
 #define RENDER_DNSMASQ "dnsmasq.conf"
 #define RENDER_NGINX "nginx.conf"
 #define RENDER_PXELINUX "tftp/pxelinux.cfg/default"
+#define RENDER_GRUB "tftp/grub/grub.cfg"
 #define RENDER_GANESHA "ganesha.conf"
 #define RENDER_EXPORTS "exports"
 
@@ -36,6 +38,9 @@ GHashTable *render_all(const struct site *site, const struct image *image, GErro
 char *render_nginx_check(
 	const struct site *site, const struct image *image, const char *scratch, GError **error);
 
+/* Do UEFI PCs start by shim and GRUB, when they start by PXE? */
+gboolean render_has_shim(const struct conf *conf);
+
 /* Does another DHCP server give the PCs their addresses? */
 gboolean render_is_proxy(const struct conf *conf);
 
@@ -43,9 +48,9 @@ gboolean render_is_proxy(const struct conf *conf);
  * caller frees it. */
 char *render_cmdline(const struct site *site, const struct image *image, const char *kernel);
 
-/* PXELINUX's menu of PCs that boot `image` with such options; the caller frees it. */
-char *render_menu(
-	const struct site *site, const struct image *image, const char *kernel, GError **error);
+/* The menus of PCs that boot `image` with such options; tree_menus_clear() frees them. */
+gboolean render_menus(const struct site *site, const struct image *image, const char *kernel,
+	struct tree_menus *menus, GError **error);
 
 /* The boot server's network towards the PCs: "10.77.0.0/24"; the caller frees it. */
 char *render_client_network(const struct conf *conf);

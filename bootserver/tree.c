@@ -22,7 +22,15 @@
 #define KERNELS_FROM_TFTP "../../../http/boot"
 #define KERNELS_FROM_VARIANT "../../../../http/boot"
 
-static const char *const programs[] = {"lpxelinux.0", "ldlinux.c32"};
+/* Of others: the name that PCs ask for, and that of the package's file. */
+struct program {
+	const char *name, *from;
+};
+static const struct program pxelinux_programs[] = {
+	{"lpxelinux.0", "lpxelinux.0"}, {"ldlinux.c32", "ldlinux.c32"}, {0}};
+/* shim asks for grubx64.efi where it came from. */
+static const struct program shim_programs[] = {
+	{TREE_SHIM, "shimx64.efi.signed"}, {"grubx64.efi", "grubnetx64.efi.signed"}, {0}};
 
 G_DEFINE_QUARK(carrel - bootconf - error, bootconf_error)
 
@@ -120,7 +128,8 @@ static gboolean copy_file(const char *from, const char *to, GError **error)
 	return g_chmod(to, 0644) == 0 || bootconf_failed(error, to, g_strerror(errno));
 }
 
-static gboolean copy_program(const char *folders, const char *name, const char *to, GError **error)
+static gboolean copy_program(
+	const char *folders, const char *name, const char *to, const char *packages, GError **error)
 {
 	g_auto(GStrv) list = g_strsplit(folders, ":", -1);
 	for (char **folder = list; *folder; folder++) {
@@ -129,26 +138,42 @@ static gboolean copy_program(const char *folders, const char *name, const char *
 			return copy_file(from, to, error);
 	}
 	g_set_error(error, BOOTCONF_ERROR, BOOTCONF_FAILED,
-		"%s is not in %s: install the packages pxelinux and syslinux-common", name,
-		folders);
+		"%s is not in %s: install the packages %s", name, folders, packages);
 	return FALSE;
 }
 
-/* All that PCs load by TFTP but the menu; `kernels`: the way to them from there. */
-static gboolean write_served(
-	const char *served, const char *pxelinux, const char *kernels, GError **error)
+static gboolean copy_programs(const char *served, const struct program *programs,
+	const char *folders, const char *packages, GError **error)
 {
-	for (gsize i = 0; i < G_N_ELEMENTS(programs); i++) {
-		g_autofree char *to = g_build_filename(served, programs[i], NULL);
-		if (!copy_program(pxelinux, programs[i], to, error))
+	for (; programs->name; programs++) {
+		g_autofree char *to = g_build_filename(served, programs->name, NULL);
+		if (!copy_program(folders, programs->from, to, packages, error))
 			return FALSE;
 	}
+	return TRUE;
+}
+
+/* All that PCs load by TFTP but the menus; `kernels`: the way to them from there. */
+static gboolean write_served(const char *served, const struct tree_programs *programs,
+	const char *kernels, GError **error)
+{
 	g_autofree char *link = g_build_filename(served, "boot", NULL);
+	if (!copy_programs(served, pxelinux_programs, programs->pxelinux,
+		    "pxelinux and syslinux-common", error) ||
+		(programs->shim && !copy_programs(served, shim_programs, programs->shim,
+					   "shim-signed and grub-efi-amd64-signed", error)))
+		return FALSE;
 	return symlink(kernels, link) == 0 || errno == EEXIST ||
 	       bootconf_failed(error, link, g_strerror(errno));
 }
 
-gboolean tree_write(const char *folder, GHashTable *texts, const char *pxelinux,
+void tree_menus_clear(struct tree_menus *menus)
+{
+	g_clear_pointer(&menus->pxelinux, g_free);
+	g_clear_pointer(&menus->grub, g_free);
+}
+
+gboolean tree_write(const char *folder, GHashTable *texts, const struct tree_programs *programs,
 	const GPtrArray *versions, GError **error)
 {
 	g_autofree char *served = g_build_filename(folder, TREE_TFTP, NULL);
@@ -164,7 +189,7 @@ gboolean tree_write(const char *folder, GHashTable *texts, const char *pxelinux,
 	}
 	for (guint i = 0; i < versions->len; i++)
 		g_string_append_printf(lines, "%s\n", (const char *)versions->pdata[i]);
-	return write_served(served, pxelinux, KERNELS_FROM_TFTP, error) &&
+	return write_served(served, programs, KERNELS_FROM_TFTP, error) &&
 	       write_text(path, lines->str, error);
 }
 
@@ -173,13 +198,15 @@ char *tree_variant(guint number)
 	return g_strdup_printf(VARIANTS "/%u", number);
 }
 
-gboolean tree_write_variant(const char *folder, const char *served, const char *menu,
-	const char *pxelinux, GError **error)
+gboolean tree_write_variant(const char *folder, const char *served, const struct tree_menus *menus,
+	const struct tree_programs *programs, GError **error)
 {
 	g_autofree char *path = g_build_filename(folder, served, NULL);
-	g_autofree char *file = g_build_filename(path, "pxelinux.cfg/default", NULL);
-	return write_text(file, menu, error) &&
-	       write_served(path, pxelinux, KERNELS_FROM_VARIANT, error);
+	g_autofree char *pxelinux = g_build_filename(path, "pxelinux.cfg/default", NULL);
+	g_autofree char *grub = g_build_filename(path, "grub/grub.cfg", NULL);
+	return write_text(pxelinux, menus->pxelinux, error) &&
+	       (!menus->grub || write_text(grub, menus->grub, error)) &&
+	       write_served(path, programs, KERNELS_FROM_VARIANT, error);
 }
 
 gboolean tree_link_seat(const char *folder, const char *mac, const char *served, GError **error)

@@ -24,6 +24,20 @@
 #define TREE_TFTP "tftp"
 /* The boot program of UEFI PCs, by TFTP, and below boot/ by HTTP: one name for all versions. */
 #define TREE_EFI "carrel.efi"
+/* The same where Debian's shim and GRUB start it. */
+#define TREE_SHIM "shimx64.efi"
+
+/* Where programs of others are looked for: folders separated by ':'; no `shim`: it is not wanted.
+ */
+struct tree_programs {
+	const char *pxelinux, *shim;
+};
+
+/* What PXELINUX and GRUB read (owned); no `grub`: it is not wanted. */
+struct tree_menus {
+	char *pxelinux, *grub;
+};
+void tree_menus_clear(struct tree_menus *menus);
 
 /* Makes the folders and takes the lock against a second program (kept until the process ends); with
  * `wait` once that has ended. */
@@ -33,16 +47,15 @@ gboolean tree_prepare(const char *boot, gboolean wait, GError **error);
 gboolean tree_check_reachable(const char *boot, GError **error);
 
 /*
- * Writes a generation into the new folder `folder`: the files of `texts`, PXELINUX's programs from
- * `pxelinux` (folders separated by ':') and `versions`, the image's versions, that of all PCs
- * first.
+ * Writes a generation into the new folder `folder`: the files of `texts`, the programs of others,
+ * and `versions`, the image's versions, that of all PCs first.
  */
-gboolean tree_write(const char *folder, GHashTable *texts, const char *pxelinux,
+gboolean tree_write(const char *folder, GHashTable *texts, const struct tree_programs *programs,
 	const GPtrArray *versions, GError **error);
 
-/* What PCs load instead of tftp/: PXELINUX with the menu `menu`, in the generation's `served`. */
-gboolean tree_write_variant(const char *folder, const char *served, const char *menu,
-	const char *pxelinux, GError **error);
+/* What PCs load instead of tftp/: such programs with their menus, in the generation's `served`. */
+gboolean tree_write_variant(const char *folder, const char *served, const struct tree_menus *menus,
+	const struct tree_programs *programs, GError **error);
 /* "variant/3"; the caller frees it. */
 char *tree_variant(guint number);
 /* The PC loads that. */

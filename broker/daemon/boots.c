@@ -291,13 +291,14 @@ static void file_line(
 	if (!boot)
 		return;
 	boot = boot_of(boots, boot->mac, now);
-	gboolean unified = g_str_has_suffix(name, ".efi");
+	/* carrel.efi, or carrel-HASH.efi; Debian's shim is no kernel. */
+	gboolean unified = g_str_has_prefix(name, "carrel") && g_str_has_suffix(name, ".efi");
 	take_version(boot, line->file);
-	if (unified || !strcmp(name, "lpxelinux.0")) {
+	if (unified || !strcmp(name, "lpxelinux.0") || !strcmp(name, "shimx64.efi")) {
 		reach(boot, STAGE_PROGRAM, at, bytes);
 		boot->unified = unified;
 	}
-	if (!strcmp(name, "default") || g_str_has_prefix(name, "01-"))
+	if (!strcmp(name, "default") || g_str_has_prefix(name, "01-") || !strcmp(name, "grub.cfg"))
 		reach(boot, STAGE_MENU, at, bytes);
 	else if (!strcmp(name, "vmlinuz"))
 		reach(boot, STAGE_KERNEL, at, bytes);

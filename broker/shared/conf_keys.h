@@ -110,6 +110,9 @@ CONF_KEY(BOOT_HTTP_PORT, "boot", "http_port", CONF_INT, "80", 1, 65535, NULL,
 	"Port on which the kernel, the initramfs and the root image are served.")
 CONF_KEY(BOOT_NFS, "boot", "nfs", CONF_ENUM, "auto", 0, 0, "auto|kernel|ganesha|off",
 	"NFS server for the root image; auto takes the kernel's where there is one.")
+CONF_KEY(BOOT_UEFI, "boot", "uefi", CONF_ENUM, "uki", 0, 0, "uki|shim",
+	"What UEFI PCs start by PXE: uki, one program of the site's own, signed by its key; shim, "
+	"Debian's shim and GRUB, which start on PCs with Microsoft's keys and verify less.")
 CONF_KEY(BOOT_IMAGE, "boot", "image", CONF_NAME, "client", 0, 0, NULL,
 	"Name of the image that the PCs boot; the published version is the first stable one.")
 CONF_KEY(BOOT_KERNEL_OPTIONS, "boot", "kernel_options", CONF_STRING, "", 0, 0, NULL,

@@ -2,7 +2,11 @@
 """UEFI PCs boot from what carrel-bootconf renders: by TFTP and by HTTP, with Secure Boot that knows the
 site's own key alone, and beside a site's own DHCP server. What was changed after it was signed, or was
 never signed, Secure Boot does not start."""
+import glob
 import os
+import re
+import shutil
+import subprocess
 import sys
 
 import pytest
@@ -18,6 +22,9 @@ MISSING = [netlab.lacks()] if netlab.lacks() else []
 if firmware.lacks():
     MISSING.append("missing: " + ", ".join(firmware.lacks()))
 pytestmark = pytest.mark.skipif(bool(MISSING), reason="; ".join(MISSING))
+
+
+SHIM_FILES = ["shimx64.efi", "grubx64.efi", "grub.cfg", "vmlinuz", "initrd"]
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +93,51 @@ def test_http_boot_with_several_cards(lab):
     assert "carrel.efi to" not in log(lab, "dnsmasq")
 
 
+def fetch_shim(folder):
+    """Debian's packages of shim and GRUB, unpacked: they need not be installed."""
+    os.makedirs(folder)
+    subprocess.run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "shim-signed",
+                    "grub-efi-amd64-signed"], cwd=folder, check=True, capture_output=True)
+    for package in glob.glob(folder + "/*.deb"):
+        subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
+    return folder + "/usr/lib/shim:" + folder + "/usr/lib/grub/x86_64-efi-signed"
+
+
+@pytest.fixture
+def shim(lab):
+    lab.configure(uefi="shim")
+    if not os.path.isdir(lab.path("shim")):
+        lab.shim = fetch_shim(lab.path("shim"))
+    return lab
+
+
+@pytest.mark.full
+def test_debians_shim_and_grub(shim):
+    """Secure Boot as PCs come from the factory, with Microsoft's keys and nothing enrolled; with kernel
+    options of this seat."""
+    shim.plan("loglevel=6")
+    shim.serve()
+    pc = shim.power_on(machine=firmware.uefi(shim.path("flash.fd"), variables=firmware.MICROSOFT))
+    pc.console.wait("kernel_lockdown", BOOT_S)  # which the kernel does with Secure Boot alone
+    pc.console.at = 0
+    assert "loglevel=6" in comes_up(pc)
+    sent = re.findall(r"]: sent \S+/([\w.]+) to 10\.77\.0\.", log(shim, "dnsmasq"))
+    assert list(dict.fromkeys(name for name in sent if name in SHIM_FILES)) == SHIM_FILES
+
+
+@pytest.mark.full
+def test_grub_refuses_a_kernel_that_was_changed(shim):
+    shim.serve()
+    (kernel,) = glob.glob(shim.path("state/boot/http/boot/*/vmlinuz"))
+    shutil.copy(kernel, kernel + ".new")  # the image has the same file
+    os.rename(kernel + ".new", kernel)
+    flips.turn(kernel, os.path.getsize(kernel) // 2, 0)
+    pc = shim.power_on(machine=firmware.uefi(shim.path("flash.fd"), variables=firmware.MICROSOFT))
+    pc.console.wait("bad shim signature", BOOT_S)
+    for word in ("Carrel: ", "Kernel panic", "STANDIN"):
+        assert word not in pc.console.text.replace("Carrel: the boot server's files", "")
+
+
 @pytest.mark.full
 def test_tftp_by_ipv6(lab):
     """Firmware that gets nothing by IPv4 asks by IPv6; the kernel has IPv4 as ever."""
@@ -94,7 +146,8 @@ def test_tftp_by_ipv6(lab):
     pc = lab.power_on(machine=uefi(lab))
     assert "loglevel=6" in comes_up(pc)
     sent = [line for line in log(lab, "dnsmasq").splitlines() if "]: sent /" in line]
-    assert len(sent) == 1 and f"/{pc.mac.replace(':', '-')}/carrel.efi to fd63:" in sent[0], sent
+    own = f"/{pc.mac.replace(':', '-')}/carrel.efi to fd63:"
+    assert sent and all(own in line for line in sent), sent
 
 
 def test_flipped_bit_in_the_initramfs_is_refused(lab):

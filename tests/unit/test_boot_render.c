@@ -143,14 +143,65 @@ static void check_menus(const struct site *site)
 	} cases[] = {{"", "APPEND carrel."}, {"nomodeset", "APPEND vga=791 carrel."},
 		{"vga=ask nomodeset", "APPEND carrel."}, {"i915.modeset=0", "APPEND carrel."}};
 	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-		g_autofree char *menu = render_menu(site, &image, cases[i].kernel, NULL);
+		struct tree_menus menus;
 		g_autofree char *end = g_strdup_printf(" %s\n  SYSAPPEND 2\n", cases[i].kernel);
-		assert_non_null(menu);
-		const char *append = strstr(menu, "APPEND");
+		assert_true(render_menus(site, &image, cases[i].kernel, &menus, NULL));
+		const char *append = strstr(menus.pxelinux, "APPEND");
 		assert_true(g_str_has_prefix(append, cases[i].first));
 		if (*cases[i].kernel)
 			assert_non_null(strstr(append, end));
+		assert_null(menus.grub);
+		tree_menus_clear(&menus);
 	}
+}
+
+static void check_shim(const char *dhcp, const char *boots_shim)
+{
+	g_autofree char *text = g_strdup_printf(
+		"[network]\ndhcp=%s\n[boot]\nuefi=shim\nkernel_options=a;$b\n", dhcp);
+	struct conf *conf = make_conf(text);
+	struct site site = {.conf = conf, .boot = "/s/boot", .templates = "bootserver/templates"};
+	struct tree_menus menus;
+	assert_true(render_check_site(&site, NULL));
+	GHashTable *files = render_all(&site, &image, NULL);
+	assert_non_null(files);
+	const char *dnsmasq = g_hash_table_lookup(files, RENDER_DNSMASQ);
+	assert_non_null(strstr(dnsmasq, boots_shim));
+	assert_null(strstr(dnsmasq, "tag:efi64," TREE_EFI));
+	const char *menu = g_hash_table_lookup(files, RENDER_GRUB);
+	assert_non_null(
+		strstr(menu, "\nlinux /boot/20260301.1/vmlinuz 'carrel.server=10.77.0.1' "));
+	assert_non_null(strstr(menu, " 'quiet' 'a;$b'\n"));
+	assert_true(render_menus(&site, &image, "acpi=off", &menus, NULL));
+	assert_non_null(strstr(menus.grub, " 'a;$b' 'acpi=off'\n"));
+	tree_menus_clear(&menus);
+	g_hash_table_unref(files);
+	conf_free(conf);
+}
+
+/* UEFI PCs by PXE start Debian's programs; HTTP Boot goes on with the site's own. */
+static void test_shim(void **state)
+{
+	GError *error = NULL;
+	(void)state;
+	check_shim("own", "dhcp-boot=tag:efihttp,http://10.77.0.1:80/boot/" TREE_EFI "\n");
+	check_shim("own", "\ndhcp-boot=tag:efi64," TREE_SHIM "\n");
+	check_shim("own", "::1]/" TREE_SHIM "\n");
+	check_shim("proxy", "\npxe-service=X86-64_EFI,\"Carrel\"," TREE_SHIM "\n");
+	struct conf *conf = make_conf("[boot]\nuefi=shim\nkernel_options=a=\"b\"\n");
+	struct site site = {.conf = conf, .boot = "/s/boot"};
+	assert_false(render_check_site(&site, &error));
+	assert_non_null(strstr(error->message, "no quotation marks"));
+	g_clear_error(&error);
+	conf_free(conf);
+	g_autofree char *boot = g_dir_make_tmp("carrel-test-XXXXXX", NULL);
+	const struct tree_programs missing = {
+		.pxelinux = "/usr/lib/PXELINUX:bootserver/templates", .shim = boot};
+	const struct tree_menus menus = {.pxelinux = (char *)"menu", .grub = (char *)"menu"};
+	assert_false(tree_write_variant(boot, "variant/1", &menus, &missing, &error));
+	assert_non_null(strstr(error->message, "install the packages"));
+	g_clear_error(&error);
+	tree_remove(boot);
 }
 
 static void test_files_and_commands(void **state)
@@ -232,8 +283,10 @@ static void make_generation(const char *boot, const char *name, const char *vers
 	}
 	g_hash_table_insert(texts, (char *)RENDER_PXELINUX, (char *)name);
 	g_ptr_array_add(versions, (char *)version);
-	assert_true(tree_write(folder, texts, programs, versions, NULL));
-	assert_true(tree_write_variant(folder, served, "menu", programs, NULL));
+	const struct tree_programs found = {.pxelinux = programs};
+	const struct tree_menus menus = {.pxelinux = (char *)"menu"};
+	assert_true(tree_write(folder, texts, &found, versions, NULL));
+	assert_true(tree_write_variant(folder, served, &menus, &found, NULL));
 	assert_true(tree_link_seat(folder, "52:54:00:77:00:01", served, NULL));
 	g_mkdir_with_parents(images, 0755);
 	for (int i = 0; i < 2; i++) {
@@ -319,6 +372,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_template),
 		cmocka_unit_test(test_nfs), cmocka_unit_test(test_cmdline),
 		cmocka_unit_test(test_site), cmocka_unit_test(test_files_and_commands),
-		cmocka_unit_test(test_generations)};
+		cmocka_unit_test(test_shim), cmocka_unit_test(test_generations)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

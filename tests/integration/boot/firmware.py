@@ -18,12 +18,16 @@ def bios():
     return ["-M", "pc"]
 
 
-def uefi(flash, enrolled=None, http=False, forbidden=None):
+MICROSOFT = OVMF + "/OVMF_VARS_4M.ms.fd"
+
+
+def uefi(flash, enrolled=None, http=False, forbidden=None, variables=VARIABLES):
     """OVMF with its variables in the file `flash`, made anew. With `enrolled`, the folder of PK.esl,
     KEK.esl and db.esl that carrel boot key make has made, they are enrolled, which is to say that
     Secure Boot is on; else it is off. `http`: no PXE, so that HTTP Boot comes first. `forbidden`: a file
-    with a signature list for dbx."""
-    shutil.copy(VARIABLES, flash)
+    with a signature list for dbx. `variables`: what it has from the factory; MICROSOFT: Secure Boot
+    with Microsoft's keys."""
+    shutil.copy(variables, flash)
     lists = [(name, os.path.join(enrolled, name + ".esl")) for name in ("db", "KEK", "PK")] if enrolled else []
     for name, path in lists + ([("dbx", forbidden)] if forbidden else []):
         done = subprocess.run(["flash-var", flash, name, path], capture_output=True, text=True, check=False)

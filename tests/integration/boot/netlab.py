@@ -108,6 +108,7 @@ class Netlab:
         os.mkdir(self.path("run"))
         self.daemons, self.pcs = {}, []
         self.images = self.path("images")
+        self.shim = self.path("shim")  # a folder of Debian's shim and GRUB, for the tests that have them
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
@@ -138,16 +139,16 @@ class Netlab:
         run(*sw, "link", "set", "tap0", "master", "br0")
         self.configure()
 
-    def configure(self, dhcp="own", options=""):
+    def configure(self, dhcp="own", options="", uefi="uki"):
         with open(self.path("carrel.conf"), "w") as f:
             f.write("[network]\nclient_interface=lan0\nclient_address=%s/24\ndhcp=%s\n"
-                    "[boot]\nnfs=ganesha\nkernel_options=console=tty0 console=ttyS0,115200%s\n[paths]\n"
-                    "state=%s\nrun=%s\nimages=%s\npki=%s\n" % (self.address, dhcp, options,
+                    "[boot]\nnfs=ganesha\nuefi=%s\nkernel_options=console=tty0 console=ttyS0,115200%s\n[paths]\n"
+                    "state=%s\nrun=%s\nimages=%s\npki=%s\n" % (self.address, dhcp, uefi, options,
                     self.path("state"), self.path("run"), self.images, self.dir))
 
     def bootconf(self, *options):
         return run(os.path.join(OUT, "carrel-bootconf"), "--config", self.path("carrel.conf"),
-                   "--templates", os.path.join(ROOT, "bootserver/templates"), *options)
+                   "--templates", os.path.join(ROOT, "bootserver/templates"), "--shim", self.shim, *options)
 
     def build_image(self, firmware):
         """The client image, with a stand-in where the viewer will be, and the site's keys."""
