@@ -11,7 +11,7 @@ import pytest
 from carrel_lab import way
 from carrel_lab.errors import wait_until
 from carrel_lab.lab import SOURCE
-from carrel_lab.net import CLIENT_NET, listens
+from carrel_lab.net import CLIENT_NET, listens, run
 
 sys.path.append(os.path.join(SOURCE, "tests/integration/boot"))
 import firmware  # noqa: E402
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.full,
 def lab(make_lab):
     """What UEFI PCs start is signed."""
     made = make_lab("firmware", conf={"desktop": {"standby": "0"}})
-    made.admin.carrel("boot", "key", "make")
+    run(made.script("scripts", "carrel-pki"), "--dir", made.path("pki"), "boot-key")
     made.boot.render()
     return made
 
