@@ -35,8 +35,9 @@ def lacks():
     return "missing: " + ", ".join(missing) if missing else None
 
 
-# A BIOS PC whose kernel has not said a word by then hangs in PXELINUX: seen on a busy machine under
-# emulation in 3 of some 100 boots, in the middle of a file; nothing comes but by switching it off and on.
+# A BIOS PC whose kernel has not said a word by then hangs before it: seen in 3 of some 100 boots on a busy
+# machine under emulation, in PXELINUX in the middle of a file where one was looked at. Switching it off and
+# on helps.
 SILENT_S = 70
 
 
