@@ -253,13 +253,11 @@ gboolean render_menus(const struct site *site, const struct image *image, const 
 	struct tree_menus *menus, GError **error)
 {
 	g_autoptr(GHashTable) values = all_values(site, image, kernel);
+	gboolean shim = render_has_shim(site->conf);
 	*menus = (struct tree_menus){.pxelinux = fill_file(site, MENU_TEMPLATE, values, error)};
-	if (menus->pxelinux && render_has_shim(site->conf))
+	if (menus->pxelinux && shim)
 		menus->grub = fill_file(site, GRUB_TEMPLATE, values, error);
-	if (menus->pxelinux && (menus->grub || !render_has_shim(site->conf)))
-		return TRUE;
-	g_clear_pointer(&menus->pxelinux, g_free);
-	return FALSE;
+	return menus->pxelinux && (menus->grub || !shim);
 }
 
 char *render_nginx_check(

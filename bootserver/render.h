@@ -48,7 +48,8 @@ gboolean render_is_proxy(const struct conf *conf);
  * caller frees it. */
 char *render_cmdline(const struct site *site, const struct image *image, const char *kernel);
 
-/* The menus of PCs that boot `image` with such options; tree_menus_clear() frees them. */
+/* The menus of PCs that boot `image` with such options; tree_menus_clear() frees them,
+ * also when one could not be made. */
 gboolean render_menus(const struct site *site, const struct image *image, const char *kernel,
 	struct tree_menus *menus, GError **error);
 

@@ -11,20 +11,13 @@ import time
 import pytest
 
 import guest_disk
-from virtd_lab import NEEDS, TREE, broker, config, folder, second_worker, server, virtd, workers
+from virtd_lab import NEEDS, TREE, broker, config, folder, second_worker, server, virtd, wait_until, workers
 
 pytestmark = [*NEEDS, pytest.mark.skipif(bool(guest_disk.missing()), reason=f"missing: {guest_disk.missing()}")]
 __all__ = ["broker", "config", "folder", "server", "virtd", "workers"]
 
 POOL = "/var/lib/carrel/images"
 CLAIM = {"op": "claim", "user": "alice", "full_name": "Alice: \u00e9", "uid": 20001, "gid": 20001}
-
-
-def wait_until(true, what, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")

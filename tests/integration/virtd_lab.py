@@ -153,6 +153,13 @@ def workers(request, server, config, folder):
     shutil.copy(folder / "virtd.log", TREE / "build" / f"{request.module.__name__}.log")
 
 
+def wait_until(true, what, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
 @contextlib.contextmanager
 def second_worker(workers, first, desktop):
     """A worker beside the first. The channel of a desktop has one end, which the second takes from the
@@ -164,10 +171,7 @@ def second_worker(workers, first, desktop):
     yield other
     other.close()
     first.event("agent-down", desktop=desktop, since=since)
-    deadline = time.monotonic() + 60
-    while not (answer := first.ask("agent-send", desktop=desktop, message={"op": "hello"}))["ok"]:
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.05)
+    wait_until(lambda: first.ask("agent-send", desktop=desktop, message={"op": "hello"})["ok"], "its channel is back")
 
 
 @pytest.fixture(scope="module")
