@@ -35,7 +35,8 @@ gboolean render_check_site(const struct site *site, GError **error)
 	static const char path[] = "^/[A-Za-z0-9/._+@-]*$";
 	static const char path_words[] = "letters, digits and / . _ + @ -";
 	const struct conf *conf = site->conf;
-	return check_value(conf, CONF_NETWORK_CLIENT_INTERFACE, "^[A-Za-z0-9._-]{1,15}$",
+	return conf_found(conf, CONF_NETWORK_CLIENT_ADDRESS, error) &&
+	       check_value(conf, CONF_NETWORK_CLIENT_INTERFACE, "^[A-Za-z0-9._-]{1,15}$",
 		       "names of interfaces", error) &&
 	       check_value(conf, CONF_BOOT_IMAGE, "^[a-z0-9][a-z0-9-]{0,31}$", "a-z, 0-9 and -",
 		       error) &&

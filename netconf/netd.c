@@ -40,28 +40,32 @@ static json_t *fail(json_int_t id, const GError *error)
 	return msg_fail(id, "nft", "%s%s", error->message, remedy);
 }
 
-static void netd_use(struct netd *netd, struct conf *conf)
+/* Reads the configuration; with a mistake in it what was read before holds on. */
+static gboolean netd_load(struct netd *netd, GError **error)
 {
+	struct conf *conf = conf_load(netd->config_file, error);
 	uid_t user;
 	gid_t group;
 
+	if (!conf || !policy_init(&netd->policy, conf, error)) {
+		conf_free(conf);
+		return FALSE;
+	}
 	conf_free(netd->conf);
 	netd->conf = conf;
-	policy_init(&netd->policy, conf);
 	if (netd->serve) {
 		serve_user(conf_string(conf, CONF_BROKER_USER), &user, &group);
 		serve_set_user(netd->serve, user);
 	}
+	return TRUE;
 }
 
 static json_t *do_setup(struct netd *netd, json_int_t id)
 {
 	g_autoptr(GError) error = NULL;
-	struct conf *conf = conf_load(netd->config_file, &error);
 
-	if (!conf)
+	if (!netd_load(netd, &error))
 		return msg_fail(id, "bad-request", "%s", error->message);
-	netd_use(netd, conf);
 	/* The filter first: forwarding is never on without it. */
 	if (!nft_setup(netd->nft, &netd->policy, &error) ||
 		!setup_interfaces("/proc/sys/net", &netd->policy, &error))
@@ -198,17 +202,12 @@ int main(int argc, char **argv)
 {
 	struct netd netd = {0};
 	g_autoptr(GError) error = NULL;
-	struct conf *conf = NULL;
 	int status = 1;
 
 	log_init("carrel-netd", LOG_INFO);
 	if (!parse_options(&netd, argc, argv, &error))
 		goto end;
-	conf = conf_load(netd.config_file, &error);
-	if (!conf)
-		goto end;
-	netd_use(&netd, conf);
-	if (!netd_start(&netd, &error))
+	if (!netd_load(&netd, &error) || !netd_start(&netd, &error))
 		goto end;
 	netd.loop = g_main_loop_new(NULL, FALSE);
 	g_unix_signal_add(SIGTERM, stop, netd.loop);

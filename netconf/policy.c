@@ -2,8 +2,12 @@
 #include "netconf/policy.h"
 #include "broker/shared/log.h"
 
-void policy_init(struct policy *policy, const struct conf *conf)
+gboolean policy_init(struct policy *policy, const struct conf *conf, GError **error)
 {
+	if (!conf_found(conf, CONF_NETWORK_CLIENT_ADDRESS, error) ||
+		!conf_found(conf, CONF_NETWORK_SERVER_INTERFACE, error) ||
+		!conf_found(conf, CONF_NETWORK_SERVER_NETWORK, error))
+		return FALSE;
 	*policy = (struct policy){0};
 	/* CONF_INTERFACE values fit: at most IFNAMSIZ - 1 bytes. */
 	g_strlcpy(policy->client_interface, conf_string(conf, CONF_NETWORK_CLIENT_INTERFACE),
@@ -14,6 +18,7 @@ void policy_init(struct policy *policy, const struct conf *conf)
 	conf_cidr(conf, CONF_NETWORK_SERVER_NETWORK, &policy->server_network, &policy->server_mask);
 	policy->server_network &= policy->server_mask;
 	policy->port = (guint16)conf_int(conf, CONF_NETWORK_FORWARD_PORT);
+	return TRUE;
 }
 
 /* An address that a host in the network can have: neither the network's own nor its broadcast. */

@@ -29,7 +29,8 @@ struct forward {
 	guint16 port, server_port;
 };
 
-void policy_init(struct policy *policy, const struct conf *conf);
+/* FALSE, and `policy` is as before, when an interface or network could not be found out. */
+gboolean policy_init(struct policy *policy, const struct conf *conf, GError **error);
 
 /* May this client have forwards, and is this one of their ports? NULL, or what is wrong. */
 const char *policy_check_key(const struct policy *policy, guint32 client, guint16 port);

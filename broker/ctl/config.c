@@ -6,12 +6,31 @@
 
 #include <stdio.h>
 
+/* What the boot server needs and this machine does not tell, each reason once. */
+static void add_lacking(const struct conf *conf, GPtrArray *problems)
+{
+	static const enum conf_id needed[] = {CONF_NETWORK_CLIENT_ADDRESS,
+		CONF_NETWORK_SERVER_INTERFACE, CONF_NETWORK_SERVER_NETWORK};
+	g_autofree char *last = NULL;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(needed); i++) {
+		g_autoptr(GError) error = NULL;
+
+		if (conf_found(conf, needed[i], &error) || !g_strcmp0(last, error->message))
+			continue;
+		conf_problem_add(problems, 0, "%s", error->message);
+		g_free(last);
+		last = g_strdup(error->message);
+	}
+}
+
 int command_config_check(const struct context *context)
 {
 	const char *path = context->args[0] ? context->args[0] : context->conf_path;
 	g_autoptr(GPtrArray) problems = conf_problems_new();
 	g_autoptr(GError) error = NULL;
 	g_autofree char *text = NULL;
+	g_autoptr(GArray) links = conf_links_read();
 	json_t *list = json_array();
 	gsize length;
 
@@ -20,7 +39,10 @@ int command_config_check(const struct context *context)
 		json_decref(list);
 		return EXIT_FAILED;
 	}
-	conf_free(conf_parse(path, text, length, problems));
+	struct conf *conf = conf_parse(path, text, length, links, problems);
+	if (conf)
+		add_lacking(conf, problems);
+	conf_free(conf);
 	for (guint i = 0; i < problems->len; i++) {
 		const struct conf_problem *problem = problems->pdata[i];
 
@@ -48,6 +70,13 @@ int command_config_check(const struct context *context)
 	return problems->len ? EXIT_FAILED : EXIT_DONE;
 }
 
+static const char *value_origin(const struct conf *conf, enum conf_id id)
+{
+	if (conf_is_auto(conf, id))
+		return conf_found(conf, id, NULL) ? "found" : "not found";
+	return conf_is_set(conf, id) ? "file" : "default";
+}
+
 static void show_table(const struct conf *conf)
 {
 	static const char *const headers[] = {"GROUP", "KEY", "VALUE", "FROM", NULL};
@@ -57,7 +86,7 @@ static void show_table(const struct conf *conf)
 		table_cell(table, conf_table[id].group);
 		table_cell(table, conf_table[id].key);
 		table_cell(table, conf_string(conf, (enum conf_id)id));
-		table_cell(table, conf_is_set(conf, (enum conf_id)id) ? "file" : "default");
+		table_cell(table, value_origin(conf, (enum conf_id)id));
 	}
 	g_autofree char *text = table_text(table);
 	fputs(text, stdout);

@@ -166,7 +166,7 @@ static gboolean load(struct broker *broker, GError **error)
 	g_autofree char *path = NULL;
 
 	broker->conf = conf_load(broker->conf_path, error);
-	if (!broker->conf ||
+	if (!broker->conf || !conf_found(broker->conf, CONF_NETWORK_CLIENT_ADDRESS, error) ||
 		!folder_make(conf_string(broker->conf, CONF_PATH_STATE), 0750, error) ||
 		!folder_make(conf_string(broker->conf, CONF_PATH_RUN), 0755, error))
 		return FALSE;
@@ -299,8 +299,10 @@ gboolean broker_reload(struct broker *broker, GError **error)
 {
 	struct conf *conf = conf_load(broker->conf_path, error);
 
-	if (!conf)
+	if (!conf || !conf_found(conf, CONF_NETWORK_CLIENT_ADDRESS, error)) {
+		conf_free(conf);
 		return FALSE;
+	}
 	warn_fixed(broker->conf, conf);
 	conf_free(broker->conf);
 	broker->conf = conf;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "broker/shared/conf.h"
+#include "broker/shared/conf_find.h"
 #include "broker/shared/log.h"
 
 #include <arpa/inet.h>
@@ -17,7 +18,8 @@ struct conf {
 	char *file;               /* owned: the name given to conf_parse */
 	char *values[CONF_COUNT]; /* owned, never NULL once loaded */
 	gint64 ints[CONF_COUNT];
-	gboolean set[CONF_COUNT];
+	gboolean set[CONF_COUNT], found[CONF_COUNT];   /* in the file; found out on this machine */
+	char *lacks[CONF_COUNT];                       /* owned: why it could not be; or NULL */
 	guint32 first[CONF_COUNT], second[CONF_COUNT]; /* CIDR: address, mask; range: first, last */
 };
 
@@ -36,10 +38,7 @@ GPtrArray *conf_problems_new(void)
 	return g_ptr_array_new_with_free_func(problem_free);
 }
 
-static void problem_add(GPtrArray *problems, unsigned line, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void problem_add(GPtrArray *problems, unsigned line, const char *format, ...)
+void conf_problem_add(GPtrArray *problems, unsigned line, const char *format, ...)
 {
 	struct conf_problem *problem = g_new0(struct conf_problem, 1);
 	va_list ap;
@@ -144,13 +143,22 @@ static gboolean is_command(const char *text)
 	return !*text || (is_plain(text) && words);
 }
 
+/* Can the value be found out on this machine? Other keys' "auto" is a choice like any. */
+static gboolean is_findable(enum conf_id id)
+{
+	const struct conf_key *key = &conf_table[id];
+
+	return !strcmp(key->default_value, CONF_AUTO) &&
+	       (key->type == CONF_INTERFACE || key->type == CONF_CIDR || key->type == CONF_RANGE);
+}
+
 /* Parses one value into conf; returns NULL or what is allowed (static or from log_fmt). */
 static const char *value_set(struct conf *conf, enum conf_id id, const char *text)
 {
 	const struct conf_key *key = &conf_table[id];
 	gint64 number;
 
-	switch (key->type) {
+	switch (is_findable(id) && !strcmp(text, CONF_AUTO) ? CONF_STRING : key->type) {
 	case CONF_STRING:
 		if (!is_plain(text))
 			return "text without control characters";
@@ -265,8 +273,8 @@ static void read_group(
 	if (find_key(group, NULL) == CONF_COUNT) {
 		g_autofree char *allowed = group_names();
 
-		problem_add(problems, line_of(text, group, NULL), "unknown group [%s]; allowed: %s",
-			group, allowed);
+		conf_problem_add(problems, line_of(text, group, NULL),
+			"unknown group [%s]; allowed: %s", group, allowed);
 		return;
 	}
 	for (unsigned i = 0; keys && keys[i]; i++) {
@@ -279,14 +287,14 @@ static void read_group(
 		if (value)
 			g_strchomp(value);
 		if (id == CONF_COUNT) {
-			problem_add(problems, line, "[%s] has no key \"%s\"; see carrel.conf(5)",
-				group, keys[i]);
+			conf_problem_add(problems, line,
+				"[%s] has no key \"%s\"; see carrel.conf(5)", group, keys[i]);
 			continue;
 		}
 		allowed = value ? value_set(conf, id, value) : "UTF-8 text";
 		if (allowed)
-			problem_add(problems, line, "[%s] %s = %s: allowed is %s", group, keys[i],
-				value ? value : "?", allowed);
+			conf_problem_add(problems, line, "[%s] %s = %s: allowed is %s", group,
+				keys[i], value ? value : "?", allowed);
 		conf->set[id] = TRUE;
 	}
 }
@@ -304,14 +312,60 @@ static void value_problem(const struct conf *conf, const char *text, GPtrArray *
 {
 	const struct conf_key *key = &conf_table[id];
 
-	problem_add(problems, line_of(text, key->group, key->key), "[%s] %s = %s%s", key->group,
-		key->key, conf->values[id], what);
+	conf_problem_add(problems, line_of(text, key->group, key->key), "[%s] %s = %s%s",
+		key->group, key->key, conf->values[id], what);
+}
+
+static gboolean is_unknown(const struct conf *conf, enum conf_id id)
+{
+	return is_findable(id) && !strcmp(conf->values[id], CONF_AUTO);
+}
+
+/* Takes what a finder gave; both are owned. */
+static void take_found(struct conf *conf, enum conf_id id, char *value, char *lacks)
+{
+	conf->found[id] = value != NULL;
+	conf->lacks[id] = lacks;
+	if (value)
+		value_set(conf, id, value);
+	g_free(value);
+}
+
+/* Replaces what is "auto": the PCs' side by the interface, then the servers' side. */
+static void find_networks(struct conf *conf, const GArray *links)
+{
+	const char *client = conf->values[CONF_NETWORK_CLIENT_INTERFACE];
+	guint32 address, mask;
+	char *value = NULL, *lacks = NULL;
+
+	if (is_unknown(conf, CONF_NETWORK_CLIENT_ADDRESS) && links) {
+		value = conf_find_client_address(links, client, &lacks);
+		take_found(conf, CONF_NETWORK_CLIENT_ADDRESS, value, lacks);
+	}
+	conf_cidr(conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
+	if (is_unknown(conf, CONF_NETWORK_CLIENT_RANGE) && mask)
+		take_found(conf, CONF_NETWORK_CLIENT_RANGE, conf_find_client_range(address, mask),
+			NULL);
+	if (is_unknown(conf, CONF_NETWORK_SERVER_INTERFACE) && links) {
+		lacks = NULL;
+		conf_cidr(conf, CONF_NETWORK_SERVER_NETWORK, &address, &mask);
+		value = conf_find_server_interface(links, client, address, mask, &lacks);
+		take_found(conf, CONF_NETWORK_SERVER_INTERFACE, value, lacks);
+	}
+	if (is_unknown(conf, CONF_NETWORK_SERVER_NETWORK) && links &&
+		!is_unknown(conf, CONF_NETWORK_SERVER_INTERFACE)) {
+		lacks = NULL;
+		value = conf_find_server_network(
+			links, conf->values[CONF_NETWORK_SERVER_INTERFACE], &lacks);
+		take_found(conf, CONF_NETWORK_SERVER_NETWORK, value, lacks);
+	}
 }
 
 static void check_networks(const struct conf *conf, const char *text, GPtrArray *problems)
 {
 	guint32 address, mask, first, last, server, server_mask;
-	gboolean gives = strcmp(conf->values[CONF_NETWORK_DHCP], "proxy") != 0;
+	gboolean gives = strcmp(conf->values[CONF_NETWORK_DHCP], "proxy") != 0 &&
+			 !is_unknown(conf, CONF_NETWORK_CLIENT_RANGE);
 	g_autofree char *own =
 		g_strdup_printf("client_address = %s", conf->values[CONF_NETWORK_CLIENT_ADDRESS]);
 	g_autofree char *outside = g_strconcat(" lies outside the network of ", own, NULL);
@@ -321,14 +375,14 @@ static void check_networks(const struct conf *conf, const char *text, GPtrArray 
 	conf_cidr(conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
 	conf_range(conf, CONF_NETWORK_CLIENT_RANGE, &first, &last);
 	conf_cidr(conf, CONF_NETWORK_SERVER_NETWORK, &server, &server_mask);
-	if ((address & ~mask) == 0 || (address | mask) == ~0u)
+	if (mask && ((address & ~mask) == 0 || (address | mask) == ~0u))
 		value_problem(conf, text, problems, CONF_NETWORK_CLIENT_ADDRESS,
 			" is the network's own or its broadcast address: allowed is one of a host");
 	if (gives && ((first & mask) != (address & mask) || (last & mask) != (address & mask)))
 		value_problem(conf, text, problems, CONF_NETWORK_CLIENT_RANGE, outside);
 	else if (gives && first <= address && address <= last)
 		value_problem(conf, text, problems, CONF_NETWORK_CLIENT_RANGE, covers);
-	if (networks_overlap(address, mask, server, server_mask))
+	if (mask && server_mask && networks_overlap(address, mask, server, server_mask))
 		value_problem(conf, text, problems, CONF_NETWORK_SERVER_NETWORK, overlap);
 	if (!strcmp(conf->values[CONF_NETWORK_CLIENT_INTERFACE],
 		    conf->values[CONF_NETWORK_SERVER_INTERFACE]))
@@ -401,7 +455,7 @@ static void check_syntax(const char *text, GPtrArray *problems)
 			continue;
 		}
 		if (!equals || equals == line) {
-			problem_add(problems, i + 1,
+			conf_problem_add(problems, i + 1,
 				"\"%s\" is neither [group], key = value nor # comment", line);
 			continue;
 		}
@@ -410,8 +464,8 @@ static void check_syntax(const char *text, GPtrArray *problems)
 		char *full = g_strdup_printf("%s %s", group, name);
 		unsigned before = GPOINTER_TO_UINT(g_hash_table_lookup(seen, full));
 		if (before) {
-			problem_add(problems, i + 1, "%s is given a second time; first in line %u",
-				full, before);
+			conf_problem_add(problems, i + 1,
+				"%s is given a second time; first in line %u", full, before);
 			g_free(full);
 		} else {
 			g_hash_table_insert(seen, full, GUINT_TO_POINTER(i + 1));
@@ -419,7 +473,8 @@ static void check_syntax(const char *text, GPtrArray *problems)
 	}
 }
 
-struct conf *conf_parse(const char *name, const char *text, gsize length, GPtrArray *problems)
+struct conf *conf_parse(
+	const char *name, const char *text, gsize length, const GArray *links, GPtrArray *problems)
 {
 	g_autoptr(GKeyFile) file = g_key_file_new();
 	g_autoptr(GError) error = NULL;
@@ -430,14 +485,14 @@ struct conf *conf_parse(const char *name, const char *text, gsize length, GPtrAr
 	for (int id = 0; id < CONF_COUNT; id++)
 		value_set(conf, (enum conf_id)id, conf_table[id].default_value);
 	if (!g_utf8_validate(copy, -1, NULL) || strlen(copy) != length) {
-		problem_add(problems, 0, "the file is not UTF-8 text");
+		conf_problem_add(problems, 0, "the file is not UTF-8 text");
 	} else {
 		check_syntax(copy, problems);
 		if (!problems->len &&
 			!g_key_file_load_from_data(
 				file, copy, length, G_KEY_FILE_KEEP_TRANSLATIONS, &error) &&
 			length)
-			problem_add(problems, 0, "%s", error->message);
+			conf_problem_add(problems, 0, "%s", error->message);
 	}
 	if (!problems->len) {
 		g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
@@ -445,8 +500,10 @@ struct conf *conf_parse(const char *name, const char *text, gsize length, GPtrAr
 		for (unsigned i = 0; groups[i]; i++)
 			read_group(conf, file, copy, groups[i], problems);
 	}
-	if (!problems->len)
+	if (!problems->len) {
+		find_networks(conf, links);
 		check_together(conf, copy, problems);
+	}
 	if (problems->len) {
 		conf_free(conf);
 		return NULL;
@@ -466,7 +523,8 @@ struct conf *conf_load(const char *path, GError **error)
 			cause->message);
 		return NULL;
 	}
-	struct conf *conf = conf_parse(path, text, length, problems);
+	g_autoptr(GArray) links = conf_links_read();
+	struct conf *conf = conf_parse(path, text, length, links, problems);
 	if (!conf) {
 		g_autoptr(GString) all = g_string_new(NULL);
 
@@ -487,8 +545,10 @@ void conf_free(struct conf *conf)
 {
 	if (!conf)
 		return;
-	for (int id = 0; id < CONF_COUNT; id++)
+	for (int id = 0; id < CONF_COUNT; id++) {
 		g_free(conf->values[id]);
+		g_free(conf->lacks[id]);
+	}
 	g_free(conf->file);
 	g_free(conf);
 }
@@ -513,6 +573,28 @@ gint64 conf_int(const struct conf *conf, enum conf_id id)
 gboolean conf_is_set(const struct conf *conf, enum conf_id id)
 {
 	return conf->set[id];
+}
+
+gboolean conf_is_auto(const struct conf *conf, enum conf_id id)
+{
+	return conf->found[id] || is_unknown(conf, id);
+}
+
+gboolean conf_found(const struct conf *conf, enum conf_id id, GError **error)
+{
+	const struct conf_key *key = &conf_table[id];
+
+	if (!is_unknown(conf, id))
+		return TRUE;
+	/* the network of an interface that was not found */
+	if (id == CONF_NETWORK_SERVER_NETWORK && !conf->lacks[id])
+		return conf_found(conf, CONF_NETWORK_SERVER_INTERFACE, error);
+	if (id == CONF_NETWORK_CLIENT_RANGE)
+		return conf_found(conf, CONF_NETWORK_CLIENT_ADDRESS, error);
+	g_set_error(error, CONF_ERROR, CONF_ERROR_NOT_FOUND, "[%s] %s could not be found out: %s",
+		key->group, key->key,
+		conf->lacks[id] ? conf->lacks[id] : "this machine's interfaces are not known");
+	return FALSE;
 }
 
 void conf_cidr(const struct conf *conf, enum conf_id id, guint32 *address, guint32 *mask)

@@ -57,24 +57,42 @@ struct conf_problem {
 
 struct conf;
 
+/* An interface of this machine, once for each of its IPv4 addresses; 0, 0: it has none. */
+struct conf_link {
+	char name[16];
+	guint32 address, mask; /* host byte order */
+	gboolean gateway;      /* the default route goes out here */
+};
+
+/* The struct conf_link of this machine without its loopback (g_array_unref). */
+GArray *conf_links_read(void);
+
+#define CONF_AUTO "auto" /* a value that is found out */
+
 #define CONF_ERROR (conf_error_quark())
 GQuark conf_error_quark(void);
-enum conf_error { CONF_ERROR_FILE, CONF_ERROR_INVALID };
+enum conf_error { CONF_ERROR_FILE, CONF_ERROR_INVALID, CONF_ERROR_NOT_FOUND };
 
 /*
- * Loads and checks `path`. A file that does not exist is an error; an empty one means all defaults.
- * On any mistake NULL is returned, `error` has them all, one a line, as "FILE:LINE: text".
+ * Loads and checks `path`, and finds out on this machine what is "auto". A file that does not exist
+ * is an error; an empty one means all defaults. On any mistake NULL is returned, `error` has them
+ * all, one a line, as "FILE:LINE: text". That a value could not be found out is none: many programs
+ * have no use for it; see conf_found.
  */
 struct conf *conf_load(const char *path, GError **error);
 
 /*
  * The same from memory: NULL and at least one struct conf_problem added to `problems`, or a struct
- * conf, which keeps `name` for conf_file.
+ * conf, which keeps `name` for conf_file. `links`: the machine's struct conf_link; NULL: they are
+ * not known.
  */
-struct conf *conf_parse(const char *name, const char *text, gsize length, GPtrArray *problems);
+struct conf *conf_parse(
+	const char *name, const char *text, gsize length, const GArray *links, GPtrArray *problems);
 
 /* A GPtrArray for conf_parse that frees its struct conf_problem. */
 GPtrArray *conf_problems_new(void);
+void conf_problem_add(GPtrArray *problems, unsigned line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 void conf_free(struct conf *conf);
 
@@ -86,9 +104,17 @@ const char *conf_string(const struct conf *conf, enum conf_id id);
 gint64 conf_int(const struct conf *conf, enum conf_id id);
 gboolean conf_is_set(const struct conf *conf, enum conf_id id); /* is it in the file? */
 
-/* "10.77.0.1/24": address and mask in host byte order. The value has been checked at load. */
+/*
+ * FALSE when the value is to be found out and was not: it is CONF_AUTO then, and `error` says what
+ * is lacking and the remedy. Whoever needs such a value asks before it is read.
+ */
+gboolean conf_found(const struct conf *conf, enum conf_id id, GError **error);
+gboolean conf_is_auto(const struct conf *conf, enum conf_id id); /* found out, or to be? */
+
+/* "10.77.0.1/24": address and mask in host byte order; 0, 0 where it was not found. The value has
+ * been checked at load. */
 void conf_cidr(const struct conf *conf, enum conf_id id, guint32 *address, guint32 *mask);
-/* "a-b": both ends in host byte order. */
+/* "a-b": both ends in host byte order; 0, 0 where it was not found. */
 void conf_range(const struct conf *conf, enum conf_id id, guint32 *first, guint32 *last);
 
 /* The words of a command (g_strfreev), the first an absolute path; NULL when there is none. */

@@ -14,18 +14,18 @@ CONF_KEY(SITE_LANGUAGE, "site", "language", CONF_ENUM, "en", 0, 0, "en|ko",
 
 CONF_KEY(NETWORK_CLIENT_INTERFACE, "network", "client_interface", CONF_INTERFACE, "eth1", 0, 0, NULL,
 	"Interface of the boot server towards the lab PCs.")
-CONF_KEY(NETWORK_CLIENT_ADDRESS, "network", "client_address", CONF_CIDR, "10.77.0.1/24", 0, 0, NULL,
-	"Address of the boot server on that interface, with the length of the prefix.")
+CONF_KEY(NETWORK_CLIENT_ADDRESS, "network", "client_address", CONF_CIDR, "auto", 0, 0, NULL,
+	"Address of the boot server on that interface, with the length of the prefix; auto: the one that the interface has.")
 CONF_KEY(NETWORK_DHCP, "network", "dhcp", CONF_ENUM, "own", 0, 0, "own|proxy",
 	"Who gives the PCs their addresses: this boot server, or another DHCP server of their network, beside which it only tells them what to start (proxy DHCP; client_range and lease_minutes are then not used).")
-CONF_KEY(NETWORK_CLIENT_RANGE, "network", "client_range", CONF_RANGE, "10.77.0.100-10.77.0.250", 0, 0, NULL,
-	"Addresses that DHCP gives to the PCs.")
+CONF_KEY(NETWORK_CLIENT_RANGE, "network", "client_range", CONF_RANGE, "auto", 0, 0, NULL,
+	"Addresses that DHCP gives to the PCs; auto: of a network with a prefix of 24 those from .100 to .250, of others the like.")
 CONF_KEY(NETWORK_LEASE, "network", "lease_minutes", CONF_INT, "60", 2, 10080, NULL,
 	"Life of a DHCP lease, minutes.")
-CONF_KEY(NETWORK_SERVER_INTERFACE, "network", "server_interface", CONF_INTERFACE, "eth0", 0, 0, NULL,
-	"Interface of the boot server towards the virtualization servers.")
-CONF_KEY(NETWORK_SERVER_NETWORK, "network", "server_network", CONF_CIDR, "10.78.0.0/24", 0, 0, NULL,
-	"Network in which the virtualization servers' addresses lie; forwards lead nowhere else.")
+CONF_KEY(NETWORK_SERVER_INTERFACE, "network", "server_interface", CONF_INTERFACE, "auto", 0, 0, NULL,
+	"Interface of the boot server towards the virtualization servers; auto: the one with an address in server_network where that is given, else that of the default route, else the only other one.")
+CONF_KEY(NETWORK_SERVER_NETWORK, "network", "server_network", CONF_CIDR, "auto", 0, 0, NULL,
+	"Network in which the virtualization servers' addresses lie; forwards lead nowhere else. auto: that of server_interface's address.")
 CONF_KEY(NETWORK_FORWARD_PORT, "network", "forward_port", CONF_INT, "5900", 1024, 65000, NULL,
 	"First port of the boot server that is forwarded to desktops; the eight from there on are used.")
 

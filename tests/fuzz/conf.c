@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* carrel.conf: any bytes give a configuration, or problems that name what is wrong. */
 #include "broker/shared/conf.h"
+#include "tests/unit/links.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	GPtrArray *problems = conf_problems_new();
-	struct conf *conf = conf_parse("fuzz", (const char *)data, size, problems);
+	GArray *links = links_of_boot_server();
+	struct conf *conf = conf_parse("fuzz", (const char *)data, size, links, problems);
 
 	if ((conf == NULL) != (problems->len > 0))
 		abort();
@@ -27,6 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	}
 	conf_free(conf);
+	g_array_unref(links);
 	g_ptr_array_unref(problems);
 	return 0;
 }

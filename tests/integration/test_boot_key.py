@@ -113,6 +113,28 @@ def test_without_carrel_pki(carrel):
     assert "there is no carrel-pki" in carrel("boot", "key", "show", status=1, path="/usr/bin:/bin")
 
 
+def test_the_address_is_that_of_the_configuration(top, tmp_path, program, need):
+    need("certtool")
+    (tmp_path / "carrel").symlink_to(program("carrel"))
+
+    def init(network, path=f"{tmp_path}:/usr/bin:/bin"):
+        (tmp_path / "carrel.conf").write_text(f"[network]\n{network}\n")
+        return subprocess.run([f"{top}/scripts/carrel-pki", "--dir", tmp_path / "pki", "--config",
+                               tmp_path / "carrel.conf", "init"], env={"PATH": path}, capture_output=True,
+                              text=True, check=False)
+
+    for network, words in (("client_interface = absent0", "carrel config check says why"),
+                           ("client_address = 10.77.0.1", "allowed is an IPv4 address")):
+        refused = init(network)
+        assert refused.returncode == 1 and words in refused.stderr, refused.stderr
+    assert os.listdir(tmp_path / "pki") == []
+    made = init("client_address = 192.168.20.7/24")
+    assert made.returncode == 0, made.stderr
+    text = subprocess.run(["certtool", "--certificate-info", "--infile", tmp_path / "pki/server.crt"],
+                          check=True, capture_output=True, text=True).stdout
+    assert "IPAddress: 192.168.20.7" in text
+
+
 def test_keys_from_a_backup_get_their_modes_back(top, tmp_path, need):
     """Who copies a backup gives all files one mode, and the broker could not read what is public then."""
     need("certtool")

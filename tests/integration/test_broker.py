@@ -457,10 +457,16 @@ def test_cli_without_carreld(bare):
 def test_config_check(bare):
     assert bare.cli("config", "check").stdout == "ok\n"
     bad = bare.folder / "bad.conf"
-    bad.write_text("[network]\nclient_range = 10.77.0.1-10.77.0.9\n[desktop]\nmax_mib = 3000\n")
+    bad.write_text("[network]\nclient_range = 10.77.0.1-10.77.0.9\n[desktop]\nmax_mib = 3000\n"
+                   "[network]\nclient_address = 10.77.0.1/24\n")
     lines = bare.cli("config", "check", str(bad), status=1).stdout.splitlines()
     assert lines[0].startswith("%s:2: [network] client_range" % bad) and lines[1].startswith("%s:4: " % bad)
     assert [p["line"] for p in json.loads(bare.cli("config", "check", str(bad), "--json", status=1).stdout)["problems"]] == [2, 4]
+    bad.write_text("[network]\nclient_interface = absent0\nserver_interface = absent1\n")
+    lines = bare.cli("config", "check", str(bad), status=1).stdout.splitlines()
+    assert len(lines) == 2 and lines[0].startswith("%s: [network] client_address could not be found out: "
+                                                   "this machine has no interface absent0, it has: " % bad)
+    assert "server_network could not be found out" in lines[1] and "absent1" in lines[1]
     bad.write_text("[server]\nlost_after = 5\nfence = room-power 'off\n")
     line = bare.cli("config", "check", str(bad), status=1).stdout
     assert line.startswith("%s:3: [server] fence = room-power 'off: allowed is a command" % bad)

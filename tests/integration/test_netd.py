@@ -24,13 +24,10 @@ pytestmark = pytest.mark.root
 PC1, PC2, BOOT = "10.77.0.101", "10.77.0.102", "10.77.0.1"
 SERVER1, SERVER2 = "10.78.0.11", "10.78.0.12"
 
+# All of [network] but this is found out in the boot server's namespace.
 CONFIG = """
 [network]
 client_interface = br-pc
-client_address = 10.77.0.1/24
-client_range = 10.77.0.100-10.77.0.200
-server_interface = eth0
-server_network = 10.78.0.0/24
 [broker]
 user = nobody
 [paths]
@@ -421,7 +418,8 @@ def test_without_the_capability_it_says_so(netd, program):
     config = netd.folder / "other.conf"
     run_folder = netd.folder / "other"
     run_folder.mkdir()
-    config.write_text(CONFIG.format(run=run_folder), encoding="utf-8")
+    networks = "br-pc\nclient_address = 10.77.0.1/24\nserver_interface = eth0\nserver_network = 10.78.0.0/24"
+    config.write_text(CONFIG.replace("br-pc", networks).format(run=run_folder), encoding="utf-8")
     done = subprocess.run(
         ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", program("carrel-netd"),
          "--config", str(config)],
@@ -460,6 +458,9 @@ def test_setup_drops_what_the_new_configuration_forbids(netd, client):
         config.write_text(before + "[nonsense]\n")
         assert client.refused("setup") == "bad-request"
         config.write_text(before.replace("br-pc", "br-none"))
+        assert client.refused("setup") == "bad-request"
+        config.write_text(before.replace("br-pc", "br-none\nclient_address = 10.77.0.1/24\n"
+                                         "server_interface = eth0"))
         assert client.refused("setup") == "nft"
     finally:
         config.write_text(before)

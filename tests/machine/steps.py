@@ -45,11 +45,15 @@ def configure(server):
     lan, srv = server.interface(CLIENT_MAC), server.interface(SERVER_MAC)
     interfaces = "".join(f"auto {name}\niface {name} inet static\n\taddress {address}\n"
                          for name, address in ((lan, "10.77.0.1/24"), (srv, "10.78.0.1/24")))
-    conf = CONF.replace("eth1", lan).replace("eth0", srv)
-    assert lan in conf and srv in conf
+    conf = CONF.replace("eth1", lan)
+    assert lan in conf
     server.run(f"cat >>/etc/network/interfaces <<'END'\n{interfaces}END\n"
                f"cat >/etc/carrel/carrel.conf <<'END'\n{conf}END\n"
                "systemctl restart networking && carrel config check")
+    found = server.run("carrel config show")
+    for key, value in (("client_address", "10.77.0.1/24"), ("client_range", "10.77.0.100-10.77.0.250"),
+                       ("server_interface", srv), ("server_network", "10.78.0.0/24")):
+        assert re.search(rf"^network +{key} +{value} +found", found, re.M), found
 
 
 def bring_keys_and_image(server):

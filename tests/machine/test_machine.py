@@ -114,7 +114,7 @@ def test_restarts_lose_nothing(machine):
 
 def test_a_new_rendering(machine):
     """README's words for a change of carrel.conf."""
-    steps.change_conf(machine, "sed -i 's/^client_range.*/client_range = 10.77.0.50-10.77.0.99/' "
+    steps.change_conf(machine, "sed -i 's/^client_interface.*/&\\nclient_range = 10.77.0.50-10.77.0.99/' "
                       "/etc/carrel/carrel.conf")
     check_everything_runs(machine)
 

@@ -15,6 +15,7 @@
 #include "bootserver/template.h"
 #include "bootserver/tree.h"
 #include "client-initrd/params.h"
+#include "tests/unit/links.h"
 
 #define SUM "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -29,7 +30,8 @@ static struct image image = {.name = (char *)"client",
 static struct conf *make_conf(const char *text)
 {
 	g_autoptr(GPtrArray) problems = conf_problems_new();
-	struct conf *conf = conf_parse("test", text, strlen(text), problems);
+	g_autoptr(GArray) links = links_of_boot_server();
+	struct conf *conf = conf_parse("test", text, strlen(text), links, problems);
 	assert_non_null(conf);
 	return conf;
 }
@@ -125,6 +127,13 @@ static void test_site(void **state)
 	struct conf *conf = make_conf("");
 	struct site site = {.conf = conf, .boot = "/s"};
 	assert_true(render_check_site(&site, NULL));
+	conf_free(conf);
+	/* an interface that is not there */
+	GError *error = NULL;
+	site.conf = conf = make_conf("[network]\nclient_interface=eth7\n");
+	assert_false(render_check_site(&site, &error));
+	assert_non_null(strstr(error->message, "no interface eth7, it has: eth0, eth1"));
+	g_clear_error(&error);
 	conf_free(conf);
 }
 

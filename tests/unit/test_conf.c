@@ -11,7 +11,7 @@
 
 static struct conf *parse(const char *text, GPtrArray *problems)
 {
-	return conf_parse("test.conf", text, strlen(text), problems);
+	return conf_parse("test.conf", text, strlen(text), NULL, problems);
 }
 
 /* The text must be refused with exactly one problem, in `line`, whose sentence holds `words`. */
@@ -184,21 +184,22 @@ static void test_a_command(void **state)
 	conf_free(conf);
 }
 
+#define OWN "client_address = 10.77.0.1/24\n"
+
 static void test_values_that_disagree(void **state)
 {
 	(void)state;
 	/* what the other server gives is not ours to check */
 	g_autoptr(GPtrArray) problems = conf_problems_new();
 	const char *proxy = "[network]\ndhcp = proxy\nclient_address = 10.9.0.1/24\n";
-	struct conf *conf = conf_parse("test", proxy, strlen(proxy), problems);
+	struct conf *conf = conf_parse("test", proxy, strlen(proxy), NULL, problems);
 	assert_non_null(conf);
 	conf_free(conf);
-	refused("[network]\nclient_address = 10.9.0.1/24\n", 0, "outside the network");
 	refused("[network]\ndhcp = other\n", 2, "own");
-	refused("[network]\nclient_range = 10.77.1.5-10.77.1.9\n", 2, "outside the network");
-	refused("[network]\nclient_range = 10.77.0.1-10.77.0.9\n", 2, "own client_address");
-	refused("[network]\nserver_network = 10.77.0.128/25\n", 2, "overlaps the network");
-	refused("[network]\nserver_network = 10.0.0.0/8\n", 2, "overlaps the network");
+	refused("[network]\nclient_range = 10.77.1.5-10.77.1.9\n" OWN, 2, "outside the network");
+	refused("[network]\nclient_range = 10.77.0.1-10.77.0.9\n" OWN, 2, "own client_address");
+	refused("[network]\nserver_network = 10.77.0.128/25\n" OWN, 2, "overlaps the network");
+	refused("[network]\nserver_network = 10.0.0.0/8\n" OWN, 2, "overlaps the network");
 	refused("[network]\nclient_address = 10.77.0.0/24\n", 2, "one of a host");
 	refused("[network]\nserver_interface = eth1\n", 2, "client_interface too");
 	refused("[network]\nforward_port = 7440\n", 0, "forwarded to desktops");
@@ -206,6 +207,121 @@ static void test_values_that_disagree(void **state)
 	refused("[desktop]\nmax_mib = 3000\n", 2, "power of two");
 	refused("[desktop]\nmin_mib = 8192\n", 0, "power of two");
 	refused("[desktop]\nnetwork = carrel\n", 2, "bridge:NAME");
+}
+
+/* The file's [network] on a machine with these interfaces, as one line; the caller frees it. */
+static char *found_with(const struct conf_link *links, guint count, const char *network)
+{
+	static const enum conf_id ids[] = {CONF_NETWORK_CLIENT_ADDRESS, CONF_NETWORK_CLIENT_RANGE,
+		CONF_NETWORK_SERVER_INTERFACE, CONF_NETWORK_SERVER_NETWORK};
+	g_autoptr(GPtrArray) problems = conf_problems_new();
+	g_autoptr(GArray) array = g_array_new(FALSE, FALSE, sizeof(*links));
+	g_autofree char *text = g_strconcat("[network]\n", network, NULL);
+	GString *line = g_string_new(NULL);
+
+	g_array_append_vals(array, links, count);
+	struct conf *conf = conf_parse("test", text, strlen(text), array, problems);
+	for (guint i = 0; i < problems->len; i++)
+		g_string_append(line, ((const struct conf_problem *)problems->pdata[i])->text);
+	for (gsize i = 0; conf && i < G_N_ELEMENTS(ids); i++) {
+		g_autoptr(GError) error = NULL;
+
+		if (conf_found(conf, ids[i], &error))
+			g_string_append_printf(line, "%s ", conf_string(conf, ids[i]));
+		else
+			g_string_append_printf(line, "(%s) ", error->message);
+	}
+	conf_free(conf);
+	return g_string_free(line, FALSE);
+}
+
+static const struct conf_link LINKS[] = {{"eno1", 0xc0a81402, 0xffffff00, FALSE},
+	{"eno1", 0x0a000001, 0xff000000, FALSE}, {"eno2", 0xc0a81e01, 0xffffff00, TRUE},
+	{"eno3", 0, 0, FALSE}, {"eno4", 0xc0a82801, 0xfffffff8, FALSE},
+	{"eno5", 0xc0a83201, 0xffffffff, FALSE}};
+
+/* Only one key is given; the rest is the machine's. */
+static void test_found(void **state)
+{
+	static const struct {
+		guint links;
+		const char *network, *words;
+	} cases[] = {
+		{6, "client_interface = eno1\n",
+			"192.168.20.2/24 192.168.20.100-192.168.20.250 eno2 192.168.30.0/24 "},
+		{6,
+			"client_interface = eno1\nclient_address = auto\nclient_range = auto\n"
+			"server_interface = auto\nserver_network = auto\n",
+			"192.168.20.2/24 192.168.20.100-192.168.20.250 eno2 192.168.30.0/24 "},
+		/* what is given decides about the rest */
+		{6, "client_interface = eno1\nclient_address = 10.0.0.1/8\n",
+			"10.0.0.1/8 10.100.0.0-10.250.255.255 eno2 192.168.30.0/24 "},
+		{6, "client_interface = eno1\nserver_network = 192.168.40.0/24\n",
+			"eno4 192.168.40.0/24 "},
+		{6, "client_interface = eno1\nserver_interface = eno4\n", "eno4 192.168.40.0/29 "},
+		/* without a default route the only other one */
+		{3, "client_interface = eno2\n",
+			"192.168.30.1/24 192.168.30.100-192.168.30.250 eno1 192.168.20.0/24 "},
+		/* the whole of a small network */
+		{5, "client_interface = eno4\n", "192.168.40.1/29 192.168.40.3-192.168.40.6 eno2 "},
+		/* what there is not */
+		{6, "client_interface = eth1\n",
+			"client_address could not be found out: this machine has no interface "
+			"eth1, it "
+			"has: eno1, eno2, eno3, eno4, eno5; name the right one, or write "
+			"client_address"},
+		{6, "client_interface = eno3\n", "eno3 has no IPv4 address; give it one"},
+		{6, "client_interface = eno5\n",
+			"192.168.50.1 with a prefix of 32, allowed is 1 to 30"},
+		{2, "client_interface = eno1\n", "no interface beside eno1 has an IPv4 address"},
+		{6, "client_interface = eno2\n", "could be any of eno1, eno4, eno5"},
+		{6, "client_interface = eno1\nserver_network = 172.16.0.0/12\n",
+			"no interface beside eno1 has an address in server_network"},
+		{6, "client_interface = eno1\nclient_address = 192.168.30.9/24\n",
+			"server_network = 192.168.30.0/24 overlaps"},
+	};
+
+	(void)state;
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *line = found_with(LINKS, cases[i].links, cases[i].network);
+
+		if (!strstr(line, cases[i].words))
+			fail_msg("%s: %s", cases[i].network, line);
+	}
+}
+
+/* Some address for PCs is left in every network, and never the server's own. */
+static void test_found_range(void **state)
+{
+	static const struct {
+		const char *address, *range;
+	} cases[] = {{"10.0.0.1/30", "10.0.0.2-10.0.0.2"}, {"10.0.0.2/30", "10.0.0.1-10.0.0.1"},
+		{"10.0.0.150/24", "10.0.0.151-10.0.0.250"},
+		{"10.0.0.200/24", "10.0.0.100-10.0.0.199"},
+		{"128.0.0.1/1", "178.0.0.0-253.127.255.255"}};
+
+	(void)state;
+	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *text = g_strdup_printf("client_address = %s\n", cases[i].address);
+		g_autofree char *line = found_with(LINKS, 0, text);
+
+		if (!strstr(line, cases[i].range))
+			fail_msg("%s: %s", text, line);
+	}
+}
+
+/* This machine's own interfaces: whatever they are, each has a name, and none is the loopback. */
+static void test_links_of_this_machine(void **state)
+{
+	g_autoptr(GArray) links = conf_links_read();
+
+	(void)state;
+	for (guint i = 0; i < links->len; i++) {
+		const struct conf_link *link = &g_array_index(links, struct conf_link, i);
+
+		assert_true(*link->name && strcmp(link->name, "lo") != 0);
+		assert_true((link->address == 0) == (link->mask == 0));
+	}
 }
 
 /* Everything that is wrong is told at once, in the file's order. */
@@ -260,6 +376,9 @@ int main(void)
 		cmocka_unit_test(test_values_out_of_bounds),
 		cmocka_unit_test(test_a_command),
 		cmocka_unit_test(test_values_that_disagree),
+		cmocka_unit_test(test_found),
+		cmocka_unit_test(test_found_range),
+		cmocka_unit_test(test_links_of_this_machine),
 		cmocka_unit_test(test_all_problems),
 		cmocka_unit_test(test_load),
 	};

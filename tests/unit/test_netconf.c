@@ -3,6 +3,7 @@
 #include "netconf/policy.h"
 #include "netconf/request.h"
 #include "netconf/setup.h"
+#include "tests/unit/links.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,11 +15,12 @@
 static struct policy default_policy(void)
 {
 	g_autoptr(GPtrArray) problems = conf_problems_new();
-	struct conf *conf = conf_parse("test", "", 0, problems);
+	g_autoptr(GArray) links = links_of_boot_server();
+	struct conf *conf = conf_parse("test", "", 0, links, problems);
 	struct policy policy;
 
 	assert_non_null(conf);
-	policy_init(&policy, conf);
+	assert_true(policy_init(&policy, conf, NULL));
 	conf_free(conf);
 	return policy;
 }
@@ -40,6 +42,22 @@ static void test_policy(void **state)
 	assert_non_null(policy_check_key(&policy, 0x0a4d00ff, 5900));
 	assert_non_null(policy_check_key(&policy, 0x0a4d0000, 5900));
 	assert_non_null(policy_check_key(&policy, 0x0a4e0002, 5900));
+}
+
+/* What could not be found out is no network of zeros. */
+static void test_policy_of_nothing(void **state)
+{
+	g_autoptr(GPtrArray) problems = conf_problems_new();
+	g_autoptr(GArray) links = g_array_new(FALSE, FALSE, sizeof(struct conf_link));
+	g_autoptr(GError) error = NULL;
+	struct conf *conf = conf_parse("test", "", 0, links, problems);
+	struct policy policy = {.port = 1};
+
+	(void)state;
+	assert_false(policy_init(&policy, conf, &error));
+	assert_true(g_error_matches(error, CONF_ERROR, CONF_ERROR_NOT_FOUND));
+	assert_int_equal(policy.port, 1);
+	conf_free(conf);
 }
 
 static const char *parse(struct request *request, const char *text)
@@ -189,6 +207,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_policy_of_nothing),
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_setup),

@@ -40,7 +40,7 @@ struct worker *fake_worker(const char *folder, int *fd)
 	g_autofree char *text = g_strdup_printf(
 		"[paths]\nimages = %s\npki = %s\nstate = %s\n", folder, folder, folder);
 	g_autoptr(GPtrArray) problems = conf_problems_new();
-	struct conf *conf = conf_parse("test", text, strlen(text), problems);
+	struct conf *conf = conf_parse("test", text, strlen(text), NULL, problems);
 	int pair[2];
 
 	assert_non_null(conf);

@@ -121,7 +121,7 @@ static int set_up(void **state)
 	carreld = pair[0];
 	opened = g_async_queue_new_full(g_free);
 	worker = worker_new(&fake_driver, &fake_storage, &fake_memory, &channels,
-		conf_parse("test", "", 0, problems), "s1", "qemu:///system", pair[1]);
+		conf_parse("test", "", 0, NULL, problems), "s1", "qemu:///system", pair[1]);
 	worker_lane_up(worker, LANE_CONTROL);
 	g_thread_unref(g_thread_new("watch", watch_run, worker));
 	return 0;

@@ -52,7 +52,7 @@ def make_client(images, pki, version, *more):
 class Site:
     def __init__(self, folder):
         self.dir = folder
-        self.conf = {"network": {"client_interface": "lan0"}, "boot": {"nfs": "off"},
+        self.conf = {"network": {"client_interface": "lan0", "client_address": "10.77.0.1/24"}, "boot": {"nfs": "off"},
                      "paths": {"state": self.path("state"), "run": self.path("run"),
                                "images": self.path("images"), "pki": self.path("pki")}}
         self.publish()

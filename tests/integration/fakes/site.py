@@ -101,6 +101,7 @@ class Site:
         self.conf.write_text("""[network]
 client_address = %s/24
 client_range = 127.77.0.100-127.77.0.200
+server_interface = eth0
 server_network = 127.78.0.0/24
 [broker]
 port = %d

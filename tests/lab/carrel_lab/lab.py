@@ -35,9 +35,8 @@ BROKER_USER = "nobody"
 
 CONF = {
     "site": {"name": "Carrel Lab"},
-    "network": {"client_interface": BOOT_CLIENT_IF, "client_address": f"{CLIENT_NET}.1/24",
-                "client_range": f"{CLIENT_NET}.100-{CLIENT_NET}.199",
-                "server_interface": BOOT_SERVER_IF, "server_network": f"{SERVER_NET}.0/24"},
+    # All else is found out, but that seats without a PC have addresses from .200 on.
+    "network": {"client_interface": BOOT_CLIENT_IF, "client_range": f"{CLIENT_NET}.100-{CLIENT_NET}.199"},
     "broker": {"user": BROKER_USER},
     # A kernel's own NFS server is the machine's, not a lab's.
     "boot": {"nfs": "ganesha"},
