@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """From a PC's power-on to the login form on its screen: Carrel's PC beside LTSP's and Debian live's,
 in the virtual lab, in one run, taking turns. JSON on standard output; exit status 1 when a goal is
-missed.
+missed, Carrel's form did not come, or too often a peer's did not.
 
     form_s     power-on until the form is seen on the screen
     bytes      what crossed the PC's wire until then, both ways
@@ -30,6 +30,7 @@ import watch  # noqa: E402
 NAMES = ["carrel", "ltsp", "live"]
 MADE = os.path.join(TOP, "build", "bench", "boot")
 PATIENCE = 240
+MORE_TURNS = 2  # a peer's X now and then meets no graphics card yet, and its display manager gives up
 GOAL = 0.5
 
 
@@ -68,9 +69,11 @@ class Bench:
         say(f"{name}: {self.runs[name][-1]}")
 
     def run(self, repetitions):
-        """The figures; one boot without its form does not spoil the others'."""
-        for _ in range(repetitions):
-            for name in self.runs:
+        """The figures; boots without their form are told, and made up for, but not for ever."""
+        for turn in range(repetitions + MORE_TURNS):
+            for name, runs in self.runs.items():
+                if len(runs) >= min(turn + 1, repetitions):
+                    continue
                 try:
                     self.boot(name)
                 except LabTimeout as error:
@@ -96,6 +99,12 @@ def compare(results):
     return ratios, missed
 
 
+def spoilt(results, names, failed, repetitions):
+    """Is this no measurement? A boot of Carrel without its form, or a contender with too few boots."""
+    return (any(one.startswith("carrel:") for one in failed) or
+            any(len(results.get(name, {"runs": ()})["runs"]) < repetitions for name in names))
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -105,7 +114,7 @@ def arguments():
     parser.add_argument("--memory", type=int, default=1024, metavar="MiB", help="of the PC (1024)")
     parser.add_argument("--keep", metavar="DIR", help="keep the picture of each form there")
     given = parser.parse_args()
-    if not 1 <= given.repetitions * len(given.only) <= 99:
+    if not 1 <= (given.repetitions + MORE_TURNS) * len(given.only) <= 99:
         parser.error("--repetitions: a lab has 99 PCs, one for each boot")
     return given
 
@@ -130,7 +139,7 @@ def main():
         bench = Bench(lab, given.only, given.memory, given.keep)
         bench.prepare()
         results = bench.run(given.repetitions)
-        failed = bool(bench.failed)
+        failed = spoilt(results, given.only, bench.failed, given.repetitions)
     except LabError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -140,7 +149,7 @@ def main():
     json.dump({"memory_mib": given.memory, "contenders": results, "served": made, "ratios": ratios,
                "missed": missed, "failed": bench.failed}, sys.stdout, indent=1)
     print()
-    return 1 if missed or bench.failed else 0
+    return 1 if missed or failed else 0
 
 
 if __name__ == "__main__":
