@@ -174,6 +174,8 @@ static gboolean make_all(const struct work *work, GError **error)
 	g_autoptr(GHashTable) texts = render_all(work->site, image, error);
 	g_autofree char *words = NULL;
 	const struct tree_programs programs = programs_of(work);
+	if (texts)
+		g_hash_table_insert(texts, g_strdup(COMMANDS_FILE), commands_text(work->site));
 	gboolean good =
 		texts &&
 		tree_write(work->folder, texts, &programs, work->wish->plan->versions, error) &&
@@ -304,17 +306,27 @@ static gboolean print_commands(const struct site *site)
 	return TRUE;
 }
 
+/* Those of the rendering in use; FALSE when there is none. */
+static gboolean print_rendered_commands(const char *boot)
+{
+	g_autofree char *path = g_build_filename(boot, TREE_CURRENT, COMMANDS_FILE, NULL);
+	g_autofree char *text = NULL;
+	if (!g_file_get_contents(path, &text, NULL, NULL))
+		return FALSE;
+	fputs(text, stdout);
+	return TRUE;
+}
+
 static gboolean run(const struct conf *conf, const struct options *options, GError **error)
 {
 	g_autofree char *boot = conf_path(conf, CONF_PATH_STATE, "boot");
 	g_autofree char *why = NULL;
 	struct nfs_host host;
 	struct site site = {.conf = conf, .templates = options->templates, .boot = boot};
-	g_autofree char *current = g_build_filename(boot, TREE_CURRENT, NULL);
+	if (options->commands && print_rendered_commands(boot))
+		return TRUE;
 	if (!render_check_site(&site, error))
 		return FALSE;
-	if (options->commands && nfs_rendered(current, &site.nfs))
-		return print_commands(&site);
 	nfs_look(boot, &host);
 	if (!nfs_choose(conf_string(conf, CONF_BOOT_NFS), &host, &site.nfs, &why, error))
 		return FALSE;

@@ -5,6 +5,10 @@
 
 #include "bootserver/render.h"
 
+/* The file of a rendering that has its commands_text(). Daemons are run by it and not by another
+ * look at the host, which in a unit's sandbox has no nfsd and no interfaces. */
+#define COMMANDS_FILE "commands"
+
 #define COMMANDS_DNSMASQ "/usr/sbin/dnsmasq"
 #define COMMANDS_NGINX "/usr/sbin/nginx"
 

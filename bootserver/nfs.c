@@ -93,18 +93,6 @@ gboolean nfs_choose(const char *wish, const struct nfs_host *host, enum nfs_kind
 	return TRUE;
 }
 
-gboolean nfs_rendered(const char *generation, enum nfs_kind *kind)
-{
-	g_autofree char *exports = g_build_filename(generation, RENDER_EXPORTS, NULL);
-	g_autofree char *ganesha = g_build_filename(generation, RENDER_GANESHA, NULL);
-	if (!g_file_test(generation, G_FILE_TEST_IS_DIR))
-		return FALSE;
-	*kind = g_file_test(exports, G_FILE_TEST_EXISTS)   ? NFS_KERNEL
-		: g_file_test(ganesha, G_FILE_TEST_EXISTS) ? NFS_GANESHA
-							   : NFS_OFF;
-	return TRUE;
-}
-
 const char *nfs_name(enum nfs_kind kind)
 {
 	static const char *const names[] = {"kernel", "ganesha", "off"};

@@ -24,12 +24,6 @@ void nfs_look(const char *tree, struct nfs_host *host);
 gboolean nfs_choose(const char *wish, const struct nfs_host *host, enum nfs_kind *kind, char **why,
 	GError **error);
 
-/*
- * The server that the rendering in folder `generation` was made for; FALSE when there is none. Its
- * daemons are run by this and not by another look: in a unit's sandbox the host looks different.
- */
-gboolean nfs_rendered(const char *generation, enum nfs_kind *kind);
-
 /* "kernel", "ganesha", "off" */
 const char *nfs_name(enum nfs_kind kind);
 

@@ -169,13 +169,18 @@ def test_commands(site):
         assert lines["nfs"].startswith("/usr/bin/ganesha.nfsd -F ")
 
 
-@pytest.mark.parametrize("marks, command", [({"exports"}, "setup-nfs"), ({"ganesha.conf"}, "nfs"),
-                                            (set(), None)])
-def test_commands_are_of_the_rendering_in_use(site, marks, command):
-    """In a unit's sandbox the host looks different: nfsd's module and /proc are hidden there."""
+def test_commands_are_of_the_rendering_in_use(site):
+    """In a unit's sandbox the host looks different: nfsd's module, /proc and interfaces are hidden there."""
     site.run()
-    for mark in marks:
-        with open(site.path("state/boot/current", mark), "w", encoding="utf-8"):
-            pass
-    names = {line.split("\t")[0] for line in site.run("--commands").splitlines()}
-    assert names == {"setup-ipv6", "dnsmasq", "nginx"} | ({command} if command else set())
+    commands = site.run("--commands")
+    address = site.conf["network"].pop("client_address")
+    site.write()
+    assert "client_address could not be found out" in site.run(status=2)
+    assert site.run("--commands") == commands
+    site.conf["network"].update(client_address=address, dhcp="proxy")
+    site.write()
+    assert site.run("--commands") == commands
+    site.run()
+    assert site.run("--commands") == re.sub("setup-ipv6.*\n", "", commands)
+    site.run("--rollback")
+    assert site.run("--commands") == commands
