@@ -175,7 +175,7 @@ def test_commands_are_of_the_rendering_in_use(site):
     commands = site.run("--commands")
     address = site.conf["network"].pop("client_address")
     site.write()
-    assert "client_address could not be found out" in site.run(status=2)
+    assert "client_address could not be found out" in site.run(status=3)
     assert site.run("--commands") == commands
     site.conf["network"].update(client_address=address, dhcp="proxy")
     site.write()
