@@ -31,34 +31,40 @@ drivers_copy() { # LIST ROOT
 # "$work/drivers.pack" and "$work/drivers.index".
 drivers_pack() {
 	say "drivers"
-	offset=0
-	: >"$work/drivers.pack"
-	: >"$work/drivers.index"
-	(cd "$all" && find kernel -name '*.ko' | sort) >"$work/modules"
-	while read -r path; do
-		[ -e "$own/$path" ] || drivers_add "modules/$path" "$all/$path"
-	done <"$work/modules"
-	[ -n "$firmware" ] || return 0
-	"$client_initrd/list-firmware" "$work/all" "$firmware" >"$work/firmware"
-	while read -r path; do
-		drivers_add "firmware/$path" "$firmware/$path"
+	(cd "$all" && find kernel -name '*.ko' | sort) | while read -r path; do
+		[ -e "$own/$path" ] || echo "modules/$path $all/$path"
+	done >"$work/pieces"
+	if [ -n "$firmware" ]; then
+		"$client_initrd/list-firmware" "$work/all" "$firmware" >"$work/firmware"
 		# Debian's radeon and amdgpu leave the screen alone where there is no such folder.
-		mkdir -p "$(dirname "$work/tree/usr/lib/firmware/$path")"
-	done <"$work/firmware"
+		sed "s|^|$work/tree/usr/lib/firmware/|; s|/[^/]*$||" "$work/firmware" | sort -u | xargs -r -d '\n' mkdir -p
+		sed "s|.*|firmware/& $firmware/&|" "$work/firmware" >>"$work/pieces"
+	fi
+	drivers_squeeze
+	drivers_index >"$work/drivers.index"
+	: >"$work/drivers.pack"
+	xargs -r -d '\n' cat <"$work/packed" >>"$work/drivers.pack"
 }
 
-# What is there already, under another name, is there once.
-drivers_add() { # PATH-IN-PACK FILE
-	zstd -q -19 -T1 <"$2" >"$work/packed"
-	sum=$(sha256sum <"$work/packed" | cut -d' ' -f1)
-	size=$(stat -c %s "$work/packed")
-	at=$(awk -v sum="$sum" '$4 == sum { print $1; exit }' "$work/drivers.index")
-	if [ -z "$at" ]; then
-		at=$offset
-		cat "$work/packed" >>"$work/drivers.pack"
-		offset=$((offset + size))
-	fi
-	printf '%s %s %s %s %s\n' "$at" "$size" "$(stat -Lc %s "$2")" "$sum" "$1" >>"$work/drivers.index"
+# Each piece by itself, as "$work/squeezed" + its file + ".zst"; most are small, so many in a process.
+drivers_squeeze() {
+	cut -d' ' -f2 "$work/pieces" >"$work/files"
+	xargs -r -d '\n' -P "$(nproc)" -n 32 zstd -q -f -19 -T1 --output-dir-mirror "$work/squeezed" <"$work/files" ||
+		die "the drivers cannot be packed"
+	xargs -r -d '\n' stat -L -c '%s %n' <"$work/files" >"$work/sizes"
+	sed "s|.*|$work/squeezed&.zst|" "$work/files" | xargs -r -d '\n' stat -c '%s %n' >"$work/squeezed.sizes"
+	sed "s|.*|$work/squeezed&.zst|" "$work/files" | xargs -r -d '\n' sha256sum >"$work/sums"
+}
+
+# "OFFSET PACKED SIZE SHA256 PATH", and in "$work/packed" the files in the order of the pack: what is there
+# already, under another name, is there once.
+drivers_index() {
+	: >"$work/packed"
+	paste -d' ' "$work/pieces" "$work/sizes" "$work/squeezed.sizes" "$work/sums" |
+		awk -v packed="$work/packed" '{
+			sum = $7
+			if (!(sum in at)) { at[sum] = offset + 0; offset += $5; print $6 >packed }
+			print at[sum], $5, $3, sum, $1 }'
 }
 
 # What a PC fetches of the pack, by its cards.
