@@ -80,6 +80,7 @@ def test_power_on_to_viewer(lab, card):
     assert names == ["kernel", "modules", "network", "fetch", "verify", "root", "drivers", "viewer"]
     assert [s["ms"] for s in kept] == sorted(s["ms"] for s in kept)
     assert kept[3]["bytes"] == os.path.getsize(root_file(lab))
+    assert "bytes" not in kept[6]  # nothing of the pack of drivers is for this PC
     # what could be sent (there was an address) was sent, each once
     sent = lab.reports()
     assert sorted(s["ms"] for s in sent) == [s["ms"] for s in kept[2:]]
