@@ -40,24 +40,25 @@ static json_t *fail(json_int_t id, const GError *error)
 	return msg_fail(id, "nft", "%s%s", error->message, remedy);
 }
 
-/* Reads the configuration; with a mistake in it what was read before holds on. */
+/*
+ * Reads the configuration; with a mistake in it what was read before holds on. That a network is
+ * not found out is a failure of the policy alone, which stays as it was: at the start none.
+ */
 static gboolean netd_load(struct netd *netd, GError **error)
 {
 	struct conf *conf = conf_load(netd->config_file, error);
 	uid_t user;
 	gid_t group;
 
-	if (!conf || !policy_init(&netd->policy, conf, error)) {
-		conf_free(conf);
+	if (!conf)
 		return FALSE;
-	}
 	conf_free(netd->conf);
 	netd->conf = conf;
 	if (netd->serve) {
 		serve_user(conf_string(conf, CONF_BROKER_USER), &user, &group);
 		serve_set_user(netd->serve, user);
 	}
-	return TRUE;
+	return policy_init(&netd->policy, conf, error);
 }
 
 static json_t *do_setup(struct netd *netd, json_int_t id)
@@ -207,7 +208,15 @@ int main(int argc, char **argv)
 	log_init("carrel-netd", LOG_INFO);
 	if (!parse_options(&netd, argc, argv, &error))
 		goto end;
-	if (!netd_load(&netd, &error) || !netd_start(&netd, &error))
+	if (!netd_load(&netd, &error)) {
+		if (!netd.conf)
+			goto end;
+		/* an interface may get its address later: whoever asks for the set-up then has it
+		 */
+		log_event(LOG_WARN, "networks-not-found", "reason", error->message, NULL);
+		g_clear_error(&error);
+	}
+	if (!netd_start(&netd, &error))
 		goto end;
 	netd.loop = g_main_loop_new(NULL, FALSE);
 	g_unix_signal_add(SIGTERM, stop, netd.loop);

@@ -41,7 +41,8 @@ const char *policy_check_key(const struct policy *policy, guint32 client, guint1
 
 const char *policy_check(const struct policy *policy, const struct forward *forward)
 {
-	const char *wrong = policy_check_key(policy, forward->client, forward->port);
+	const char *wrong = policy->mask ? policy_check_key(policy, forward->client, forward->port)
+					 : "the networks are not known yet: ask for setup first";
 
 	if (wrong)
 		return wrong;

@@ -247,6 +247,7 @@ void broker_free(struct broker *broker)
 	broker->stopping = TRUE;
 	if (broker->timer)
 		g_source_remove(broker->timer);
+	g_clear_handle_id(&broker->netd_setup, g_source_remove);
 	api_free(broker->api);
 	g_hash_table_destroy(broker->workers);
 	fences_free(broker->fences);

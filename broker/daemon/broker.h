@@ -57,7 +57,8 @@ struct broker {
 	GQueue events;                   /* of struct core_event, owned */
 	struct core_actions actions;
 	gboolean stepping, stopping;
-	guint timer; /* for the next deadline; 0 = none */
+	guint timer;      /* for the next deadline; 0 = none */
+	guint netd_setup; /* timer until carrel-netd is asked for its set-up again; 0 = none */
 	int exit_status;
 };
 

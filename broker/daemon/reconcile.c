@@ -7,6 +7,7 @@
 
 #define ENSURE_RETRY_MS 10000
 #define NETD_TIMEOUT_MS 10000
+#define NETD_SETUP_MS 5000 /* after a set-up that failed */
 
 /* A question to one worker, void when the server has gone down or come again since. */
 struct round {
@@ -354,26 +355,54 @@ static void on_forward_list(const json_t *answer, gpointer data)
 			forward_restore(broker, session);
 }
 
+static void netd_set_up(struct broker *broker);
+
+static gboolean on_setup_timer(gpointer data)
+{
+	struct broker *broker = data;
+
+	broker->netd_setup = 0;
+	netd_set_up(broker);
+	return G_SOURCE_REMOVE;
+}
+
+/* An interface may come, or get its address, later than we. */
 static void on_setup(const json_t *answer, gpointer data)
 {
-	(void)data;
-	if (!helper_ok(answer))
-		log_event(LOG_ERROR, "netd-setup", "reason", helper_message(answer), NULL);
+	struct broker *broker = *(struct broker **)data;
+
+	if (helper_ok(answer)) {
+		helper_call(broker->netd, json_pack("{s:s}", "op", "forward-list"), NETD_TIMEOUT_MS,
+			on_forward_list, g_memdup2(&broker, sizeof(broker)));
+		return;
+	}
+	log_event(LOG_ERROR, "netd-setup", "reason", helper_message(answer), NULL);
+	if (helper_is_up(broker->netd) && !broker->netd_setup)
+		broker->netd_setup = g_timeout_add(NETD_SETUP_MS, on_setup_timer, broker);
+}
+
+static void netd_set_up(struct broker *broker)
+{
+	helper_call(broker->netd, json_pack("{s:s}", "op", "setup"), NETD_TIMEOUT_MS, on_setup,
+		g_memdup2(&broker, sizeof(broker)));
 }
 
 static void on_netd_up(gpointer data)
 {
+	netd_set_up(data);
+}
+
+static void on_netd_down(const char *reason, gpointer data)
+{
 	struct broker *broker = data;
 
-	helper_call(
-		broker->netd, json_pack("{s:s}", "op", "setup"), NETD_TIMEOUT_MS, on_setup, NULL);
-	helper_call(broker->netd, json_pack("{s:s}", "op", "forward-list"), NETD_TIMEOUT_MS,
-		on_forward_list, g_memdup2(&broker, sizeof(broker)));
+	(void)reason;
+	g_clear_handle_id(&broker->netd_setup, g_source_remove);
 }
 
 const struct helper_ops *reconcile_netd_ops(void)
 {
-	static const struct helper_ops ops = {.up = on_netd_up};
+	static const struct helper_ops ops = {.up = on_netd_up, .down = on_netd_down};
 
 	return &ops;
 }

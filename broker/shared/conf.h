@@ -64,7 +64,8 @@ struct conf_link {
 	gboolean gateway;      /* the default route goes out here */
 };
 
-/* The struct conf_link of this machine without its loopback (g_array_unref). */
+/* The struct conf_link of this machine without its loopback (g_array_unref); NULL when they cannot
+ * be read, in a sandbox without netlink. */
 GArray *conf_links_read(void);
 
 #define CONF_AUTO "auto" /* a value that is found out */

@@ -35,12 +35,12 @@ static void default_route(char name[IFNAMSIZ])
 
 GArray *conf_links_read(void)
 {
-	GArray *links = g_array_new(FALSE, TRUE, sizeof(struct conf_link));
 	struct ifaddrs *all = NULL;
 	char gateway[IFNAMSIZ];
 
 	if (getifaddrs(&all) != 0)
-		return links;
+		return NULL;
+	GArray *links = g_array_new(FALSE, TRUE, sizeof(struct conf_link));
 	default_route(gateway);
 	for (const struct ifaddrs *one = all; one; one = one->ifa_next) {
 		struct conf_link link = {.gateway = !strcmp(one->ifa_name, gateway)};
@@ -78,15 +78,15 @@ static const struct conf_link *link_of(const GArray *links, const char *name)
 	return bare;
 }
 
-/* "eno1, enp2s0": each interface once, but `not`; those with an address, or all. */
-static char *names(const GArray *links, const char * not, gboolean with_address)
+/* "eno1, enp2s0": each interface once, without `but`; those with an address, or all. */
+static char *names(const GArray *links, const char *but, gboolean with_address)
 {
 	GString *text = g_string_new(NULL);
 
 	for (guint i = 0; i < links->len; i++) {
 		const struct conf_link *link = &g_array_index(links, struct conf_link, i);
 
-		if (strcmp(link->name, not ) != 0 && (link->address || !with_address) &&
+		if (strcmp(link->name, but) != 0 && (link->address || !with_address) &&
 			link_of(links, link->name) == link)
 			g_string_append_printf(text, "%s%s", text->len ? ", " : "", link->name);
 	}

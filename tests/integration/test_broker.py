@@ -238,6 +238,19 @@ def test_a_forward_to_another_desktop_is_set_right(site):
     assert [request["op"] for request in site.netd.asked[asked:]] == ["setup", "forward-list", "forward-del", "forward-add"]
 
 
+def test_set_up_is_asked_for_again(site):
+    """The interface towards the servers has its address some time after carreld has begun."""
+    site.netd.close()
+    site.wait_status(lambda s: any("netd" in w for w in s["warnings"]))
+    site.netd.lacks_network = True
+    asked = len(site.netd.asked)
+    site.netd.open()
+    site.netd.wait(lambda: len(site.netd.asked) >= asked + 2)
+    site.netd.lacks_network = False
+    site.netd.wait(lambda: site.netd.asked[-1]["op"] == "forward-list")
+    assert {request["op"] for request in site.netd.asked[asked:-1]} == {"setup"}
+
+
 def test_right_forwards_are_left_alone(site):
     _, stream = site.login()
     stream.wait("ready")

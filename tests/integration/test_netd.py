@@ -414,6 +414,26 @@ def test_as_its_unit_starts_it(lab, netd, client, program, need):
     assert len(client.ok("forward-list")["forwards"]) == 1
 
 
+def test_a_network_that_comes_later(lab, netd, program):
+    """It starts, forwards nothing, and has what it needs at the next set-up."""
+    folder = netd.folder / "later"
+    folder.mkdir()
+    config = folder / "carrel.conf"
+    config.write_text(CONFIG.replace("br-pc", "br-later").format(run=folder), encoding="utf-8")
+    later = Process(lab.within("boot", program("carrel-netd"), "--config", str(config)), folder / "log")
+    later.start()
+    try:
+        early = Client(folder / "netd.sock")
+        assert early.refused("setup") == "bad-request"
+        assert early.refused("forward-add", client=PC1, port=5900, server=SERVER1, server_port=5901) == "not-allowed"
+        config.write_text(CONFIG.format(run=folder), encoding="utf-8")
+        early.ok("setup")
+        add(early, PC1, 5900, SERVER1, 5901)
+        early.close()
+    finally:
+        assert later.stop() == 0
+
+
 def test_without_the_capability_it_says_so(netd, program):
     config = netd.folder / "other.conf"
     run_folder = netd.folder / "other"

@@ -316,6 +316,7 @@ static void test_links_of_this_machine(void **state)
 	g_autoptr(GArray) links = conf_links_read();
 
 	(void)state;
+	assert_non_null(links);
 	for (guint i = 0; i < links->len; i++) {
 		const struct conf_link *link = &g_array_index(links, struct conf_link, i);
 

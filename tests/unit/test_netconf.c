@@ -57,6 +57,11 @@ static void test_policy_of_nothing(void **state)
 	assert_false(policy_init(&policy, conf, &error));
 	assert_true(g_error_matches(error, CONF_ERROR, CONF_ERROR_NOT_FOUND));
 	assert_int_equal(policy.port, 1);
+	/* and allows nothing */
+	policy = (struct policy){0};
+	assert_non_null(
+		strstr(policy_check(&policy, &(struct forward){0x0a4d0002, 0x0a4e0002, 5, 5901}),
+			"not known yet"));
 	conf_free(conf);
 }
 

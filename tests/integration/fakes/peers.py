@@ -151,10 +151,13 @@ class Authd(Peer):
 class Netd(Peer):
     def __init__(self, path):
         self.forwards = {}
+        self.lacks_network = False  # set-ups fail
         super().__init__(path)
 
     def answer(self, request, connection):
         op = request["op"]
+        if op == "setup" and self.lacks_network:
+            return fail("bad-request", "[network] server_interface could not be found out: ...")
         key = (request.get("client"), request.get("port"))
         if op == "forward-add":
             self.forwards[key] = (request["server"], request["server_port"])
