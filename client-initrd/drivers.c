@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -226,8 +225,7 @@ static int fetch_tried(const struct drivers *drivers, const struct drivers_item 
 {
 	int error = 0;
 	for (int try = 0; try < TRIES; try++) {
-		struct timespec wait = {.tv_sec = try};
-		nanosleep(&wait, NULL);
+		util_back_off((unsigned)try);
 		error = fetch_packed(drivers, item, packed);
 		if (!error || error == -ENOENT || error == -EPROTO)
 			break;

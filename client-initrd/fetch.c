@@ -201,9 +201,8 @@ static enum boot_code fetch_http(struct fetch *fetch, struct boot *boot)
 	enum boot_code code = BOOT_NO_IMAGE;
 	fetch->source = "HTTP";
 	for (int try = 0; try < HTTP_TRIES; try++) {
-		struct timespec wait = {.tv_sec = try};
 		uint64_t before = fetch->done;
-		nanosleep(&wait, NULL);
+		util_back_off((unsigned)try);
 		code = http_once(fetch, boot);
 		if (code != BOOT_NO_IMAGE || fetch->refused)
 			break;

@@ -38,6 +38,13 @@ unsigned util_chance(unsigned below)
 	return below ? number % below : 0;
 }
 
+void util_back_off(unsigned seconds)
+{
+	unsigned ms = seconds * 1000 + util_chance(seconds * 1000);
+	struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+	nanosleep(&wait, NULL);
+}
+
 ssize_t util_read_file(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -17,6 +17,9 @@ int64_t util_now_ms(void);
 /* A number from 0 to below - 1, by chance, so that PCs that fail together do not retry together. */
 unsigned util_chance(unsigned below);
 
+/* Waits so many seconds and, by chance, up to as many more, before another try. */
+void util_back_off(unsigned seconds);
+
 /* Reads at most size - 1 bytes and ends them with NUL; the length, or -errno. */
 ssize_t util_read_file(const char *path, char *text, size_t size);
 
