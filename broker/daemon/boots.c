@@ -440,13 +440,12 @@ static const char *cause_of(const struct boot *boot, enum stage stage)
 		       "its "
 		       "screen), or its firmware's network support is broken";
 	case STAGE_KERNEL:
-		return "it has its menu and no kernel: is carrel-http running, and does a firewall "
+		return "it has its menu and no kernel: is carrel-http running, does a firewall "
 		       "keep "
-		       "HTTP from it?";
+		       "HTTP from it, or does it stand still in PXELINUX (switch it off and on)?";
 	case STAGE_INITRD:
-		return "it has the kernel and not the initramfs: it was switched off, or the "
-		       "connection "
-		       "broke";
+		return "it has the kernel, or a part of it, and not the initramfs: it was switched "
+		       "off, the connection broke, or PXELINUX stands still (switch it off and on)";
 	case STAGE_NETWORK:
 		return boot->unified
 			       ? "it has the boot program and Linux never reported: Secure Boot "
