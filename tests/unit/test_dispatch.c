@@ -37,7 +37,8 @@ static void put_file(const struct fixture *f, const char *name, int mode, const 
 /* `more` is a group of its own in carrel.conf. */
 static void put_conf(const struct fixture *f, const char *more)
 {
-	g_autofree char *text = g_strdup_printf("[broker]\ncall_timeout = 1\n"
+	g_autofree char *text = g_strdup_printf("[network]\nclient_address = 10.77.0.1/24\n"
+						"[broker]\ncall_timeout = 1\n"
 						"[paths]\nstate = %s/state\nrun = %s/run\n"
 						"images = %s/images\n%s",
 		f->folder, f->folder, f->folder, more);

@@ -152,15 +152,23 @@ static void reopen(struct fixture *f)
 	open_broker(f);
 }
 
+/* The configuration with such a line in [seats]. */
+static void put_conf(const struct fixture *f, const char *key, const char *value)
+{
+	g_autofree char *text = g_strdup_printf("[network]\nclient_address = 10.77.0.1/24\n"
+						"[paths]\nstate = %s\nrun = %s\n[seats]\n%s = %s\n",
+		f->folder, f->folder, key, value);
+
+	assert_true(g_file_set_contents(f->conf, text, -1, NULL));
+}
+
 static int setup(void **state)
 {
 	struct fixture *f = g_new0(struct fixture, 1);
 
 	f->folder = g_dir_make_tmp("carrel-seats-XXXXXX", NULL);
 	f->conf = g_build_filename(f->folder, "carrel.conf", NULL);
-	g_autofree char *text = g_strdup_printf(
-		"[paths]\nstate = %s\nrun = %s\n[seats]\nunknown = hold\n", f->folder, f->folder);
-	assert_true(g_file_set_contents(f->conf, text, -1, NULL));
+	put_conf(f, "unknown", "hold");
 	open_broker(f);
 	*state = f;
 	return 0;
@@ -351,11 +359,7 @@ static void test_the_night(void **state)
 
 	seats_seen(s, MAC(1), "10.77.0.101", TRUE);
 	for (int past = 0; past < 2; past++) {
-		g_autofree char *text =
-			g_strdup_printf("[paths]\nstate = %s\nrun = %s\n[seats]\npower_off = %s\n",
-				f->folder, f->folder, times[past]);
-
-		assert_true(g_file_set_contents(f->conf, text, -1, NULL));
+		put_conf(f, "power_off", times[past]);
 		assert_true(broker_reload(f->broker, NULL));
 		/* The clock was looked at an hour ago, and is now. */
 		s->looked = g_date_time_to_unix(now) - 3600;
