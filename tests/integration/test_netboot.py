@@ -102,6 +102,17 @@ def test_kernel_by_tftp_when_http_is_dead(lab):
     pc.console.wait("STANDIN end", BOOT_S)
 
 
+def test_boot_that_fails_in_pxelinux_is_begun_again(lab):
+    """Without a hand and soon: by itself PXELINUX would wait five minutes."""
+    lab.serve()
+    program = lab.path("state/boot/current/tftp/ldlinux.c32")
+    os.rename(program, program + ".away")
+    pc = lab.power_on()
+    netlab.Follow(lab.dnsmasq_log()).wait_count("lpxelinux.0 to ", 2, BOOT_S)
+    os.rename(program + ".away", program)
+    pc.console.wait("by NFS is the published one", BOOT_S)
+
+
 def test_corrupt_image_is_refused_and_tried_again(lab):
     lab.serve()
     path = root_file(lab)
