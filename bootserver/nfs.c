@@ -6,7 +6,6 @@
 #include <sys/vfs.h>
 
 #include "bootserver/error.h"
-#include "bootserver/render.h"
 
 /* Of linux/magic.h: no file handles, so no NFS. */
 #define OVERLAY_MAGIC 0x794c7630

@@ -65,7 +65,7 @@ char *render_client_network(const struct conf *conf)
 {
 	guint32 address, mask;
 	conf_cidr(conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
-	return g_strdup_printf("%s/%d", conf_ipv4(address & mask), __builtin_popcount(mask));
+	return conf_cidr_text(address & mask, mask);
 }
 
 char *render_ra_prefix(const struct conf *conf)

@@ -128,8 +128,7 @@ static int table_exists(struct nft *nft, GError **error)
 gboolean nft_setup(struct nft *nft, const struct policy *policy, GError **error)
 {
 	g_autoptr(GString) commands = g_string_new(NULL);
-	g_autofree char *network = g_strdup_printf("%s/%d",
-		conf_ipv4(policy->address & policy->mask), __builtin_popcount(policy->mask));
+	g_autofree char *network = conf_cidr_text(policy->address & policy->mask, policy->mask);
 	g_autoptr(GArray) forwards = NULL;
 
 	int exists = table_exists(nft, error);

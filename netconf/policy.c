@@ -30,6 +30,8 @@ static gboolean is_host(guint32 address, guint32 network, guint32 mask)
 
 const char *policy_check_key(const struct policy *policy, guint32 client, guint16 port)
 {
+	if (!policy->mask)
+		return "the networks are not known yet: ask for setup first";
 	if (!is_host(client, policy->address, policy->mask) || client == policy->address)
 		return log_fmt("client %s is no PC's address in the network of client_address",
 			conf_ipv4(client));
@@ -41,8 +43,7 @@ const char *policy_check_key(const struct policy *policy, guint32 client, guint1
 
 const char *policy_check(const struct policy *policy, const struct forward *forward)
 {
-	const char *wrong = policy->mask ? policy_check_key(policy, forward->client, forward->port)
-					 : "the networks are not known yet: ask for setup first";
+	const char *wrong = policy_check_key(policy, forward->client, forward->port);
 
 	if (wrong)
 		return wrong;

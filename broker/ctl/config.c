@@ -6,22 +6,18 @@
 
 #include <stdio.h>
 
-/* What the boot server needs and this machine does not tell, each reason once. */
+/* What the boot server needs and this machine does not tell. */
 static void add_lacking(const struct conf *conf, GPtrArray *problems)
 {
-	static const enum conf_id needed[] = {CONF_NETWORK_CLIENT_ADDRESS,
-		CONF_NETWORK_SERVER_INTERFACE, CONF_NETWORK_SERVER_NETWORK};
-	g_autofree char *last = NULL;
+	g_autoptr(GError) client = NULL;
+	g_autoptr(GError) server = NULL;
 
-	for (gsize i = 0; i < G_N_ELEMENTS(needed); i++) {
-		g_autoptr(GError) error = NULL;
-
-		if (conf_found(conf, needed[i], &error) || !g_strcmp0(last, error->message))
-			continue;
-		conf_problem_add(problems, 0, "%s", error->message);
-		g_free(last);
-		last = g_strdup(error->message);
-	}
+	if (!conf_found(conf, CONF_NETWORK_CLIENT_ADDRESS, &client))
+		conf_problem_add(problems, 0, "%s", client->message);
+	/* without the interface its network is not known either: one reason */
+	if (!conf_found(conf, CONF_NETWORK_SERVER_INTERFACE, &server) ||
+		!conf_found(conf, CONF_NETWORK_SERVER_NETWORK, &server))
+		conf_problem_add(problems, 0, "%s", server->message);
 }
 
 int command_config_check(const struct context *context)

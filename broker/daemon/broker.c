@@ -161,12 +161,23 @@ static gboolean folder_make(const char *path, int mode, GError **error)
 	return FALSE;
 }
 
+/* carrel.conf with what we need of it: the caller frees it, or NULL. */
+static struct conf *read_conf(const char *path, GError **error)
+{
+	struct conf *conf = conf_load(path, error);
+
+	if (conf && conf_found(conf, CONF_NETWORK_CLIENT_ADDRESS, error))
+		return conf;
+	conf_free(conf);
+	return NULL;
+}
+
 static gboolean load(struct broker *broker, GError **error)
 {
 	g_autofree char *path = NULL;
 
-	broker->conf = conf_load(broker->conf_path, error);
-	if (!broker->conf || !conf_found(broker->conf, CONF_NETWORK_CLIENT_ADDRESS, error) ||
+	broker->conf = read_conf(broker->conf_path, error);
+	if (!broker->conf ||
 		!folder_make(conf_string(broker->conf, CONF_PATH_STATE), 0750, error) ||
 		!folder_make(conf_string(broker->conf, CONF_PATH_RUN), 0755, error))
 		return FALSE;
@@ -298,12 +309,10 @@ static void warn_fixed(const struct conf *old, const struct conf *new)
 
 gboolean broker_reload(struct broker *broker, GError **error)
 {
-	struct conf *conf = conf_load(broker->conf_path, error);
+	struct conf *conf = read_conf(broker->conf_path, error);
 
-	if (!conf || !conf_found(conf, CONF_NETWORK_CLIENT_ADDRESS, error)) {
-		conf_free(conf);
+	if (!conf)
 		return FALSE;
-	}
 	warn_fixed(broker->conf, conf);
 	conf_free(broker->conf);
 	broker->conf = conf;

@@ -321,11 +321,10 @@ static gboolean is_unknown(const struct conf *conf, enum conf_id id)
 	return is_findable(id) && !strcmp(conf->values[id], CONF_AUTO);
 }
 
-/* Takes what a finder gave; both are owned. */
-static void take_found(struct conf *conf, enum conf_id id, char *value, char *lacks)
+/* Takes what a finder gave, which is owned. */
+static void take_found(struct conf *conf, enum conf_id id, char *value)
 {
 	conf->found[id] = value != NULL;
-	conf->lacks[id] = lacks;
 	if (value)
 		value_set(conf, id, value);
 	g_free(value);
@@ -336,29 +335,25 @@ static void find_networks(struct conf *conf, const GArray *links)
 {
 	const char *client = conf->values[CONF_NETWORK_CLIENT_INTERFACE];
 	guint32 address, mask;
-	char *value = NULL, *lacks = NULL;
+	char **lacks = conf->lacks;
 
-	if (is_unknown(conf, CONF_NETWORK_CLIENT_ADDRESS) && links) {
-		value = conf_find_client_address(links, client, &lacks);
-		take_found(conf, CONF_NETWORK_CLIENT_ADDRESS, value, lacks);
-	}
+	if (is_unknown(conf, CONF_NETWORK_CLIENT_ADDRESS) && links)
+		take_found(conf, CONF_NETWORK_CLIENT_ADDRESS,
+			conf_find_client_address(
+				links, client, &lacks[CONF_NETWORK_CLIENT_ADDRESS]));
 	conf_cidr(conf, CONF_NETWORK_CLIENT_ADDRESS, &address, &mask);
 	if (is_unknown(conf, CONF_NETWORK_CLIENT_RANGE) && mask)
-		take_found(conf, CONF_NETWORK_CLIENT_RANGE, conf_find_client_range(address, mask),
-			NULL);
-	if (is_unknown(conf, CONF_NETWORK_SERVER_INTERFACE) && links) {
-		lacks = NULL;
-		conf_cidr(conf, CONF_NETWORK_SERVER_NETWORK, &address, &mask);
-		value = conf_find_server_interface(links, client, address, mask, &lacks);
-		take_found(conf, CONF_NETWORK_SERVER_INTERFACE, value, lacks);
-	}
+		take_found(conf, CONF_NETWORK_CLIENT_RANGE, conf_find_client_range(address, mask));
+	conf_cidr(conf, CONF_NETWORK_SERVER_NETWORK, &address, &mask);
+	if (is_unknown(conf, CONF_NETWORK_SERVER_INTERFACE) && links)
+		take_found(conf, CONF_NETWORK_SERVER_INTERFACE,
+			conf_find_server_interface(links, client, address, mask,
+				&lacks[CONF_NETWORK_SERVER_INTERFACE]));
 	if (is_unknown(conf, CONF_NETWORK_SERVER_NETWORK) && links &&
-		!is_unknown(conf, CONF_NETWORK_SERVER_INTERFACE)) {
-		lacks = NULL;
-		value = conf_find_server_network(
-			links, conf->values[CONF_NETWORK_SERVER_INTERFACE], &lacks);
-		take_found(conf, CONF_NETWORK_SERVER_NETWORK, value, lacks);
-	}
+		!is_unknown(conf, CONF_NETWORK_SERVER_INTERFACE))
+		take_found(conf, CONF_NETWORK_SERVER_NETWORK,
+			conf_find_server_network(links, conf->values[CONF_NETWORK_SERVER_INTERFACE],
+				&lacks[CONF_NETWORK_SERVER_NETWORK]));
 }
 
 static void check_networks(const struct conf *conf, const char *text, GPtrArray *problems)
@@ -621,6 +616,11 @@ char *conf_path(const struct conf *conf, enum conf_id folder, const char *name)
 {
 	g_assert(conf_table[folder].type == CONF_PATH);
 	return g_build_filename(conf->values[folder], name, NULL);
+}
+
+char *conf_cidr_text(guint32 address, guint32 mask)
+{
+	return g_strdup_printf("%s/%d", conf_ipv4(address), __builtin_popcount(mask));
 }
 
 const char *conf_ipv4(guint32 address)

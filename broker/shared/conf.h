@@ -124,6 +124,9 @@ char **conf_command(const struct conf *conf, enum conf_id id);
 /* A path below one of the folders of [paths]; the caller frees it. */
 char *conf_path(const struct conf *conf, enum conf_id folder, const char *name);
 
+/* "10.77.0.0/24"; the caller frees it. */
+char *conf_cidr_text(guint32 address, guint32 mask);
+
 /* Dotted text of an address in host byte order; valid until the 8th next call in the thread. */
 const char *conf_ipv4(guint32 address);
 

@@ -121,9 +121,7 @@ char *conf_find_client_address(const GArray *links, const char *interface, char 
 {
 	const struct conf_link *link = usable(links, interface, "client_address", lacks);
 
-	return link ? g_strdup_printf(
-			      "%s/%d", conf_ipv4(link->address), __builtin_popcount(link->mask))
-		    : NULL;
+	return link ? conf_cidr_text(link->address, link->mask) : NULL;
 }
 
 char *conf_find_client_range(guint32 address, guint32 mask)
@@ -177,7 +175,5 @@ char *conf_find_server_network(const GArray *links, const char *interface, char 
 {
 	const struct conf_link *link = usable(links, interface, "server_network", lacks);
 
-	return link ? g_strdup_printf("%s/%d", conf_ipv4(link->address & link->mask),
-			      __builtin_popcount(link->mask))
-		    : NULL;
+	return link ? conf_cidr_text(link->address & link->mask, link->mask) : NULL;
 }

@@ -42,8 +42,7 @@ drivers_pack() {
 	fi
 	drivers_squeeze
 	drivers_index >"$work/drivers.index"
-	: >"$work/drivers.pack"
-	xargs -r -d '\n' cat <"$work/packed" >>"$work/drivers.pack"
+	xargs -r -d '\n' cat <"$work/packed" >"$work/drivers.pack"
 }
 
 # Each piece by itself, as "$work/squeezed" + its file + ".zst"; most are small, so many in a process.
@@ -51,9 +50,10 @@ drivers_squeeze() {
 	cut -d' ' -f2 "$work/pieces" >"$work/files"
 	xargs -r -d '\n' -P "$(nproc)" -n 32 zstd -q -f -19 -T1 --output-dir-mirror "$work/squeezed" <"$work/files" ||
 		die "the drivers cannot be packed"
-	xargs -r -d '\n' stat -L -c '%s %n' <"$work/files" >"$work/sizes"
-	sed "s|.*|$work/squeezed&.zst|" "$work/files" | xargs -r -d '\n' stat -c '%s %n' >"$work/squeezed.sizes"
-	sed "s|.*|$work/squeezed&.zst|" "$work/files" | xargs -r -d '\n' sha256sum >"$work/sums"
+	xargs -r -d '\n' stat -L -c %s <"$work/files" >"$work/sizes"
+	sed "s|.*|$work/squeezed&.zst|" "$work/files" >"$work/squeezed.files"
+	xargs -r -d '\n' stat -c %s <"$work/squeezed.files" >"$work/squeezed.sizes"
+	xargs -r -d '\n' sha256sum <"$work/squeezed.files" >"$work/sums"
 }
 
 # "OFFSET PACKED SIZE SHA256 PATH", and in "$work/packed" the files in the order of the pack: what is there
@@ -62,9 +62,9 @@ drivers_index() {
 	: >"$work/packed"
 	paste -d' ' "$work/pieces" "$work/sizes" "$work/squeezed.sizes" "$work/sums" |
 		awk -v packed="$work/packed" '{
-			sum = $7
-			if (!(sum in at)) { at[sum] = offset + 0; offset += $5; print $6 >packed }
-			print at[sum], $5, $3, sum, $1 }'
+			size = $3; packed_size = $4; sum = $5
+			if (!(sum in at)) { at[sum] = offset + 0; offset += packed_size; print $6 >packed }
+			print at[sum], packed_size, size, sum, $1 }'
 }
 
 # What a PC fetches of the pack, by its cards.

@@ -36,7 +36,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lab"), os.path.join(HERE, "boot")]
 
 from carrel_lab import Lab, LabError  # noqa: E402
-from carrel_lab.net import BOOT_CLIENT_IF, CLIENT_NET, run  # noqa: E402
+from carrel_lab.net import BOOT_CLIENT_IF, BOOT_SERVER, run  # noqa: E402
 from carrel_lab.state import process_seconds  # noqa: E402
 import watch  # noqa: E402
 
@@ -44,7 +44,6 @@ PC_S = 900
 BURST = {"100mbit": "128kb", "1gbit": "1mb"}
 BITS = {"100mbit": 100e6, "1gbit": 1e9}
 NEEDED = ["busybox", "curl", "nfs-cat", "tc"]
-BOOT_SERVER = f"{CLIENT_NET}.1"
 
 # $1 interface, $2 server, $3 version, $4 root image's name, $5 its sha256, $6 folder for the lease
 CLIENT = r"""

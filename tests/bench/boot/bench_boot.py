@@ -83,6 +83,11 @@ class Bench:
                                         for key in ("form_s", "bytes")}}
                 for name, runs in self.runs.items() if runs}
 
+    def spoilt(self, repetitions):
+        """Is this no measurement? A boot of Carrel without its form, or a contender with too few boots."""
+        return (any(one.startswith("carrel:") for one in self.failed) or
+                any(len(runs) < repetitions for runs in self.runs.values()))
+
 
 def compare(results):
     """(ratios, what was missed): Carrel's figures by the better peer's, for each by itself."""
@@ -97,12 +102,6 @@ def compare(results):
         if ratio > GOAL:
             missed.append(f"{key}: {ratio} of {best}'s, goal {GOAL}")
     return ratios, missed
-
-
-def spoilt(results, names, failed, repetitions):
-    """Is this no measurement? A boot of Carrel without its form, or a contender with too few boots."""
-    return (any(one.startswith("carrel:") for one in failed) or
-            any(len(results.get(name, {"runs": ()})["runs"]) < repetitions for name in names))
 
 
 def arguments():
@@ -139,7 +138,7 @@ def main():
         bench = Bench(lab, given.only, given.memory, given.keep)
         bench.prepare()
         results = bench.run(given.repetitions)
-        failed = spoilt(results, given.only, bench.failed, given.repetitions)
+        failed = bench.spoilt(given.repetitions)
     except LabError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

@@ -15,7 +15,7 @@ import subprocess
 from carrel_lab import LabError
 from carrel_lab.boot import READY
 from carrel_lab.errors import wait_until
-from carrel_lab.net import CLIENT_NET, listens
+from carrel_lab.net import BOOT_SERVER, listens
 from carrel_lab.versions import share_file
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -89,7 +89,7 @@ class Peer:
         boot = self.lab.path("state", "boot")
         for name, pairs in {
                 "dnsmasq.conf": [("dhcp-boot=tag:bios,lpxelinux.0", "dhcp-boot=tag:bios,"
-                                  f"http://{CLIENT_NET}.1/{SCRIPT[self.name]}")],
+                                  f"http://{BOOT_SERVER}/{SCRIPT[self.name]}")],
                 "nginx.conf": [(f"root {boot}/http;", f"root {self.folder}/http;"),
                                ("^/(boot|images)/[^.]", f"^/{self.name}/[^.]")],
                 "ganesha.conf": [("Protocols = 4;", "Protocols = 3, 4;"),

@@ -21,7 +21,7 @@ from . import packages
 from .admin import Admin
 from .boot import BootServer
 from .errors import LabError, wait_until
-from .net import BOOT_CLIENT_IF, BOOT_SERVER_IF, CLIENT_NET, SERVER_NET, Net, run
+from .net import BOOT_CLIENT_IF, CLIENT_NET, Net, run
 from .pc import PC
 from .pdu import PDU
 from .seat import Seat

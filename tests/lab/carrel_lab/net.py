@@ -16,6 +16,7 @@ import subprocess
 from .errors import LabError
 
 CLIENT_NET = "10.77.0"
+BOOT_SERVER = f"{CLIENT_NET}.1"  # as PCs see it
 SERVER_NET = "10.78.0"
 CLIENT_NET6 = "fd77"
 BOOT_CLIENT_IF = "eth1"
@@ -128,7 +129,7 @@ class Net:
         lan, boot = self.make("lan"), self.make("boot")
         self.bridge("br-lan")
         self.bridge("br-srv")
-        self.plug("boot", BOOT_CLIENT_IF, "br-lan", f"{CLIENT_NET}.1/24")
+        self.plug("boot", BOOT_CLIENT_IF, "br-lan", f"{BOOT_SERVER}/24")
         self.plug("boot", BOOT_SERVER_IF, "br-srv", f"{SERVER_NET}.1/24")
         run("ip", "-n", boot, "addr", "add", f"{CLIENT_NET6}::1/64", "dev", BOOT_CLIENT_IF, "nodad")
         for i in range(1, servers + 1):

@@ -25,11 +25,10 @@ from collections import namedtuple
 
 from .boot import BROKER_PORT
 from .errors import LabError, LabTimeout
-from .net import CLIENT_NET, inside, netns_exists, run
+from .net import BOOT_SERVER, CLIENT_NET, inside, netns_exists, run
 from .rfb import Refused, Rfb
 from .station import Station
 
-BROKER = f"{CLIENT_NET}.1"
 STREAM_TIMEOUT = 40   # seconds; the broker says something every 15
 KEY_GAP = 0.03        # seconds between two keys
 AGAIN = 0.3           # seconds between two tries of what was lost
@@ -68,9 +67,9 @@ class Seat(Station):
     def _https(self, method, path, body=None, timeout=30):
         """The open connection and the answer's head."""
         context = ssl.create_default_context(cafile=self.ca)
-        connection = http.client.HTTPConnection(BROKER, BROKER_PORT)
-        connection.sock = context.wrap_socket(self._connect(BROKER, BROKER_PORT, timeout),
-                                              server_hostname=BROKER)
+        connection = http.client.HTTPConnection(BOOT_SERVER, BROKER_PORT)
+        connection.sock = context.wrap_socket(self._connect(BOOT_SERVER, BROKER_PORT, timeout),
+                                              server_hostname=BOOT_SERVER)
         try:
             headers = {"Content-Type": "application/json"} if body is not None else {}
             if self._token:

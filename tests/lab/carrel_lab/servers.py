@@ -9,7 +9,7 @@ import re
 import shutil
 
 from .errors import LabError, wait_until
-from .net import CLIENT_NET, SERVER_NET, run
+from .net import BOOT_SERVER, SERVER_NET, run
 from .sampler import desktop_of
 from .state import children, process_seconds, process_stat
 
@@ -28,7 +28,7 @@ class Servers:
         group = grp.getgrgid(pwd.getpwnam(self.lab.conf["broker"]["user"]).pw_gid).gr_name
         pki = [self.lab.script("scripts", "carrel-pki"), "--dir", self.lab.path("pki"),
                "--config", self.lab.conf_file, "--group", group]
-        run(*pki, "init", "--address", f"{CLIENT_NET}.1")
+        run(*pki, "init", "--address", BOOT_SERVER)
         for key in ("server.key", "libvirt/clientkey.pem"):
             shutil.chown(self.lab.path("pki", key), group=group)
         for name in self.names():
